@@ -1,0 +1,54 @@
+"""The attention modules by name, and the one type a network asks for.
+
+A network takes an :data:`AttentionFactory`, never a name, so that ``lambda channels: MyGate(channels)``
+is as good as anything registered here.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import nn
+
+from simam_edu.attention.simam import SimAM
+
+__all__ = ["ATTENTION", "AttentionFactory", "SimAM", "attention_factory"]
+
+AttentionFactory = Callable[[int], nn.Module]
+"""Makes one attention module for a given number of channels."""
+
+
+def _none(_channels: int) -> nn.Module:
+    """Return the identity: a network without attention."""
+    return nn.Identity()
+
+
+def _simam(_channels: int, lam: float = 1e-4) -> nn.Module:
+    """Return SimAM, which has the same form for any number of channels."""
+    return SimAM(lam=lam)
+
+
+ATTENTION: dict[str, Callable[..., nn.Module]] = {"none": _none, "simam": _simam}
+"""Every attention module by its name; each takes the channels and its own options."""
+
+
+def attention_factory(name: str, **options: float) -> AttentionFactory:
+    """Return the factory of a registered attention module.
+
+    Args:
+        name: A key of :data:`ATTENTION`: ``"none"`` or ``"simam"``.
+        **options: The module's own options, such as ``lam`` for ``"simam"``.
+
+    Returns:
+        A function from the number of channels to a new module.
+
+    Raises:
+        ValueError: If the name is not registered, or an option is not one of the module's or has a bad value.
+    """
+    if name not in ATTENTION:
+        raise ValueError(f"attention must be one of {', '.join(sorted(ATTENTION))}, got {name!r}")
+    factory = partial(ATTENTION[name], **options)
+    try:
+        factory(1)  # a bad option is told here, not in the middle of a network
+    except TypeError as error:
+        raise ValueError(f"attention {name!r} does not take these options: {options}; {error}") from error
+    return factory
