@@ -1,0 +1,41 @@
+"""Figures of images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from matplotlib.figure import Figure
+
+from simam_edu.plots.style import ORANGE, new_figure
+
+
+def image_grid(
+    images: UInt8[np.ndarray, "n 3 h w"],
+    *,
+    titles: Sequence[str],
+    masks: Bool[np.ndarray, "n h w"] | None = None,
+    columns: int = 5,
+) -> Figure:
+    """Draw images in rows, each under its title.
+
+    Args:
+        images: What to draw.
+        titles: One an image.
+        masks: Objects to outline; ``None`` for no outlines.
+        columns: Images a row.
+
+    Raises:
+        ValueError: If there are not as many titles as images.
+    """
+    if len(titles) != len(images):
+        raise ValueError(f"titles must be as many as images, got {len(titles)} for {len(images)}")
+    rows = -(-len(images) // columns)
+    figure, axes = new_figure(rows, columns, height=rows * (7.0 / columns + 0.3))
+    for axis in axes.flat:
+        axis.axis("off")
+    for k, (axis, image, title) in enumerate(zip(axes.flat, images, titles, strict=False)):
+        axis.imshow(image.transpose(1, 2, 0), interpolation="nearest")
+        axis.set_title(title, fontsize=9)
+        if masks is not None:
+            axis.contour(masks[k], levels=[0.5], colors=[ORANGE], linewidths=1)
+    return figure

@@ -1,0 +1,96 @@
+"""Images in memory as uint8, cropped, flipped and normalized in batches on the device."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from simam_edu.datasets import ImageSet
+
+PADDING = 4
+"""Zero pixels on each side before the random crop, as in the paper."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceImages:
+    """Images and labels on the device, padded once, with their normalization.
+
+    Attributes:
+        padded: Images with :data:`PADDING` black pixels on each side, channels last so that one
+            gather reads whole pixels.
+        labels: One class index an image.
+        scale: What a pixel value is multiplied with, a channel.
+        shift: What is added then, so that the training set has mean 0 and standard deviation 1.
+    """
+
+    padded: UInt8[Tensor, "n h_padded w_padded 3"]
+    labels: Int64[Tensor, "n"]
+    scale: Float[Tensor, "3"]
+    shift: Float[Tensor, "3"]
+
+    @classmethod
+    def put(cls, images: ImageSet, device: torch.device) -> Self:
+        """Return the images of a set, padded, on a device."""
+        pixels = torch.from_numpy(images.images).permute(0, 2, 3, 1).contiguous()  # (n, h, w, 3)
+        mean, std = torch.tensor(images.mean), torch.tensor(images.std)
+        return cls(
+            padded=F.pad(pixels, (0, 0, PADDING, PADDING, PADDING, PADDING)).to(device),
+            labels=torch.from_numpy(images.labels).to(device),
+            scale=(1 / (255 * std)).to(device),
+            shift=(-mean / std).to(device),
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def crop(
+        self,
+        index: Int64[Tensor, "b"],
+        top: Int64[Tensor, "b"],
+        left: Int64[Tensor, "b"],
+        flip: Int64[Tensor, "b"],
+    ) -> Float[Tensor, "b 3 h w"]:
+        """Return one window of each chosen image, normalized, in channels_last memory.
+
+        Args:
+            index: Which images.
+            top: First row of each window, from 0 to twice :data:`PADDING`; :data:`PADDING` is the image
+                itself.
+            left: First column, likewise.
+            flip: 1 to mirror the window, 0 to leave it.
+        """
+        height, width = (side - 2 * PADDING for side in self.padded.shape[1:3])
+        rows = top[:, None] + torch.arange(height, device=index.device)  # (b, h)
+        across = torch.arange(width, device=index.device)
+        # Mirroring is reading the columns backwards, so crop and flip are one gather.
+        columns = left[:, None] + torch.where(flip[:, None] == 1, width - 1 - across, across)  # (b, w)
+        window = self.padded[index[:, None, None], rows[:, :, None], columns[:, None, :]]  # (b, h, w, 3)
+        return (window * self.scale + self.shift).permute(0, 3, 1, 2)
+
+    def training_batches(
+        self, batch_size: int, *, generator: torch.Generator
+    ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
+        """Yield every image once, in random order, randomly cropped and mirrored.
+
+        Args:
+            batch_size: Images a batch; the last one holds what is left.
+            generator: Draws order, crops and flips, on the CPU so that they are the same on every device.
+        """
+        device = self.labels.device
+        order = torch.randperm(len(self), generator=generator)
+        for index in order.split(batch_size):  # type: ignore[no-untyped-call]
+            top, left = torch.randint(0, 2 * PADDING + 1, (2, len(index)), generator=generator)
+            flip = torch.randint(0, 2, (len(index),), generator=generator)
+            index, top, left, flip = (draw.to(device) for draw in (index, top, left, flip))
+            yield self.crop(index, top, left, flip), self.labels[index]
+
+    def plain_batches(self, batch_size: int) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
+        """Yield every image once, in order and as it is, for evaluation."""
+        order = torch.arange(len(self), device=self.labels.device)
+        for index in order.split(batch_size):  # type: ignore[no-untyped-call]
+            center = torch.full_like(index, PADDING)
+            yield self.crop(index, center, center, torch.zeros_like(index)), self.labels[index]

@@ -1,0 +1,48 @@
+"""Where a run computes, and in which precision."""
+
+import contextlib
+
+import torch
+
+from simam_edu.training.config import Device
+
+
+def choose_device(device: Device = "auto") -> torch.device:
+    """Return the device to train on.
+
+    Args:
+        device: ``"auto"`` takes CUDA where it is, then Apple's, then the CPU; anything else is taken as it
+            is.
+
+    Raises:
+        ValueError: If the device that was asked for is not on this machine.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if device == "auto":
+        return torch.device(next(name for name, here in available.items() if here))
+    if not available[device]:
+        here = ", ".join(name for name, present in available.items() if present)
+        raise ValueError(f"device must be one that this machine has ({here}), got {device!r}")
+    return torch.device(device)
+
+
+def choose_precision(device: torch.device) -> torch.dtype:
+    """Return bfloat16 on a CUDA card that computes it natively, float32 elsewhere.
+
+    bfloat16 has the range of float32, so no loss scaling is needed. Cards before Ampere would
+    emulate it slowly; on the CPU and on Apple's devices float32 is the well-trodden path.
+    """
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float32
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> contextlib.AbstractContextManager[object]:
+    """Return the context in which the forward pass runs in ``precision``."""
+    if precision == torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=precision)

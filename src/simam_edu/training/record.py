@@ -1,0 +1,137 @@
+"""One line of JSON for each run: what ran, where, and what came out."""
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import simam_edu
+from simam_edu.datasets import ImageSet
+from simam_edu.training.config import RECIPES, TrainConfig
+from simam_edu.training.loop import TrainResult
+
+Record = dict[str, Any]
+
+
+def make_record(config: TrainConfig, images: ImageSet, result: TrainResult) -> Record:
+    """Return the record of a finished run, ready for JSON.
+
+    Args:
+        config: What was asked for.
+        images: The training set; its ``name`` and ``source`` are kept.
+        result: What came out.
+
+    Returns:
+        The keys ``network``, ``attention``, ``attention_options``, ``slot``, ``dataset``, ``source`` (of
+        the images), ``recipe``, ``recipe_values``, ``seed``, ``epochs``, ``held_out`` (a fraction),
+        ``training_images``, ``test_accuracy`` (0 to 1), ``test_loss``, ``test_images``, ``minutes``,
+        ``device``, ``precision``, ``finished`` (UTC), ``environment`` and ``history``, one entry an epoch.
+    """
+    return {
+        "network": config.network,
+        "attention": config.attention,
+        "attention_options": dict(config.attention_options),
+        "slot": config.slot,
+        "dataset": images.name,
+        "source": images.source,
+        "recipe": config.recipe,
+        "recipe_values": asdict(RECIPES[config.recipe]),
+        "seed": config.seed,
+        "epochs": config.total_epochs,
+        "held_out": config.held_out,
+        "training_images": result.training_images,
+        "test_accuracy": result.test.accuracy,
+        "test_loss": result.test.loss,
+        "test_images": result.test.images,
+        "minutes": result.minutes,
+        "device": result.device,
+        "precision": result.precision,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "environment": environment(),
+        "history": [asdict(epoch) for epoch in result.epochs],
+    }
+
+
+def environment() -> dict[str, str | int | None]:
+    """Return the versions and the machine that a result was made with."""
+    return {
+        "simam_edu": simam_edu.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def append_record(path: Path, record: Record) -> None:
+    """Append a record to a file as one line, written to disk before this returns.
+
+    Args:
+        path: The file; it and its folder are made when missing.
+        record: What :func:`make_record` returned.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Yield the records of a file, one a line.
+
+    Raises:
+        ValueError: If a line is not JSON, with its number.
+    """
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{path}, line {number}, must be one JSON record, got {line[:60]!r}; "
+                f"delete the line ({error})"
+            ) from error
+
+
+def recorded(name: str) -> list[Record]:
+    """Return the records of the runs that the book shows.
+
+    They are installed with the package, so that a notebook finds them wherever it runs.
+
+    Args:
+        name: The name of a file of ``book/results`` without its ending, such as ``"resnet20_cifar10"``.
+
+    Raises:
+        ValueError: If there is no such file; the message names those there are.
+    """
+    folder = files("simam_edu.results")
+    names = sorted(
+        file.name.removesuffix(".jsonl") for file in folder.iterdir() if file.name.endswith(".jsonl")
+    )
+    if name not in names:
+        raise ValueError(f"name must be one of {', '.join(names)}, got {name!r}")
+    return [json.loads(line) for line in folder.joinpath(f"{name}.jsonl").read_text("utf-8").splitlines()]
+
+
+def _processor() -> str:
+    """Return the processor's name; Linux keeps it only in /proc."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,91 @@
+"""The command line from the outside: what it writes and what it says when something is wrong."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simam_edu import cli
+from simam_edu.datasets import ImageSet, Split, load, shapes
+
+
+@pytest.fixture
+def few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred and sixty shapes in the place of four thousand."""
+    images, labels, _ = shapes.draw(160, rng=np.random.default_rng(0))
+
+    def load_few(name: str, split: Split, **options: object) -> ImageSet:
+        if name != "shapes":
+            return load(name, split, **options)  # type: ignore[arg-type]
+        return ImageSet(
+            name=name, split=split, images=images, labels=labels, classes=tuple(shapes.SHAPES),
+            mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), source="drawn for a test",
+        )  # fmt: skip
+
+    monkeypatch.setattr(cli, "load", load_few)
+
+
+@pytest.mark.usefixtures("few_shapes")
+def test_train_appends_the_record_that_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "runs" / "records.jsonl"
+    status = cli.main(
+        ["train", "--network", "resnet20", "--attention", "simam", "--lam", "0.01", "--dataset", "shapes",
+         "--epochs", "1", "--seed", "5", "--device", "cpu", "--record", str(file)]
+    )  # fmt: skip
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    record = json.loads(printed.out)
+    assert record == json.loads(file.read_text())
+    assert (record["attention"], record["seed"], record["epochs"]) == ("simam", 5, 1)
+    assert record["attention_options"] == {"lam": 0.01}
+    assert record["training_images"] == 144
+    assert "epoch 1/1" in printed.err
+    assert "images/s" in printed.err
+    assert "test accuracy" in printed.err
+
+
+@pytest.mark.usefixtures("few_shapes")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--lam", "-1"], "lam must be a finite number of at least 0"),
+        (["--epochs", "0"], "epochs must be at least 1"),
+        (["--attention", "none", "--lam", "1"], "does not take these options"),
+        (["--dataset", "cifar10", "--data", "nowhere"], "nowhere"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status = cli.main(["train", "--dataset", "shapes", "--device", "cpu", *arguments])
+    printed = capsys.readouterr()
+    assert status == 2
+    assert printed.out == ""
+    assert message in printed.err
+    assert "Traceback" not in printed.err
+
+
+@pytest.mark.usefixtures("few_shapes")
+def test_record_that_cannot_be_written_is_told_before_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "train", lambda *_, **__: pytest.fail("the training began"))
+    (tmp_path / "file").write_text("")
+    status = cli.main(
+        ["train", "--dataset", "shapes", "--device", "cpu", "--record", str(tmp_path / "file" / "r.jsonl")]
+    )
+    assert status == 2
+    assert "file" in capsys.readouterr().err
+
+
+def test_unknown_names_are_refused_with_the_choices(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["train", "--network", "resnet18"])
+    assert stop.value.code == 2
+    assert "resnet20" in capsys.readouterr().err
