@@ -1,6 +1,7 @@
 """SimAM in torch against the numpy oracle, its gradient, and its registry."""
 
 import copy
+import doctest
 import pickle
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 import simam_edu
 from simam_edu import SimAM, energy
-from simam_edu.attention import ATTENTION, attention_factory
+from simam_edu.attention import ATTENTION, attention_factory, simam
 
 
 def inputs(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> torch.Tensor:
@@ -118,3 +119,9 @@ def test_package_offers_simam_and_nothing_else() -> None:
     assert simam_edu.SimAM is SimAM
     with pytest.raises(AttributeError, match="no attribute 'SimAm'"):
         simam_edu.SimAm  # noqa: B018
+
+
+def test_the_example_in_the_docstring_runs() -> None:
+    result = doctest.testmod(simam)
+    assert result.attempted > 0
+    assert result.failed == 0

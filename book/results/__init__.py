@@ -1,1 +1,1 @@
-"""The recorded runs of the book: one file a study, one line of JSON a run; installed as ``simam_edu.results``."""
+"""The recorded runs of the book, one line of JSON each; installed as ``simam_edu.results``."""

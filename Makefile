@@ -1,0 +1,61 @@
+# Each target makes .venv by itself when it is missing or when the requirements have changed.
+#
+#   make PYTHON=/path/to/python ...   uses another Python for .venv
+
+# The first Python that is new enough and can make an environment.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+# Written only after everything is installed, so an interrupted installation starts again.
+INSTALLED := .venv/installed
+
+# Another environment of the user must not leak into this one.
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help env book test lint notebooks clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+env: $(INSTALLED) ## make .venv and install the pinned packages; the other targets do this by themselves
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@$(or $(PYTHON),false) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "This needs Python 3.11 or newer with its venv module, and found none. Install one (on Debian or Ubuntu:"; \
+		echo "apt install python3 python3-venv), or name it: make PYTHON=/path/to/python"; exit 1; }
+	@echo "Making .venv with $(PYTHON) and installing the pinned packages: about two minutes, 1.5 GB ..."
+	@test -f $@ || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# A build that failed leaves pages that Sphinx would not read again, and so would not complain of
+# again: without the mark of a finished build its memory is dropped. Pages are written afresh, so
+# that none stays of a chapter that was removed; the outputs of unchanged cells come from the cache.
+book: $(INSTALLED) ## build the book
+	@echo "Building the book: pages that have changed are run, the others come from the cache ..."
+	@test -f _build/finished || rm -rf _build/.doctrees
+	@rm -rf _build/finished _build/html
+	@$(BIN)/jupyter-book build . -W --keep-going || { \
+		echo; echo "The book was not built: the warnings above name the page and the cell."; exit 1; }
+	@$(BIN)/python tools/check_pages.py _build/html
+	@touch _build/finished
+	@echo "The book is built. Open _build/html/index.html"
+
+test: $(INSTALLED) ## run the tests
+	@echo "Running the tests, the notebooks among them: several minutes ..."
+	@$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## check style, types, the code on the pages, and that the notebooks are up to date
+	@echo "Checking style and types ..."
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
+	@$(BIN)/python tools/lint_pages.py
+	@$(BIN)/python tools/notebooks.py --check
+
+notebooks: $(INSTALLED) ## write the notebook of each page, for Colab
+	@$(BIN)/python tools/notebooks.py
+
+clean: ## remove the built book and its cache; .venv stays
+	rm -rf _build

@@ -1,0 +1,76 @@
+"""The arrows between the modules: what may import what, and what stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import simam_edu
+
+PACKAGE = Path(simam_edu.__file__).parent
+EVERYTHING = {
+    path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+}
+TOP = {"cli", "plots", "widgets"}  # nothing imports these
+BELOW_TOP = EVERYTHING - TOP
+
+# A imports B where B is in ALLOWED[A]. A new module gets its line here.
+ALLOWED = {
+    "__init__": {"attention"},  # when SimAM is first asked for
+    "energy": set(),
+    "derivation": set(),
+    "solvers": {"energy"},
+    "attention": set(),
+    "networks": {"attention"},
+    "datasets": set(),
+    "training": {"networks", "attention", "datasets"},
+    "plots": BELOW_TOP,
+    "widgets": BELOW_TOP,
+    "cli": BELOW_TOP,
+}
+WITHOUT_TORCH = ["energy", "derivation", "solvers", "datasets"]
+
+
+def imported_names(tree: ast.AST) -> set[str]:
+    """Return the dotted names that a module imports; relative imports are not used here."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: imports are absolute in this package"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def arrows(source: str) -> set[str]:
+    """Return the modules of the package that a source imports."""
+    parts = [name.split(".") for name in imported_names(ast.parse(source))]
+    return {part[1] for part in parts if part[0] == "simam_edu" and len(part) > 1 and part[1] in EVERYTHING}
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_arrows_point_one_way(path):
+    module = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert module in ALLOWED, f"say in ALLOWED what {module} may import"
+    wrong = arrows(path.read_text(encoding="utf-8")) - ALLOWED[module] - {module}
+    assert not wrong, f"simam_edu.{module} must not import {sorted(wrong)}"
+
+
+def test_the_reading_of_imports_sees_every_form():
+    source = (
+        "import simam_edu.cli\nfrom simam_edu import energy, SimAM\n"
+        "def f():\n    from simam_edu.plots.style import new_figure"
+    )
+    assert arrows(source) == {"cli", "energy", "plots"}
+
+
+@pytest.mark.parametrize("modules", ["simam_edu", *(f"simam_edu.{name}" for name in WITHOUT_TORCH)])
+def test_torch_is_not_loaded(modules):
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, f"import {modules} must not load torch, or failed: {run.stderr}"

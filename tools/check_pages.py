@@ -1,0 +1,139 @@
+"""Check the built pages: nothing loads from another host, no link is broken, every image has a text.
+
+python tools/check_pages.py _build/html
+"""
+
+import re
+import sys
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+# What a browser loads without being asked. A link that a reader follows may lead anywhere.
+LOADED = {
+    "audio": ("src",),
+    "embed": ("src",),
+    "iframe": ("src",),
+    "image": ("href", "xlink:href"),
+    "img": ("src", "srcset"),
+    "object": ("data",),
+    "script": ("src",),
+    "source": ("src", "srcset"),
+    "track": ("src",),
+    "use": ("href", "xlink:href"),
+    "video": ("src", "poster"),
+}
+LOADED_LINKS = {"apple-touch-icon", "icon", "manifest", "modulepreload", "preload", "prefetch", "stylesheet"}
+CONNECTING_LINKS = {"dns-prefetch", "preconnect"}
+
+CSS_LOAD = re.compile(r"""(?:url\(\s*|@import\s+)["']?((?:https?:)?//[^"')\s]+)""")
+JS_LOAD = re.compile(
+    r"""(?:fetch\(|import\(|importScripts\(|\bfrom\s|\bimport\s|\.src\s*=|\.open\(\s*["']\w+["']\s*,)"""
+    r"""\s*["'`]((?:https?:)?//[^"'`\s]+)"""
+)
+
+
+@dataclass
+class Page(HTMLParser):
+    """What the checks need to know of one page."""
+
+    text: str
+    ids: set[str] = field(default_factory=set)
+    loads: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    bare_images: list[str] = field(default_factory=list)
+    inside: str = ""
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.feed(self.text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what the tag defines, loads and links to."""
+        values = {name: value or "" for name, value in attrs}
+        self.inside = tag
+        self.ids |= {values[name] for name in ("id", "name") if values.get(name)}
+        relations = set(values.get("rel", "").split()) if tag == "link" else set()
+        if relations & (LOADED_LINKS | CONNECTING_LINKS):
+            self.loads.append(values.get("href", ""))
+        for name in LOADED.get(tag, ()):
+            entries = values.get(name, "").split(",") if name == "srcset" else [values.get(name, "")]
+            self.loads += [entry.split()[0] for entry in entries if entry.strip()]
+        if tag == "a" and "href" in values:
+            self.links.append(values["href"])
+        if tag == "img" and not has_text(values):
+            self.bare_images.append(values.get("src", "?"))
+        self.loads += CSS_LOAD.findall(values.get("style", ""))
+
+    def handle_data(self, data: str) -> None:
+        """Look into inline styles and scripts."""
+        pattern = {"style": CSS_LOAD, "script": JS_LOAD}.get(self.inside)
+        if pattern:
+            self.loads += pattern.findall(data)
+
+
+def has_text(image: dict[str, str]) -> bool:
+    """Return whether an image has a text of its own; Sphinx puts the path where the author gave none."""
+    if image.get("aria-hidden") == "true" or image.get("role") in ("none", "presentation"):
+        return True
+    text = image.get("alt", "").strip()
+    return bool(text) and not re.search(r"\.(png|svg|jpe?g|gif)$", text)
+
+
+def is_foreign(address: str) -> bool:
+    """Return whether an address names another host."""
+    return urlsplit(address).netloc != ""
+
+
+def page_problems(path: Path, root: Path, pages: dict[Path, Page]) -> list[str]:
+    """Return what is wrong with one page."""
+    page = pages[path]
+    problems = [f"loads {address}" for address in page.loads if is_foreign(address)]
+    problems += [f"the image {source} has no alt text" for source in page.bare_images]
+    local = [address for address in page.loads + page.links if not urlsplit(address).scheme]
+    for address in sorted({address for address in local if not is_foreign(address)}):
+        name, anchor = urldefrag(address)
+        name = unquote(name.partition("?")[0])
+        target = (root / name[1:] if name.startswith("/") else path.parent / name).resolve() if name else path
+        if target.is_dir():
+            target /= "index.html"
+        if not target.exists():
+            problems.append(f"{address} does not exist")
+        elif anchor and target in pages and unquote(anchor) not in pages[target].ids:
+            problems.append(f"{address} has no such anchor")
+    return problems
+
+
+def asset_problems(path: Path) -> list[str]:
+    """Return what a style sheet or a script loads from another host."""
+    pattern = CSS_LOAD if path.suffix == ".css" else JS_LOAD
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return [f"loads {address}" for address in pattern.findall(text)]
+
+
+def main(root: Path) -> int:
+    """Print every problem of the built pages under a folder and return the exit code."""
+    root = root.resolve()
+    files = [path for path in sorted(root.rglob("*")) if "_sources" not in path.parts]
+    pages = {
+        path: Page(text=path.read_text(encoding="utf-8"))
+        for path in files
+        if path.suffix == ".html" and "_static" not in path.parts
+    }
+    if not pages:
+        print(f"{root} holds no pages; build the book first")
+        return 1
+    found = {path: page_problems(path, root, pages) for path in pages}
+    found |= {path: asset_problems(path) for path in files if path.suffix in (".css", ".js")}
+    for path, problems in found.items():
+        for problem in problems:
+            print(f"{path.relative_to(root)}: {problem}")
+    if any(found.values()):
+        return 1
+    print(f"{len(pages)} pages: nothing from another host, no broken link, every image has its text.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "_build/html")))

@@ -1,0 +1,53 @@
+"""The pages of the book as their authors write them: where they are, and the code cells in them."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOK = ROOT / "book"
+
+CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?P<body>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+OPTIONS = re.compile(r"---\n(?P<yaml>.*?)^---\n|(?P<short>(?::[^\n]*\n)+)", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A code cell of a page.
+
+    Attributes:
+        line: The line of the page on which the source begins, counted from one.
+        source: The code, without the options at the top of the cell.
+        options: What stands in the YAML block at the top of the cell.
+    """
+
+    line: int
+    source: str
+    options: dict[str, Any]
+
+
+def notebook_pages() -> list[Path]:
+    """Return the pages that have code cells, in the order of their names."""
+    return [page for page in sorted(BOOK.glob("*.md")) if CELL.search(page.read_text(encoding="utf-8"))]
+
+
+def code_cells(text: str) -> list[Cell]:
+    """Return the code cells of a page, given its text."""
+    cells = []
+    for match in CELL.finditer(text):
+        options = OPTIONS.match(text, match.start("body"), match.end("body"))
+        start = options.end() if options else match.start("body")
+        values = yaml.safe_load(options["yaml"]) if options and options["yaml"] else {}
+        source = text[start : match.end("body")]
+        blank = len(source) - len(source.lstrip("\n"))
+        line = text.count("\n", 0, start + blank) + 1
+        cells.append(Cell(line=line, source=source.strip("\n"), options=values or {}))
+    return cells
+
+
+def prose(text: str) -> str:
+    """Return the text of a page without its front matter and its code cells."""
+    return CELL.sub("", re.sub(r"\A---\n.*?^---\n", "", text, flags=re.MULTILINE | re.DOTALL))
