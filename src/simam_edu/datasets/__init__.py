@@ -15,7 +15,9 @@ def load(name: str, split: Split, *, root: str | Path | None = None, download: b
     """Return one split of a data set.
 
     CIFAR is looked for under ``root``, or, where that is not given, in the folder that the variable
-    ``SIMAM_EDU_DATA`` names and then in the cache of this package. Drawn shapes need no files.
+    ``SIMAM_EDU_DATA`` names and then in the cache of this package. Files that are not the official ones are
+    taken too, and ``source`` says so, in the words of the first line of a file ``SOURCE.txt`` beside them if
+    there is one. Drawn shapes need no files.
 
     Args:
         name: ``"cifar10"``, ``"cifar100"`` or ``"shapes"``.

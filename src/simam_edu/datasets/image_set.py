@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int64, UInt8
 Split = Literal["train", "test"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # arrays have no single answer to ==
 class ImageSet:
     """One split of a data set, in memory.
 

@@ -1,4 +1,4 @@
-r"""Ten classes of colored shapes on textured clutter, drawn by formula, each with the mask of its object.
+"""Ten classes of colored shapes on textured clutter, drawn by formula, each with the mask of its object.
 
 They stand in for CIFAR where it is not at hand: the same size, the same number of classes, no files.
 Only the shape tells the class. Color, size, place, rotation and texture are drawn from the same
@@ -13,60 +13,79 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from simam_edu.datasets.image_set import ImageSet, Split
 
 SIDE = 32
+"""Pixels a side of an image."""
+
 SAMPLES = 2
 """Points a pixel and axis at which a shape is evaluated, so that its edges are smooth."""
 
+RADII = (7.0, 10.0)
+"""Least and greatest radius of a shape, in pixels."""
+
+SHIFT = 5.0
+"""The farthest that a shape's middle stands from the image's middle along an axis, in pixels.
+
+Then every object lies whole inside the image: 1.1 times the greatest radius, and this, make 16."""
+
+COLOR_GAP = 0.3
+"""Least difference between the colors of object and background in one plane at least; 255 is 1."""
+
+AT_ONCE = 100
+"""Images drawn at a time, which bounds the memory."""
+
 SIZES: dict[Split, int] = {"train": 4000, "test": 1000}
+"""Images of the two splits: enough to learn from, and drawn in about a second."""
+
 SEEDS: dict[Split, int] = {"train": 20210718, "test": 20210724}
 """Seeds of the two splits; the first and last day of ICML 2021, where SimAM was presented."""
 
-Plane = Float[np.ndarray, "n p"]
+Plane = Float[np.ndarray, "*points"]
+Inside = Bool[np.ndarray, "*points"]
 
 
-def _disk(u: Plane, v: Plane) -> Bool[np.ndarray, "n p"]:
+def _disk(u: Plane, v: Plane) -> Inside:
     return u**2 + v**2 < 0.8**2
 
 
-def _ring(u: Plane, v: Plane) -> Bool[np.ndarray, "n p"]:
+def _ring(u: Plane, v: Plane) -> Inside:
     radius = np.hypot(u, v)
     return (radius < 0.95) & (radius > 0.5)
 
 
-def _square(u: Plane, v: Plane) -> Bool[np.ndarray, "n p"]:
+def _square(u: Plane, v: Plane) -> Inside:
     return np.maximum(np.abs(u), np.abs(v)) < 0.7
 
 
-def _frame(u: Plane, v: Plane) -> Bool[np.ndarray, "n p"]:
+def _frame(u: Plane, v: Plane) -> Inside:
     distance = np.maximum(np.abs(u), np.abs(v))
-    return (distance < 0.85) & (distance > 0.45)
+    return (distance < 0.75) & (distance > 0.4)
 
 
-def _triangle(u: Plane, v: Plane) -> Bool[np.ndarray, "n p"]:
+def _triangle(u: Plane, v: Plane) -> Inside:
     return (v > -0.5) & (np.sqrt(3) * np.abs(u) + v < 1.0)
 
 
-def _plus(u: Plane, v: Plane) -> Bool[np.ndarray, "n p"]:
+def _plus(u: Plane, v: Plane) -> Inside:
     near, far = np.minimum(np.abs(u), np.abs(v)), np.maximum(np.abs(u), np.abs(v))
     return (near < 0.3) & (far < 0.95)
 
 
-def _star(u: Plane, v: Plane) -> Bool[np.ndarray, "n p"]:
+def _star(u: Plane, v: Plane) -> Inside:
     return np.hypot(u, v) < 0.7 + 0.35 * np.cos(5 * np.arctan2(v, u))
 
 
-def _crescent(u: Plane, v: Plane) -> Bool[np.ndarray, "n p"]:
+def _crescent(u: Plane, v: Plane) -> Inside:
     return (u**2 + v**2 < 0.95**2) & ((u - 0.5) ** 2 + v**2 > 0.75**2)
 
 
-def _bars(u: Plane, v: Plane) -> Bool[np.ndarray, "n p"]:
-    return (np.abs(np.abs(u) - 0.55) < 0.25) & (np.abs(v) < 0.9)
+def _bars(u: Plane, v: Plane) -> Inside:
+    return (np.abs(np.abs(u) - 0.5) < 0.25) & (np.abs(v) < 0.8)
 
 
-def _pair(u: Plane, v: Plane) -> Bool[np.ndarray, "n p"]:
+def _pair(u: Plane, v: Plane) -> Inside:
     return (np.abs(u) - 0.5) ** 2 + v**2 < 0.45**2
 
 
-SHAPES: dict[str, Callable[[Plane, Plane], Bool[np.ndarray, "n p"]]] = {
+SHAPES: dict[str, Callable[[Plane, Plane], Inside]] = {
     "disk": _disk,
     "ring": _ring,
     "square": _square,
@@ -78,7 +97,7 @@ SHAPES: dict[str, Callable[[Plane, Plane], Bool[np.ndarray, "n p"]]] = {
     "bars": _bars,
     "pair": _pair,
 }
-"""Every class: whether a point is inside, in coordinates where the shape has a radius of about 1."""
+"""Every class: whether a point is inside, in coordinates where no shape reaches farther than 1.1."""
 
 
 def draw(
@@ -101,12 +120,12 @@ def draw(
             f"n must be a positive multiple of {len(SHAPES)}, got {n}; classes are equally large"
         )
     labels = rng.permutation(np.arange(n, dtype=np.int64) % len(SHAPES))
-    coverage = _coverage(labels, rng)  # (n, 32, 32)
-    background = _texture(n, rng, contrast=0.22)  # (n, 3, 32, 32)
-    foreground = _texture(n, rng, contrast=0.10)
-    mixed = coverage[:, None] * foreground + (1 - coverage[:, None]) * background
-    noisy = mixed + rng.normal(0, 0.03, mixed.shape)
-    return (255 * np.clip(noisy, 0, 1)).round().astype(np.uint8), labels, coverage > 0.5
+    images = np.empty((n, 3, SIDE, SIDE), dtype=np.uint8)
+    masks = np.empty((n, SIDE, SIDE), dtype=bool)
+    for start in range(0, n, AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        images[some], masks[some] = _render(labels[some], rng)
+    return images, labels, masks
 
 
 def load_shapes(split: Split) -> ImageSet:
@@ -122,40 +141,63 @@ def load_shapes(split: Split) -> ImageSet:
         images=images,
         labels=labels,
         classes=tuple(SHAPES),
-        mean=(0.502, 0.497, 0.501),
-        std=(0.243, 0.244, 0.245),
+        mean=(0.5018, 0.5004, 0.4989),
+        std=(0.2453, 0.2455, 0.2445),
         source="shapes drawn by formula, not photographs",
         masks=masks,
     )
+
+
+def _render(
+    labels: Int64[np.ndarray, "n"], rng: np.random.Generator
+) -> tuple[UInt8[np.ndarray, "n 3 32 32"], Bool[np.ndarray, "n 32 32"]]:
+    """Return one image and mask for each label."""
+    coverage = _coverage(labels, rng)  # (n, 32, 32)
+    behind, before = _colors(len(labels), rng)  # (n, 3, 1, 1)
+    background = behind + _waves(len(labels), rng, contrast=0.22)  # (n, 3, 32, 32)
+    foreground = before + _waves(len(labels), rng, contrast=0.10)
+    pixels = background + coverage[:, None] * (foreground - background)
+    pixels += rng.normal(0, 0.03, pixels.shape)
+    return (255 * np.clip(pixels, 0, 1)).round().astype(np.uint8), coverage > 0.5
 
 
 def _coverage(labels: Int64[np.ndarray, "n"], rng: np.random.Generator) -> Float[np.ndarray, "n 32 32"]:
     """Return the part of each pixel, in [0, 1], that the shape covers."""
     n, fine = len(labels), SIDE * SAMPLES
     axis = (np.arange(fine) + 0.5) / SAMPLES - SIDE / 2  # pixels from the middle
-    y, x = (grid.ravel() for grid in np.meshgrid(axis, axis, indexing="ij"))
-    radius = rng.uniform(7.0, 10.0, n)
-    center = rng.uniform(-5.0, 5.0, (2, n))
-    angle = rng.uniform(0, 2 * np.pi, n)
+    radius = rng.uniform(*RADII, (n, 1, 1))
+    angle = rng.uniform(0, 2 * np.pi, (n, 1, 1))
+    shift = rng.uniform(-SHIFT, SHIFT, (2, n, 1, 1))
+    x, y = (axis - shift[0]) / radius, (axis[:, None] - shift[1]) / radius  # (n, 1, fine), (n, fine, 1)
+    u = np.cos(angle) * x + np.sin(angle) * y  # (n, fine, fine)
+    v = np.cos(angle) * y - np.sin(angle) * x
     coverage = np.empty((n, SIDE, SIDE))
     for k, inside in enumerate(SHAPES.values()):
-        (chosen,) = np.nonzero(labels == k)
-        for some in np.array_split(chosen, max(1, len(chosen) // 50)):  # fifty at a time bounds the memory
-            cos, sin = np.cos(angle[some])[:, None], np.sin(angle[some])[:, None]
-            dx, dy = x - center[0, some, None], y - center[1, some, None]  # (some, fine * fine)
-            u, v = (cos * dx + sin * dy) / radius[some, None], (cos * dy - sin * dx) / radius[some, None]
-            samples = inside(u, v).reshape(len(some), SIDE, SAMPLES, SIDE, SAMPLES)
-            coverage[some] = samples.mean(axis=(2, 4))
+        chosen = labels == k
+        samples = inside(u[chosen], v[chosen]).reshape(-1, SIDE, SAMPLES, SIDE, SAMPLES)
+        coverage[chosen] = samples.mean(axis=(2, 4))
     return coverage
 
 
-def _texture(n: int, rng: np.random.Generator, *, contrast: float) -> Float[np.ndarray, "n 3 32 32"]:
-    """Return a random color for each image with a pattern of waves over it."""
-    color = rng.uniform(0.1, 0.9, (n, 3, 1, 1))
+def _colors(
+    n: int, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "n 3 1 1"], Float[np.ndarray, "n 3 1 1"]]:
+    """Return the colors of backgrounds and objects, drawn again where they are too close to tell apart."""
+    behind, before = rng.uniform(0.1, 0.9, (2, n, 3, 1, 1))
+    while (close := np.abs(before - behind).max(axis=(1, 2, 3)) < COLOR_GAP).any():
+        before[close] = rng.uniform(0.1, 0.9, (np.count_nonzero(close), 3, 1, 1))
+    return behind, before
+
+
+def _waves(n: int, rng: np.random.Generator, *, contrast: float) -> Float[np.ndarray, "n 3 32 32"]:
+    """Return a pattern of three waves for each image, shifted from plane to plane."""
     axis = np.arange(SIDE) / SIDE
     pattern = np.zeros((n, 3, SIDE, SIDE))
     for _ in range(3):
-        along, across = rng.uniform(-6, 6, (2, n, 1, 1, 1))
+        periods = rng.uniform(-6, 6, (2, n, 1, 1, 1))
         phase = rng.uniform(0, 2 * np.pi, (n, 3, 1, 1))
-        pattern += np.sin(2 * np.pi * (along * axis[:, None] + across * axis) + phase)
-    return color + contrast * pattern / 3
+        down = 2 * np.pi * periods[0] * axis[:, None] + phase  # (n, 3, 32, 1)
+        across = 2 * np.pi * periods[1] * axis  # (n, 1, 1, 32)
+        # sin(down + across), with far fewer sines than pixels
+        pattern += np.sin(down) * np.cos(across) + np.cos(down) * np.sin(across)
+    return contrast * pattern / 3

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from matplotlib.figure import Figure
 
-from simam_edu.plots.style import ORANGE, new_figure
+from simam_edu.plots.style import new_figure
 
 
 def image_grid(
@@ -25,10 +25,15 @@ def image_grid(
         columns: Images a row.
 
     Raises:
-        ValueError: If there are not as many titles as images.
+        ValueError: If there are no images, or not as many titles or masks as images.
     """
-    if len(titles) != len(images):
-        raise ValueError(f"titles must be as many as images, got {len(titles)} for {len(images)}")
+    if not len(images):
+        raise ValueError("images must be one or more, got none; choose some to draw")
+    for what, given in (("titles", titles), ("masks", masks)):
+        if given is not None and len(given) != len(images):
+            raise ValueError(
+                f"{what} must be as many as images, got {len(given)} for {len(images)}; give one an image"
+            )
     rows = -(-len(images) // columns)
     figure, axes = new_figure(rows, columns, height=rows * (7.0 / columns + 0.3))
     for axis in axes.flat:
@@ -36,6 +41,8 @@ def image_grid(
     for k, (axis, image, title) in enumerate(zip(axes.flat, images, titles, strict=False)):
         axis.imshow(image.transpose(1, 2, 0), interpolation="nearest")
         axis.set_title(title, fontsize=9)
-        if masks is not None:
-            axis.contour(masks[k], levels=[0.5], colors=[ORANGE], linewidths=1)
+        if masks is not None and masks[k].any():
+            # Black on white is seen on every image.
+            axis.contour(masks[k], levels=[0.5], colors=["white"], linewidths=2.2)
+            axis.contour(masks[k], levels=[0.5], colors=["black"], linewidths=1)
     return figure

@@ -1,0 +1,273 @@
+"""CIFAR's binary files: read as the format says, and refused where they are not what they should be."""
+
+import hashlib
+import io
+import os
+import tarfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from simam_edu.datasets import cifar, load
+from simam_edu.datasets.cifar import UNKNOWN, load_cifar
+from simam_edu.datasets.cifar_files import CIFAR10, CIFAR100, OFFICIAL
+from simam_edu.datasets.download import Archive
+
+PER_FILE = 20
+
+
+def records(dataset, seed, *, balanced=True):
+    """One small file of a CIFAR: random pixels, each class equally often or not."""
+    rng = np.random.default_rng(seed)
+    classes = len(dataset.classes)
+    rows = rng.integers(0, 256, (PER_FILE, dataset.record_bytes), dtype=np.uint8)
+    rows[:, dataset.label_bytes - 1] = np.arange(PER_FILE) % (classes if balanced else 3)
+    return rows.tobytes()
+
+
+def small(full):
+    """The same data set with ten classes and twenty records a file, and the files' contents."""
+    dataset = replace(full, classes=full.classes[:10], records=dict.fromkeys(full.records, PER_FILE))
+    contents = {name: records(dataset, seed) for seed, name in enumerate(dataset.records)}
+    sums = {name: hashlib.md5(content).hexdigest() for name, content in contents.items()}
+    return replace(dataset, editions={OFFICIAL: sums}), contents
+
+
+def write(folder, contents):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+
+
+@pytest.fixture
+def at_hand(tmp_path):
+    """A small CIFAR-10, the contents of its files, and the root they stand under."""
+    dataset, contents = small(CIFAR10)
+    write(tmp_path / dataset.folder, contents)
+    return dataset, contents, tmp_path
+
+
+@pytest.fixture(autouse=True)
+def no_other_places(monkeypatch, tmp_path):
+    """Neither the reader's cache nor their variable plays a part in these tests."""
+    monkeypatch.setattr(cifar, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.delenv("SIMAM_EDU_DATA", raising=False)
+
+
+# What is read.
+
+
+@pytest.mark.parametrize("full", [CIFAR10, CIFAR100], ids=lambda dataset: dataset.name)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_records_are_read_as_the_format_says(full, split, tmp_path):
+    dataset, contents = small(full)
+    write(tmp_path / dataset.folder, contents)
+    found = load_cifar(dataset, split, root=tmp_path, download=False)
+    joined = b"".join(contents[name] for name in dataset.files[split])
+    n = PER_FILE * len(dataset.files[split])
+    assert (found.images.dtype, found.labels.dtype) == (np.uint8, np.int64)
+    assert (found.images.shape, found.labels.shape) == ((n, 3, 32, 32), (n,))
+    for index in (0, n - 1):
+        record = joined[index * dataset.record_bytes : (index + 1) * dataset.record_bytes]
+        # Of CIFAR-100's two label bytes the second is the fine one.
+        assert found.labels[index] == record[dataset.label_bytes - 1]
+        assert found.images[index, 1, 2, 3] == record[dataset.label_bytes + 1024 + 2 * 32 + 3]
+    assert (found.name, found.split, found.source, found.masks) == (dataset.name, split, OFFICIAL, None)
+
+
+def test_layouts_are_those_of_the_official_files():
+    assert {CIFAR10.records[name] * CIFAR10.record_bytes for name in CIFAR10.records} == {30_730_000}
+    sizes = [CIFAR100.records[name] * CIFAR100.record_bytes for name in ("train.bin", "test.bin")]
+    assert sizes == [153_700_000, 30_740_000]
+    for dataset, classes in ((CIFAR10, 10), (CIFAR100, 100)):
+        assert len(set(dataset.classes)) == classes
+        assert list(dataset.classes) == sorted(dataset.classes), "both number their classes by the alphabet"
+        for edition in dataset.editions.values():
+            assert set(edition) == set(dataset.records)
+
+
+# Where it is looked for.
+
+
+def test_root_may_be_the_folder_itself(at_hand):
+    dataset, _, root = at_hand
+    assert len(load_cifar(dataset, "test", root=root / dataset.folder, download=False).labels) == PER_FILE
+
+
+def test_places_are_the_variable_and_then_the_cache(at_hand, monkeypatch, tmp_path):
+    dataset, contents, root = at_hand
+    write(tmp_path / "cache" / dataset.folder, contents)
+    assert len(load_cifar(dataset, "test", root=None, download=False).labels) == PER_FILE
+    monkeypatch.setenv("SIMAM_EDU_DATA", str(root))
+    (root / dataset.folder / "test_batch.bin").write_bytes(b"short")
+    with pytest.raises(ValueError, match="truncated"):
+        load_cifar(dataset, "test", root=None, download=False)
+
+
+def test_a_root_that_is_given_is_the_only_place(at_hand, monkeypatch, tmp_path):
+    dataset, contents, root = at_hand
+    monkeypatch.setenv("SIMAM_EDU_DATA", str(root))
+    write(tmp_path / "cache" / dataset.folder, contents)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load_cifar(dataset, "test", root=tmp_path / "nowhere", download=False)
+
+
+def test_missing_files_are_told_with_those_that_are_there(at_hand):
+    dataset, _, root = at_hand
+    for k in (1, 4):
+        (root / dataset.folder / f"data_batch_{k}.bin").unlink()
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"must be at hand as data_batch_1.* got data_batch_2.bin, data_batch_3.bin, data_batch_5",
+    ):
+        load_cifar(dataset, "train", root=root, download=False)
+    assert len(load_cifar(dataset, "test", root=root, download=False).labels) == PER_FILE
+
+
+def test_missing_files_are_made_whole_by_download(at_hand):
+    dataset, contents, root = at_hand
+    with tarfile.open(root / "small.tar.gz", "w:gz") as tar:
+        for name, content in contents.items():
+            member = tarfile.TarInfo(f"{dataset.folder}/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    # The archive is at hand, so the address, where nobody listens, is not asked.
+    known = f"md5:{hashlib.md5((root / 'small.tar.gz').read_bytes()).hexdigest()}"
+    archive = Archive(file="small.tar.gz", size=1, mirrors={"http://127.0.0.1:9": known})
+    (root / dataset.folder / "data_batch_4.bin").unlink()
+    found = load_cifar(replace(dataset, archive=archive), "train", root=root, download=True)
+    assert found.source == OFFICIAL
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize("change", [-1, -3073, 1, 3073])
+def test_a_file_of_a_wrong_length_is_refused(at_hand, change):
+    dataset, contents, root = at_hand
+    content = contents["data_batch_2.bin"]
+    wrong = content[:change] if change < 0 else content + bytes(change)
+    (root / dataset.folder / "data_batch_2.bin").write_bytes(wrong)
+    message = rf"data_batch_2.bin must have {len(content)} bytes, got {len(wrong)}: .*download=True"
+    with pytest.raises(ValueError, match=message):
+        load_cifar(dataset, "train", root=root, download=False)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("data_batch_1.bin", "test_batch.bin"), ("data_batch_5.bin", "data_batch_2.bin")]
+)
+def test_exchanged_files_are_told_by_their_checksums(at_hand, one, other):
+    dataset, contents, root = at_hand
+    write(root / dataset.folder, {one: contents[other], other: contents[one]})
+    with pytest.raises(ValueError, match=r"bin must hold its own records, got those of .* swapped; rename"):
+        load_cifar(dataset, "train", root=root, download=False)
+
+
+def test_the_same_file_twice_is_told_without_checksums(at_hand):
+    dataset, contents, root = at_hand
+    write(root / dataset.folder, {"data_batch_1.bin": contents["data_batch_2.bin"]})
+    with pytest.raises(ValueError, match="two with the same content"):
+        load_cifar(replace(dataset, editions={}), "train", root=root, download=False)
+
+
+@pytest.mark.parametrize(("name", "split"), [("data_batch_1.bin", "train"), ("test_batch.bin", "test")])
+def test_a_file_of_the_other_split_is_told_without_checksums(at_hand, name, split):
+    dataset, _, root = at_hand
+    # The real training batches have equally large classes only together, the test batch by itself.
+    write(root / dataset.folder, {name: records(dataset, 9, balanced=False)})
+    with pytest.raises(ValueError, match=rf"the {split} files in .* of each class, got from .* swapped"):
+        load_cifar(replace(dataset, editions={}), split, root=root, download=False)
+
+
+def test_a_file_of_the_other_cifar_is_refused(at_hand):
+    dataset, _, root = at_hand
+    write(root / dataset.folder, {"test_batch.bin": small(CIFAR100)[1]["test.bin"]})
+    with pytest.raises(ValueError, match="a file of another data set"):
+        load_cifar(dataset, "test", root=root, download=False)
+
+
+@pytest.mark.parametrize("full", [CIFAR10, CIFAR100], ids=lambda dataset: dataset.name)
+def test_a_label_out_of_range_is_told_with_its_place(full, tmp_path):
+    dataset, contents = small(full)
+    name = dataset.files["test"][0]
+    damaged = bytearray(contents[name])
+    damaged[7 * dataset.record_bytes + dataset.label_bytes - 1] = 10
+    write(tmp_path / dataset.folder, contents | {name: damaged})
+    with pytest.raises(ValueError, match=rf"{name}, record 7, must have a label from 0 to 9, got 10"):
+        load_cifar(dataset, "test", root=tmp_path, download=False)
+
+
+# What is said of the images.
+
+
+def test_files_with_unknown_checksums_are_taken_and_told(at_hand):
+    dataset, _, root = at_hand
+    other = replace(dataset, editions={})
+    assert load_cifar(other, "test", root=root, download=False).source == UNKNOWN
+    note = root / dataset.folder / "SOURCE.txt"
+    note.write_text("CIFAR-10 in shades of grey \nand more about it\n")
+    said = load_cifar(other, "test", root=root, download=False).source
+    assert said.startswith("CIFAR-10 in shades of grey (says its SOURCE.txt; the checksums are not")
+    note.write_text("\n")
+    assert load_cifar(other, "test", root=root, download=False).source == UNKNOWN
+
+
+def test_checksums_are_believed_before_a_note(at_hand):
+    dataset, _, root = at_hand
+    (root / dataset.folder / "SOURCE.txt").write_text("something else")
+    assert load_cifar(dataset, "test", root=root, download=False).source == OFFICIAL
+
+
+def test_one_unknown_file_makes_the_split_unknown(at_hand):
+    dataset, _, root = at_hand
+    write(root / dataset.folder, {"data_batch_3.bin": records(dataset, 99)})
+    assert load_cifar(dataset, "train", root=root, download=False).source == UNKNOWN
+    assert load_cifar(dataset, "test", root=root, download=False).source == OFFICIAL
+
+
+# The real images, where they are at hand.
+
+DATA = os.environ.get("SIMAM_EDU_DATA")
+
+
+@pytest.fixture(scope="module")
+def real():
+    if not DATA:
+        pytest.skip("set SIMAM_EDU_DATA to a folder that holds cifar-10-batches-bin")
+    return load("cifar10", "train", root=DATA), load("cifar10", "test", root=DATA)
+
+
+def test_real_images_are_all_there(real):
+    train, test = real
+    assert train.images.shape == (50_000, 3, 32, 32)
+    assert test.images.shape == (10_000, 3, 32, 32)
+    assert np.bincount(train.labels).tolist() == [5000] * 10
+    assert np.bincount(test.labels).tolist() == [1000] * 10
+    assert train.labels[:10].tolist() == [6, 9, 9, 4, 1, 1, 2, 7, 8, 3]
+
+
+def test_real_images_say_where_they_are_from(real):
+    train, test = real
+    assert train.source != UNKNOWN
+    assert train.source == test.source
+
+
+def test_real_images_have_the_stored_statistics(real):
+    train, _ = real
+    counts = np.zeros((3, 256))
+    for some in np.split(train.images, 20):  # a few at a time bounds the memory
+        counts += [np.bincount(some[:, c].ravel(), minlength=256) for c in range(3)]
+    values = np.arange(256) / 255
+    mean = counts @ values / counts.sum(axis=1)
+    std = np.sqrt(counts @ values**2 / counts.sum(axis=1) - mean**2)
+    # A re-encoding moves them by less than this.
+    np.testing.assert_allclose(mean, train.mean, atol=0.003)
+    np.testing.assert_allclose(std, train.std, atol=0.006)
+
+
+def test_real_images_have_red_first(real):
+    """The first training image is a frog on brown ground: more red than blue, as its top left pixel."""
+    frog = real[0].images[0].astype(int)
+    np.testing.assert_allclose(frog[:, 0, 0], (59, 62, 63), atol=25)
+    assert frog[0].mean() > frog[2].mean() + 15
