@@ -11,6 +11,8 @@ INSTALLED := .venv/installed
 
 # Another environment of the user must not leak into this one.
 unexport PYTHONPATH PYTHONHOME
+# Threads that spin while they wait slow each other down on a machine that is not idle.
+export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
 .PHONY: help env book test lint notebooks clean

@@ -288,12 +288,7 @@ def limit_steps(minimum: Step) -> list[Step]:
     cases = [
         ("no_penalty", lam, 0, "Without a penalty only the ratio of distance and spread counts."),
         ("large_penalty", lam, sp.oo, "Under a large penalty every neuron costs the same."),
-        (
-            "equal_others",
-            sigma,
-            0,
-            "Where the others are equal, only the penalty keeps the energy above zero.",
-        ),
+        ("equal_others", sigma, 0, "Where the others are equal, only the penalty costs energy."),
         ("far_target", t, sp.oo, "A target far away costs nothing."),
     ]
     return [

@@ -22,7 +22,7 @@ function energyWidget(root) {
   const values = JSON.parse(root.dataset.values);
   const [low, high] = JSON.parse(root.dataset.range);
   const { width, height } = svg.viewBox.baseVal;
-  const left = 46, right = 12, top = 14, bottom = 40, floor = 0.55;
+  const left = 46, right = 12, top = 26, bottom = 40, floor = 0.55;
   const toX = (x) => left + ((x - low) / (high - low)) * (width - left - right);
   const fromX = (px) => low + ((px - left) / (width - left - right)) * (high - low);
   const toY = (gain) => height - bottom - ((gain - floor) / (1 - floor)) * (height - top - bottom);
@@ -45,7 +45,7 @@ function energyWidget(root) {
   }
   for (let x = Math.ceil(low); x <= high; x += 1) words(toX(x), height - bottom + 18, String(x), "middle");
   words((left + width - right) / 2, height - 6, "value of the neuron", "middle");
-  words(left, 11, "gain", "end");
+  words(left, 14, "gain", "middle");
   const band = make("rect", { y: top, height: height - top - bottom, fill: "#0072B2", opacity: 0.1 });
   const middle = make("line", { y1: top, y2: height - bottom, stroke: "#0072B2", "stroke-dasharray": "5 4" });
   const curve = make("path", { fill: "none", stroke: "#6B6B6B", "stroke-width": 2 });

@@ -1,0 +1,145 @@
+"""The programs that build and check the book: they find what they are there to find."""
+
+import pytest
+
+import book_extension
+import check_pages
+import lint_pages
+import pages
+
+PAGE = """---
+kernelspec:
+  name: python3
+---
+# A page
+
+Some words.
+
+```{code-cell} ipython3
+import numpy as np
+```
+
+```{code-cell} ipython3
+---
+mystnb:
+  image:
+    alt: "What the figure shows"
+---
+x = 1
+x
+```
+
+```{code-cell} ipython3
+:tags: [remove-cell]
+
+y = 2
+```
+"""
+
+
+def test_the_cells_of_a_page_are_found_with_their_lines():
+    cells = pages.code_cells(PAGE)
+    assert [cell.source for cell in cells] == ["import numpy as np", "x = 1\nx", "y = 2"]
+    lines = PAGE.splitlines()
+    assert [lines[cell.line - 1] for cell in cells] == ["import numpy as np", "x = 1", "y = 2"]
+    assert cells[1].options == {"mystnb": {"image": {"alt": "What the figure shows"}}}
+
+
+def test_prose_is_what_is_left():
+    assert pages.prose(PAGE).split() == ["#", "A", "page", "Some", "words."]
+
+
+def test_blanking_keeps_the_code_on_its_lines():
+    blanked = lint_pages.blanked(PAGE).splitlines()
+    assert [line for line in blanked if line] == ["import numpy as np", "x = 1", "x", "y = 2"]
+    assert blanked.index("y = 2") == PAGE.splitlines().index("y = 2")
+
+
+def test_the_lint_names_the_line_of_the_page(tmp_path, monkeypatch, capsys):
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.replace("y = 2", "y = 2\n" * 21))
+    monkeypatch.setattr(lint_pages, "ROOT", tmp_path)
+    assert not lint_pages.clean(page)
+    printed = capsys.readouterr().out
+    assert "page.md:10:17: F401" in printed, "numpy is imported and not used"
+    assert "page.md:26: the cell has 21 lines" in printed
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "src" / "simam_edu").mkdir(parents=True)
+    (tmp_path / "book" / "results").mkdir(parents=True)
+    (tmp_path / "requirements.txt").write_text("numpy==1\n")
+    (tmp_path / "src" / "simam_edu" / "energy.py").write_text("x = 1\n")
+    (tmp_path / "book" / "results" / "runs.jsonl").write_text("{}\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "src/simam_edu/energy.py", "book/results/runs.jsonl"])
+def test_the_cache_is_another_when_an_input_changes(root, name):
+    before = book_extension.cache_key(root, "")
+    assert book_extension.cache_key(root, "") == before, "the key must not change by itself"
+    (root / name).write_text("changed\n")
+    assert book_extension.cache_key(root, "") != before
+
+
+def test_the_cache_is_another_with_other_images(root):
+    assert len({book_extension.cache_key(root, data) for data in ("", "/images", "/other")}) == 3
+
+
+GOOD = """<html><head><link rel="stylesheet" href="style.css"><link rel="canonical" href="https://a.org/"></head>
+<body id="top"><a href="https://a.org/">a link to follow</a><a href="#top">up</a>
+<a href="other.html#here">there</a><img src="a.png" alt="A curve"><script>const home = "https://a.org/";</script></body></html>"""
+
+
+@pytest.fixture
+def site(tmp_path):
+    (tmp_path / "index.html").write_text(GOOD)
+    (tmp_path / "other.html").write_text('<p id="here"></p>')
+    (tmp_path / "style.css").write_text('@font-face { src: url("font.woff") }')
+    (tmp_path / "a.png").write_bytes(b"")
+    return tmp_path
+
+
+def test_a_good_site_passes(site, capsys):
+    assert check_pages.main(site) == 0
+    assert "2 pages" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ('<script src="https://cdn.org/x.js"></script>', "loads https://cdn.org/x.js"),
+        ('<script src="//cdn.org/x.js"></script>', "loads //cdn.org/x.js"),
+        ('<script>fetch("https://cdn.org/data")</script>', "loads https://cdn.org/data"),
+        ('<script type="module">import x from "https://cdn.org/x.js"</script>', "loads https://cdn.org/x.js"),
+        ('<link rel="preload stylesheet" href="https://cdn.org/x.css">', "loads https://cdn.org/x.css"),
+        ('<link rel="preconnect" href="https://cdn.org">', "loads https://cdn.org"),
+        ("<style>@import 'https://cdn.org/x.css';</style>", "loads https://cdn.org/x.css"),
+        ('<p style="background: url(https://cdn.org/x.png)">', "loads https://cdn.org/x.png"),
+        ('<img src="https://cdn.org/x.png" alt="A curve">', "loads https://cdn.org/x.png"),
+        ('<img srcset="a.png 1x, https://cdn.org/x.png 2x" alt="A curve">', "loads https://cdn.org/x.png"),
+        ('<iframe src="https://cdn.org/"></iframe>', "loads https://cdn.org/"),
+        ('<img src="a.png">', "the image a.png has no alt text"),
+        ('<img src="a.png" alt="_images/a.png">', "the image a.png has no alt text"),
+        ('<a href="gone.html">x</a>', "gone.html does not exist"),
+        ('<script src="gone.js?v=1"></script>', "gone.js?v=1 does not exist"),
+        ('<a href="other.html#gone">x</a>', "other.html#gone has no such anchor"),
+        ('<a href="#gone">x</a>', "#gone has no such anchor"),
+    ],
+)
+def test_a_bad_page_is_told(site, capsys, bad, message):
+    (site / "index.html").write_text(GOOD.replace("</body>", f"{bad}</body>"))
+    assert check_pages.main(site) == 1
+    assert f"index.html: {message}" in capsys.readouterr().out
+
+
+def test_a_bad_style_sheet_is_told(site, capsys):
+    (site / "style.css").write_text("@font-face { src: url(https://cdn.org/font.woff) }")
+    assert check_pages.main(site) == 1
+    assert "style.css: loads https://cdn.org/font.woff" in capsys.readouterr().out
+
+
+def test_an_empty_site_is_told(tmp_path, capsys):
+    assert check_pages.main(tmp_path) == 1
+    assert "build the book first" in capsys.readouterr().out
