@@ -193,7 +193,7 @@ def test_loss_that_is_not_finite_stops_the_run(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"recipe": "fast"}, "recipe must be one of budget, got 'fast'"),
+        ({"recipe": "fast"}, "recipe must be one of budget, smoke, got 'fast'"),
         ({"slot": "middle"}, "slot must be one of"),
         ({"device": "tpu"}, "device must be one of"),
         ({"epochs": 0}, "epochs must be at least 1"),
