@@ -39,4 +39,4 @@ def test_the_notebook_runs_in_a_folder_of_its_own(page, tmp_path):
     bare = "import sys\nsys.modules['myst_nb'] = None"
     notebook.cells.insert(0, nbformat.v4.new_code_cell(bare))
     where = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, timeout=180, kernel_name="python3", resources=where).execute()
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute()

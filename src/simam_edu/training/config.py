@@ -54,8 +54,8 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    # In place of the paper's 164 epochs. Batch, learning rate and weight decay did best on a held-out tenth of
-    # the training images among the four settings that CONTRIBUTING lists; momentum is the paper's.
+    # In place of the paper's 164 epochs. Batch, learning rate and weight decay did best on a held-out tenth
+    # of the training images among the four settings that CONTRIBUTING lists; momentum is the paper's.
     "budget": Recipe(
         batch_size=64, peak_learning_rate=0.15, warmup=0.2, momentum=0.9, weight_decay=1e-4, epochs=10
     ),
