@@ -21,12 +21,21 @@ SAMPLES = 2
 RADII = (7.0, 10.0)
 """Least and greatest radius of a shape, in pixels."""
 
-SHIFT = 5.0
+SHIFT = 3.0
 """The farthest that a shape's middle stands from the image's middle along an axis, in pixels.
 
-Then every object lies whole inside the image: 1.1 times the greatest radius, and this, make 16."""
+Then every object lies whole inside the image: 1.1 times the greatest radius, and this, are less than 16."""
 
-COLOR_GAP = 0.3
+TURN = 0.5
+"""The farthest that a shape is turned to either side, in radians."""
+
+CONTRAST = 0.1
+"""How far the waves of the texture reach up and down from the color of an object or background; 255 is 1.
+
+With this, with TURN and with SHIFT, ResNet-20 learns the shapes within a minute on two cores. With a full
+turn, more than twice the contrast and a wider shift it learned nothing in that time."""
+
+COLOR_GAP = 0.4
 """Least difference between the colors of object and background in one plane at least; 255 is 1."""
 
 AT_ONCE = 100
@@ -141,8 +150,8 @@ def load_shapes(split: Split) -> ImageSet:
         images=images,
         labels=labels,
         classes=tuple(SHAPES),
-        mean=(0.5018, 0.5004, 0.4989),
-        std=(0.2453, 0.2455, 0.2445),
+        mean=(0.5039, 0.5004, 0.4933),
+        std=(0.2373, 0.2338, 0.2337),
         source="shapes drawn by formula, not photographs",
         masks=masks,
     )
@@ -154,8 +163,8 @@ def _render(
     """Return one image and mask for each label."""
     coverage = _coverage(labels, rng)  # (n, 32, 32)
     behind, before = _colors(len(labels), rng)  # (n, 3, 1, 1)
-    background = behind + _waves(len(labels), rng, contrast=0.22)  # (n, 3, 32, 32)
-    foreground = before + _waves(len(labels), rng, contrast=0.10)
+    background = behind + _waves(len(labels), rng)  # (n, 3, 32, 32)
+    foreground = before + _waves(len(labels), rng)
     pixels = background + coverage[:, None] * (foreground - background)
     pixels += rng.normal(0, 0.03, pixels.shape)
     return (255 * np.clip(pixels, 0, 1)).round().astype(np.uint8), coverage > 0.5
@@ -166,7 +175,7 @@ def _coverage(labels: Int64[np.ndarray, "n"], rng: np.random.Generator) -> Float
     n, fine = len(labels), SIDE * SAMPLES
     axis = (np.arange(fine) + 0.5) / SAMPLES - SIDE / 2  # pixels from the middle
     radius = rng.uniform(*RADII, (n, 1, 1))
-    angle = rng.uniform(0, 2 * np.pi, (n, 1, 1))
+    angle = rng.uniform(-TURN, TURN, (n, 1, 1))
     shift = rng.uniform(-SHIFT, SHIFT, (2, n, 1, 1))
     x, y = (axis - shift[0]) / radius, (axis[:, None] - shift[1]) / radius  # (n, 1, fine), (n, fine, 1)
     u = np.cos(angle) * x + np.sin(angle) * y  # (n, fine, fine)
@@ -189,7 +198,7 @@ def _colors(
     return behind, before
 
 
-def _waves(n: int, rng: np.random.Generator, *, contrast: float) -> Float[np.ndarray, "n 3 32 32"]:
+def _waves(n: int, rng: np.random.Generator) -> Float[np.ndarray, "n 3 32 32"]:
     """Return a pattern of three waves for each image, shifted from plane to plane."""
     axis = np.arange(SIDE) / SIDE
     pattern = np.zeros((n, 3, SIDE, SIDE))
@@ -200,4 +209,4 @@ def _waves(n: int, rng: np.random.Generator, *, contrast: float) -> Float[np.nda
         across = 2 * np.pi * periods[1] * axis  # (n, 1, 1, 32)
         # sin(down + across), with far fewer sines than pixels
         pattern += np.sin(down) * np.cos(across) + np.cos(down) * np.sin(across)
-    return contrast * pattern / 3
+    return CONTRAST * pattern / 3
