@@ -59,7 +59,7 @@ class EpochResult:
         epoch: From 1.
         train: Over the augmented training images, each scored just before the step it served.
         held_out: Over the images kept from training after the epoch; ``None`` when none are.
-        learning_rate: At the epoch's last step.
+        learning_rate: After the epoch, that of the step that would come next.
         seconds: Training and held-out evaluation.
     """
 
