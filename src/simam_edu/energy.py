@@ -67,8 +67,10 @@ def neuron_energy(
         )
     w, b, t = (np.asarray(value, dtype=np.float64) for value in (w, b, t))
     fitted_others = w[..., None] * others + b[..., None]  # (*lead, m)
-    spread: Float[np.ndarray, "*lead"] = np.mean((-1.0 - fitted_others) ** 2, axis=-1)
-    return np.asarray(spread + (1.0 - (w * t + b)) ** 2 + lam * w**2)
+    energy: Float[np.ndarray, "*lead"] = (
+        np.mean((-1.0 - fitted_others) ** 2, axis=-1) + (1.0 - (w * t + b)) ** 2 + lam * w**2
+    )
+    return energy
 
 
 def optimal_weight_bias(
@@ -98,7 +100,7 @@ def optimal_weight_bias(
     """
     t, mu, var, denominator = _check_point(t, mu, var, lam)
     w_t = 2.0 * (t - mu) / denominator
-    return np.asarray(w_t), np.asarray(-0.5 * (t + mu) * w_t)
+    return w_t, -0.5 * (t + mu) * w_t
 
 
 def minimal_energy(t: ArrayLike, mu: ArrayLike, var: ArrayLike, *, lam: float) -> Float[np.ndarray, "*lead"]:
@@ -121,7 +123,8 @@ def minimal_energy(t: ArrayLike, mu: ArrayLike, var: ArrayLike, *, lam: float) -
         ValueError: If ``lam`` or ``var`` is negative or not finite, or if the minimum is not unique.
     """
     t, mu, var, denominator = _check_point(t, mu, var, lam)
-    return np.asarray(4.0 * (var + lam) / denominator)
+    energy: Float[np.ndarray, "*lead"] = 4.0 * (var + lam) / denominator
+    return energy
 
 
 def channel_statistics(
