@@ -8,10 +8,8 @@ from matplotlib.figure import Figure
 
 from simam_edu.energy import minimal_energy, neuron_energy, optimal_weight_bias
 from simam_edu.plots.closed_form import draw_energy
-from simam_edu.plots.style import BLUE, GREEN, GREY, ORANGE, RED, new_figure
+from simam_edu.plots.style import GREY, LOOKS, new_figure
 from simam_edu.solvers import Fit
-
-_LOOKS = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."), (RED, "D", ":"))
 
 
 def paths_figure(t: float, others: Float[np.ndarray, "m"], fits: Mapping[str, Fit], *, lam: float) -> Figure:
@@ -32,7 +30,7 @@ def paths_figure(t: float, others: Float[np.ndarray, "m"], fits: Mapping[str, Fi
     margin = 0.15 * (high - low)
     (w_low, b_low), (w_high, b_high) = low - margin, high + margin
     draw_energy(axis, t, others, lam=lam, weights=(w_low, w_high), biases=(b_low, b_high))
-    for (name, path), (color, marker, line) in zip(paths.items(), _LOOKS, strict=False):
+    for (name, path), (color, marker, line) in zip(paths.items(), LOOKS, strict=False):
         axis.plot(*path.T, color=color, marker=marker, linestyle=line, markersize=5, label=name)
     axis.plot(*end, "*", color="black", markersize=13, label="closed form", zorder=3)
     axis.legend(fontsize=8)
@@ -54,7 +52,7 @@ def stability_figure(
     figure, axes = new_figure(height=3.4)
     axis = axes[0, 0]
     least = minimal_energy(t, others.mean(), others.var(), lam=lam)
-    for (name, fit), (color, marker, line) in zip(fits.items(), _LOOKS, strict=False):
+    for (name, fit), (color, marker, line) in zip(fits.items(), LOOKS, strict=False):
         if fit.path is not None:
             w, b = fit.path[: steps + 1].T
             excess = neuron_energy(w, b, t, others, lam=lam) - least
@@ -80,7 +78,7 @@ def iterations_figure(
     figure, axes = new_figure(height=3.6)
     axis = axes[0, 0]
     axis.loglog(kappas, theory, color=GREY, linewidth=1.5, label="gradient descent, theory")
-    for (name, counts), (color, marker, _) in zip(steps.items(), _LOOKS, strict=False):
+    for (name, counts), (color, marker, _) in zip(steps.items(), LOOKS, strict=False):
         axis.loglog(kappas, counts, marker, color=color, markerfacecolor="none", markersize=7, label=name)
     axis.set(xlabel=r"condition number $\kappa$ in the given coordinates", ylabel="steps")
     axis.legend(fontsize=8)
@@ -96,7 +94,7 @@ def digits_figure(shifts: Float[np.ndarray, "k"], errors: Mapping[str, Float[np.
     """
     figure, axes = new_figure(height=3.4)
     axis = axes[0, 0]
-    for (name, values), (color, marker, line) in zip(errors.items(), _LOOKS, strict=False):
+    for (name, values), (color, marker, line) in zip(errors.items(), LOOKS, strict=False):
         seen = np.maximum(values, np.finfo(np.float64).eps / 2)  # an error of zero has no logarithm
         axis.loglog(shifts, seen, color=color, marker=marker, linestyle=line, markersize=5, label=name)
     axis.set(xlabel="number $c$ added to every neuron", ylabel="relative error of the weight")
@@ -113,7 +111,7 @@ def price_figure(sizes: Float[np.ndarray, "k"], seconds: Mapping[str, Float[np.n
     """
     figure, axes = new_figure(height=3.6)
     axis = axes[0, 0]
-    for (name, values), (color, marker, line) in zip(seconds.items(), _LOOKS, strict=False):
+    for (name, values), (color, marker, line) in zip(seconds.items(), LOOKS, strict=False):
         axis.loglog(sizes, values, color=color, marker=marker, linestyle=line, label=name)
     axis.set_xscale("log", base=2)
     axis.set(xlabel="neurons in the channel, $M$", ylabel="seconds for all neurons")

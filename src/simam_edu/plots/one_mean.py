@@ -6,9 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from simam_edu.plots.style import BLUE, GREEN, GREY, ORANGE, RED, new_figure
-
-_LOOKS = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."), (RED, "D", ":"))
+from simam_edu.plots.style import GREY, LOOKS, new_figure
 
 
 def differences_figure(
@@ -22,7 +20,7 @@ def differences_figure(
     """
     figure, axes = new_figure(height=3.4)
     axis = axes[0, 0]
-    for (name, values), (color, marker, line) in zip(differences.items(), _LOOKS, strict=False):
+    for (name, values), (color, marker, line) in zip(differences.items(), LOOKS, strict=False):
         axis.loglog(sizes, values, color=color, marker=marker, linestyle=line, label=name)
     first = next(iter(differences.values()))
     axis.loglog(
@@ -46,7 +44,7 @@ def importance_figure(
     """
     figure, axes = new_figure(height=3.2)
     axis = axes[0, 0]
-    for (name, values), (color, _, line) in zip(importances.items(), _LOOKS, strict=False):
+    for (name, values), (color, _, line) in zip(importances.items(), LOOKS, strict=False):
         axis.plot(deviations, values, color=color, linestyle=line, label=name)
     axis.set(
         xlabel="distance from the mean, in standard deviations",

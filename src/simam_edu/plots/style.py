@@ -12,6 +12,9 @@ GREEN = "#009E73"
 RED = "#CC79A7"
 GREY = "#6B6B6B"
 
+LOOKS = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."), (RED, "D", ":"))
+"""Color, marker and line style of each curve in turn, so that color never stands alone."""
+
 
 class PageFigure(Figure):
     """A figure that a notebook shows as a picture, without pyplot, a backend or global state."""

@@ -7,9 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from simam_edu.plots.style import BLUE, GREEN, ORANGE, RED, new_figure
-
-_LOOKS = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."), (RED, "D", ":"))
+from simam_edu.plots.style import BLUE, LOOKS, new_figure
 
 
 def schedule_figure(learning_rates: Float[np.ndarray, "steps"]) -> Figure:
@@ -34,7 +32,7 @@ def curves_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figur
         histories: The ``history`` of each record, by the name of the run.
     """
     figure, axes = new_figure(1, 2, height=3.2)
-    for (name, history), (color, marker, _) in zip(histories.items(), _LOOKS, strict=False):
+    for (name, history), (color, marker, _) in zip(histories.items(), LOOKS, strict=False):
         epochs = [entry["epoch"] for entry in history]
         for axis, key in zip(axes[0], ("loss", "accuracy"), strict=True):
             trained = [entry["train"][key] for entry in history]
