@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def append_record(path: Path, record: Record) -> None:
         os.fsync(file.fileno())
 
 
-def read_records(path: Path) -> Iterator[Record]:
+def read_records(path: Traversable) -> Iterator[Record]:
     """Yield the records of a file, one a line.
 
     Raises:
@@ -124,7 +125,7 @@ def recorded(name: str) -> list[Record]:
     )
     if name not in names:
         raise ValueError(f"name must be one of {', '.join(names)}, got {name!r}")
-    return [json.loads(line) for line in folder.joinpath(f"{name}.jsonl").read_text("utf-8").splitlines()]
+    return list(read_records(folder.joinpath(f"{name}.jsonl")))
 
 
 def _processor() -> str:
