@@ -22,6 +22,7 @@ ALLOWED = {
     "energy": set(),
     "derivation": set(),
     "solvers": {"energy"},
+    "exercises": {"energy", "solvers", "derivation"},
     "attention": set(),
     "networks": {"attention"},
     "datasets": set(),
@@ -30,7 +31,7 @@ ALLOWED = {
     "widgets": BELOW_TOP,
     "cli": BELOW_TOP,
 }
-WITHOUT_TORCH = ["energy", "derivation", "solvers", "datasets"]
+WITHOUT_TORCH = ["energy", "derivation", "solvers", "exercises", "datasets"]
 
 
 def imported_names(tree: ast.AST) -> set[str]:

@@ -84,7 +84,10 @@ def test_stability_shows_the_energy_above_the_minimum():
             descent.digits_figure,
             {"as they stand": np.array([1e-15, 1e-9, 0.1]), "shifted": np.full(3, 1e-15)},
         ),
-        (descent.price_figure, {"fits": np.array([0.1, 1.0, 10.0]), "closed form": np.full(3, 1e-5)}),
+        (
+            lambda along, costs: descent.price_figure(along, costs, unit="seconds"),
+            {"fits": np.array([0.1, 1.0, 10.0]), "closed form": np.full(3, 1e-5)},
+        ),
         (
             lambda along, steps: descent.iterations_figure(along, steps, 2 * along),
             {"descent": np.array([2.0, 20.0, 200.0]), "Newton": np.ones(3)},
@@ -110,3 +113,52 @@ def test_an_error_of_zero_is_drawn_at_the_rounding_error():
     figure = descent.digits_figure(np.array([1.0, 2.0]), {"exact": np.array([0.0, 1e-9])})
     drawn = lines_by_label(figure.axes[0])["exact"][1]
     np.testing.assert_allclose(drawn, [np.finfo(float).eps / 2, 1e-9])
+
+
+def test_a_law_is_drawn_as_a_line_and_the_costs_as_marks():
+    sizes, costs, law = np.array([16.0, 64.0]), np.array([1.0, 5.0]), np.array([1.1, 4.5])
+    figure = descent.price_figure(sizes, {"fits": costs}, unit="seconds", laws={"fits": law})
+    marks, line = figure.axes[0].get_lines()
+    np.testing.assert_array_equal(marks.get_data(), [sizes, costs])
+    np.testing.assert_array_equal(line.get_data(), [sizes, law])
+    assert (marks.get_linestyle(), line.get_marker()) == ("None", "None")
+    assert figure.axes[0].get_ylabel() == "seconds for all neurons"
+    assert is_png(figure)
+
+
+def test_counted_steps_stand_beside_theory_and_the_two_limits():
+    shares, counts = np.array([0.2, 0.9]), np.array([70, 12])
+    fine = (np.array([0.1, 0.5, 0.95]), np.array([150.0, 30.0, 11.0]))
+    figure = descent.step_size_figure(shares, counts, fine, fastest=0.8)
+    lines = lines_by_label(figure.axes[0])
+    np.testing.assert_array_equal(lines["counted"], [shares, counts])
+    np.testing.assert_array_equal(lines["theory"], fine)
+    assert lines["$2/(L + \\ell)$"][0].tolist() == [0.8, 0.8]
+    assert lines["$2/L$"][0].tolist() == [1.0, 1.0]
+    assert is_png(figure)
+
+
+def test_schedules_show_theory_as_lines_and_runs_as_marks():
+    exact = 1.0 / np.arange(1, 102)
+    sampled = {"slow": 1.1 * exact, "fast": 0.9 * exact**2}
+    figure = descent.schedules_figure({"slow": exact, "fast": exact**2}, sampled)
+    lines = figure.axes[0].get_lines()
+    for line, marks, theory, runs in zip(
+        lines[::2], lines[1::2], (exact, exact**2), sampled.values(), strict=True
+    ):
+        np.testing.assert_array_equal(line.get_data(), [np.arange(1, 101), theory[1:]])
+        steps, means = marks.get_data()
+        np.testing.assert_array_equal(means, runs[steps])
+        assert (steps[0], steps[-1]) == (1, 100)
+    assert {lines[1].get_marker()} != {lines[3].get_marker()}
+    assert is_png(figure)
+
+
+def test_the_floor_is_drawn_for_theory_and_for_runs():
+    shares, floors = np.array([0.01, 0.1, 0.8]), {"theory": np.array([1.0, 11.0, 300.0])}
+    sampled = np.array([0.05]), np.array([5.2])
+    figure = descent.floor_figure(shares, floors, sampled)
+    lines = lines_by_label(figure.axes[0])
+    np.testing.assert_array_equal(lines["theory"], [shares, floors["theory"]])
+    np.testing.assert_array_equal(lines["runs"], sampled)
+    assert is_png(figure)

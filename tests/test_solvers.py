@@ -121,6 +121,24 @@ def test_the_linear_solve_is_direct_and_newton_takes_one_step():
     assert newton.iterations == 1
 
 
+@by_solver
+def test_evaluations_are_how_often_the_method_asks_for_a_sum(solve, monkeypatch):
+    from simam_edu.solvers import problem
+
+    asked = []
+    for name in ("energy", "gradient", "hessian"):
+        method = getattr(problem.Problem, name)
+        monkeypatch.setattr(
+            problem.Problem, name, lambda *args, method=method, name=name: asked.append(name) or method(*args)
+        )
+    fit = solve(*channel(), lam=0.05)
+    if solve is solvers.descend:
+        assert fit.evaluations == fit.iterations + 1, "a gradient at each point of the path"
+    else:
+        # scipy may keep a value that it asks for twice; the fit asks for its own energy once more.
+        assert 0 <= fit.evaluations - (len(asked) - 1) <= 2
+
+
 @pytest.mark.parametrize("solve", SOLVERS[1:], ids=lambda solve: solve.__name__)
 def test_the_path_leads_from_the_start_to_the_fit(solve):
     t, others = channel()

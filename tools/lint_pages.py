@@ -1,14 +1,18 @@
-"""Check the code cells of the pages with ruff, which does not read MyST text by itself.
+"""Check the pages: their code cells with ruff, and their prose for numbers that somebody typed.
 
-For each page ruff is handed the page with every line but the code blanked out, so the line numbers
-it reports are those of the page.
+Ruff does not read MyST text by itself. For each page it is handed the page with every line but the code
+blanked out, so the line numbers it reports are those of the page.
+
+A decimal or a percentage in prose must be computed in a cell and shown with glue, or stand in a table that
+is followed by a line with its source.
 """
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-from pages import ROOT, code_cells, notebook_pages
+from pages import BOOK, ROOT, blank_code, code_cells, notebook_pages
 
 MAX_LINES = 20
 SELECT = "B,C4,E,F,I,NPY,PIE,RUF,SIM,UP,W"
@@ -23,14 +27,41 @@ IGNORE = ",".join(
     ]
 )
 
+TYPED = re.compile(r"\d+[.]\d+|\d+(?:\s|\\[,;: ]?)*%|\d+ percent")
+# What is no typed number: code, the addresses of links, and tables with their source.
+NOT_PROSE = [
+    re.compile(r"`[^`\n]*`"),
+    re.compile(r"https?://\S+"),
+    re.compile(r"^ {4,}\S.*$", re.MULTILINE),
+    re.compile(r"^(?:\|.*\n)+\n?(?=Source: )", re.MULTILINE),
+]
+
 
 def main() -> int:
     """Lint all pages and return the exit code."""
     pages = notebook_pages()
     failed = [page for page in pages if not clean(page)]
-    if not failed:
-        print(f"The code cells of {len(pages)} pages are clean.")
-    return 1 if failed else 0
+    typed = [problem for page in sorted(BOOK.glob("*.md")) for problem in typed_numbers(page)]
+    print("".join(f"{problem}\n" for problem in typed), end="")
+    if not failed and not typed:
+        print(f"The code cells of {len(pages)} pages are clean, and no number in their prose is typed.")
+    return 1 if failed or typed else 0
+
+
+def typed_numbers(page: Path) -> list[str]:
+    """Return where a page has a number in its prose, its headings or the texts of its figures."""
+    text = page.read_text(encoding="utf-8")
+    prose = blank_code(text)
+    for pattern in NOT_PROSE:
+        prose = pattern.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), prose)
+    found = [(prose.count("\n", 0, match.start()) + 1, match[0]) for match in TYPED.finditer(prose)]
+    for cell in code_cells(text):
+        alt = cell.options.get("mystnb", {}).get("image", {}).get("alt", "")
+        found += [(cell.line, match[0]) for match in TYPED.finditer(alt)]
+    advice = "compute it in a cell and show it with glue, or give the table its line 'Source: ...'"
+    return [
+        f"{page.relative_to(ROOT)}:{line}: the number {number} is typed; {advice}" for line, number in found
+    ]
 
 
 def clean(page: Path) -> bool:

@@ -21,6 +21,9 @@ GLUE = '''
 def glue(name, value, display=False):
     """On the book's page this puts a number into the text; a notebook has no use for it."""'''
 
+# How Colab and JupyterLab keep a solution out of sight until the reader opens it.
+FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}
+
 Notebook = dict[str, Any]
 
 
@@ -42,13 +45,15 @@ def main(arguments: list[str]) -> int:
 
 def convert(page: Path) -> Notebook:
     """Return the notebook of a page: no outputs, stable ids, and a first cell that installs the package."""
-    cells = [("code", install_cell(page))]
+    seen: dict[str, int] = {}
+    cells = [notebook_cell("code", install_cell(page), seen)]
     for cell in jupytext.read(page).cells:
         source = without_myst_nb(cell.source) if cell.cell_type == "code" else cell.source
-        cells.append((cell.cell_type, source))
-    seen: dict[str, int] = {}
+        cells.append(notebook_cell(cell.cell_type, source, seen))
+        if "hide-cell" in cell.metadata.get("tags", []):
+            cells[-1]["metadata"] = FOLDED
     return {
-        "cells": [notebook_cell(kind, source, seen) for kind, source in cells],
+        "cells": cells,
         "metadata": {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},

@@ -40,14 +40,20 @@ def code_cells(text: str) -> list[Cell]:
     for match in CELL.finditer(text):
         options = OPTIONS.match(text, match.start("body"), match.end("body"))
         start = options.end() if options else match.start("body")
-        values = yaml.safe_load(options["yaml"]) if options and options["yaml"] else {}
+        written = (options["yaml"] or options["short"].replace("\n:", "\n")[1:]) if options else ""
         source = text[start : match.end("body")]
         blank = len(source) - len(source.lstrip("\n"))
         line = text.count("\n", 0, start + blank) + 1
-        cells.append(Cell(line=line, source=source.strip("\n"), options=values or {}))
+        cells.append(Cell(line=line, source=source.strip("\n"), options=yaml.safe_load(written) or {}))
     return cells
 
 
 def prose(text: str) -> str:
     """Return the text of a page without its front matter and its code cells."""
     return CELL.sub("", re.sub(r"\A---\n.*?^---\n", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def blank_code(text: str) -> str:
+    """Return the text of a page with its front matter and its code cells blanked, its lines in place."""
+    blank = re.compile(rf"\A---\n.*?^---\n|{CELL.pattern}", re.MULTILINE | re.DOTALL)
+    return blank.sub(lambda match: "\n" * match[0].count("\n"), text)

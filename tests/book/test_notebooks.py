@@ -5,7 +5,7 @@ import pytest
 from nbclient import NotebookClient
 
 from notebooks import as_text, convert, differences, install_cell, read
-from pages import BOOK, notebook_pages
+from pages import BOOK, code_cells, notebook_pages
 
 PAGES = notebook_pages()
 by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -30,6 +30,17 @@ def test_the_notebook_is_valid_and_says_what_it_needs(page):
     assert first == install_cell(page)
     assert "simam-edu @ git+https://" in first, "the first cell must install the package from its repository"
     assert not any("myst_nb" in cell.source for cell in notebook.cells if cell.cell_type == "code")
+
+
+@by_name
+def test_the_solutions_and_nothing_else_are_folded(page):
+    folded = [
+        cell["metadata"].get("cellView") == "form" and cell["metadata"]["jupyter"]["source_hidden"]
+        for cell in convert(page)["cells"]
+        if cell["cell_type"] == "code"
+    ]
+    hidden = ["hide-cell" in cell.options.get("tags", []) for cell in code_cells(page.read_text("utf-8"))]
+    assert folded == [False, *hidden]
 
 
 @by_name

@@ -7,11 +7,14 @@ import pytest
 import yaml
 
 from lint_pages import MAX_LINES
-from pages import ROOT, code_cells, notebook_pages, prose
+from pages import BOOK, ROOT, code_cells, notebook_pages, prose
+from simam_edu.exercises import chapters
 
 PAGES = notebook_pages()
 CHAPTERS = [page for page in PAGES if page.stem != "index"]
-MINUTES = re.compile(r"\*\*Time\*\* about (\d+) minutes")
+MINUTES = re.compile(r"\*\*Time\*\* about (\d+) minutes(?:, and (\d+) for the exercises)?")
+EXERCISE = re.compile(r"^### .+ \((?:(easy|medium|hard), (\d+) minutes|open)\)$", re.MULTILINE)
+CHECKED = re.compile(r"check\(\"(\w+)\"")
 
 
 def by_name(pages):
@@ -20,6 +23,12 @@ def by_name(pages):
 
 def text_of(page):
     return page.read_text(encoding="utf-8")
+
+
+def split_exercises(text):
+    """The text of a page before its exercises, and the exercises."""
+    before, heading, exercises = text.partition("\n## Exercises\n")
+    return before, heading + exercises
 
 
 def where(page, cell):
@@ -46,18 +55,40 @@ def test_the_page_says_what_to_expect(page):
 
 @by_name(PAGES)
 def test_the_minutes_are_those_of_the_text(page):
-    text = text_of(page)
+    text, exercises = split_exercises(text_of(page))
     promised = MINUTES.search(text)
     assert promised, "'Before you start' must say '**Time** about N minutes'"
     counted = round(len(prose(text).split()) / 200 + len(code_cells(text)) / 2)
     slack = max(2.0, 0.2 * counted)
     assert abs(int(promised[1]) - counted) <= slack, f"{promised[1]} minutes promised, {counted} counted"
+    of_exercises = sum(int(match[2] or 0) for match in EXERCISE.finditer(exercises))
+    assert int(promised[2] or 0) == of_exercises, (
+        f"the exercises take {of_exercises} minutes by their headings"
+    )
 
 
 @by_name(CHAPTERS)
-def test_the_chapter_ends_with_its_take_away(page):
+def test_the_chapter_ends_with_its_take_away_and_its_exercises(page):
     headings = re.findall(r"^## (.*)$", prose(text_of(page)), flags=re.MULTILINE)
-    assert headings[-1:] == ["Take-away"], "the last section of a chapter is '## Take-away'"
+    expected = ["Take-away", "Exercises"] if page.stem in chapters() else ["Take-away"]
+    assert headings[-len(expected) :] == expected
+
+
+@pytest.mark.parametrize("chapter", chapters())
+def test_each_exercise_has_its_question_and_its_solution(chapter):
+    """Three or more a chapter; each is asked, and its solution, which the build runs, is folded."""
+    _, section = split_exercises(text_of(BOOK / f"{chapter}.md"))
+    names = [exercise.name for exercise in chapters()[chapter]]
+    assert len(names) >= 3
+    parts = re.split(r"(?=^### )", section, flags=re.MULTILINE)[1:]
+    assert all(EXERCISE.match(part) for part in parts), "'### Title (easy, 5 minutes)', or '(open)'"
+    checked = [CHECKED.findall(part) for part in parts if "(open)" not in part.splitlines()[0]]
+    assert checked == [[name, name] for name in names], "first the reader's cell, then the solution"
+    for part in parts:
+        cells = code_cells(part)
+        folded = ["hide-cell" in cell.options.get("tags", []) for cell in cells]
+        assert folded == [False, True] or (not cells and "(open)" in part.splitlines()[0])
+        assert all("verdict.passed" in cell.source for cell in cells[1:]), "the solution is asserted to pass"
 
 
 @by_name(PAGES)

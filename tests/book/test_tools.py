@@ -43,6 +43,7 @@ def test_the_cells_of_a_page_are_found_with_their_lines():
     lines = PAGE.splitlines()
     assert [lines[cell.line - 1] for cell in cells] == ["import numpy as np", "x = 1", "y = 2"]
     assert cells[1].options == {"mystnb": {"image": {"alt": "What the figure shows"}}}
+    assert cells[2].options == {"tags": ["remove-cell"]}
 
 
 def test_prose_is_what_is_left():
@@ -63,6 +64,47 @@ def test_the_lint_names_the_line_of_the_page(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "page.md:10:17: F401" in printed, "numpy is imported and not used"
     assert "page.md:26: the cell has 21 lines" in printed
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("The gain is never below 0.62.", "0.62"),
+        ("## A heading with 3.5 in it", "3.5"),
+        ("It loses 38 % of it.", "38 %"),
+        (r"It loses $38\,\%$ of it.", r"38\,\%"),
+        ("It loses 38 percent.", "38 percent"),
+        ("In mathematics $x = 0.1$.", "0.1"),
+        ("| a | 1.5 |\n| b | 2 |", "1.5"),
+        ("| a | 1.5 |\n\nSource: none, the line is the next table's.\n\n| b | 2.5 |", "2.5"),
+        ('```{code-cell} ipython3\n---\nmystnb:\n  image:\n    alt: "Falls to 0.2"\n---\nx\n```', "0.2"),
+    ],
+)
+def test_a_typed_number_is_told_with_its_line(tmp_path, monkeypatch, text, number):
+    page = tmp_path / "page.md"
+    page.write_text(f"# Title\n\n{text}\n")
+    monkeypatch.setattr(lint_pages, "ROOT", tmp_path)
+    (problem,) = lint_pages.typed_numbers(page)
+    assert f": the number {number} is typed" in problem
+    assert int(problem.split(":")[1]) >= 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ten lines, $M = 4096$ neurons, Eq. (3), issue 11, $10^{-4}$ and $\\tfrac12$.",
+        "The gain is {glue:text}`gain-0.5` or `0.5` in code.",
+        "See https://a.org/v1.2/ for more.",
+        "    indented = 0.5",
+        "```{code-cell} ipython3\nx = 0.5\n```",
+        "| a | 1.5 |\n| b | 2.5 |\n\nSource: Table 1 of the paper.",
+    ],
+)
+def test_a_number_that_is_computed_or_cited_may_stand(tmp_path, monkeypatch, text):
+    page = tmp_path / "page.md"
+    page.write_text(f"# Title\n\n{text}\n")
+    monkeypatch.setattr(lint_pages, "ROOT", tmp_path)
+    assert lint_pages.typed_numbers(page) == []
 
 
 @pytest.fixture

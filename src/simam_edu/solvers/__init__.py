@@ -1,0 +1,46 @@
+r"""The least energy of one neuron found by numbers: linear algebra, scipy and plain gradient descent.
+
+The closed form of :mod:`simam_edu.energy` needs no solver. These functions know nothing of it. They
+see the energy of Eq. (2), its gradient and its Hessian, all computed from the neurons themselves, and
+so they can tell whether the closed form is right.
+
+The energy does not change when every value is shifted and scaled together: with
+:math:`x' = (x - c)/s`,
+
+.. math::
+
+    e_t(w, b;\, t, x, \lambda) = e_t(w s,\; b + w c;\; t', x', \lambda / s^2).
+
+Far from zero the two columns of the fit, the values and the constant one, are almost parallel. The
+determinant of the Hessian is then the small difference of two large numbers, which cancels twice as
+many digits as the distance from zero has. :func:`solve_linear`, :func:`solve_newton` and
+:func:`solve_bfgs` therefore work in coordinates in which the neurons lie around zero and within -1
+and 1, and hand their result back in the original ones. :func:`descend` does not:
+there the condition number is the subject.
+"""
+
+from simam_edu.solvers.descent import condition_number, descend, largest_stable_step
+from simam_edu.solvers.minimize import solve_bfgs, solve_linear, solve_newton
+from simam_edu.solvers.problem import Fit, energy_gradient, energy_hessian
+from simam_edu.solvers.stochastic import (
+    descend_stochastically,
+    expected_excess,
+    largest_mean_square_step,
+    noise_floor,
+)
+
+__all__ = [
+    "Fit",
+    "condition_number",
+    "descend",
+    "descend_stochastically",
+    "energy_gradient",
+    "energy_hessian",
+    "expected_excess",
+    "largest_mean_square_step",
+    "largest_stable_step",
+    "noise_floor",
+    "solve_bfgs",
+    "solve_linear",
+    "solve_newton",
+]

@@ -1,0 +1,85 @@
+"""The registry of the numbered equations: one module a page, and what their entries share."""
+
+import importlib
+import math
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from page_latex import COUNT as M
+from page_latex import symbol
+from page_math import Equation, power_sum
+from simam_edu.derivation import derive
+
+t, w, b, lam = symbol("t"), symbol("w"), symbol("b"), symbol("lambda")
+
+# What the statistics mean, as sums of powers: of the others, and of all neurons of the channel.
+MU_T = power_sum(1) / (M - 1)
+VAR_T = power_sum(2) / (M - 1) - MU_T**2
+MU = (power_sum(1) + t) / M
+SUM_OF_SQUARES = power_sum(2) + t**2 - M * MU**2  # about the mean of all
+VAR = SUM_OF_SQUARES / (M - 1)
+OF_OTHERS = {"mu_t": MU_T, "sigma_t": sp.sqrt(VAR_T)}
+OF_ALL = {"mu": MU, "sigma": sp.sqrt(VAR)}
+
+
+def registry() -> dict[str, tuple[Equation, ...]]:
+    """Return the entries of every page, by the name of the page."""
+    pages = [module.name for module in pkgutil.iter_modules(__path__)]
+    return {page: importlib.import_module(f"{__name__}.{page}").EQUATIONS for page in pages}
+
+
+def meaning(expression: sp.Basic) -> Any:
+    """Return an expression of the package in the symbols of the pages, which are told apart by name only."""
+    return expression.xreplace(
+        {s: symbol(s.name) for s in expression.free_symbols if isinstance(s, sp.Symbol)}
+    )
+
+
+# The least energy, held against the others as derived, and against the whole channel.
+LEAST = meaning(derive()["minimum"].expression)
+EXACT = LEAST.subs({symbol(name): value for name, value in OF_OTHERS.items()}, simultaneous=True)
+SHARED = LEAST.subs({symbol("mu_t"): MU, symbol("sigma_t"): sp.sqrt(VAR)}, simultaneous=True)
+
+
+def random_channel(generator: np.random.Generator) -> dict[str, Any]:
+    """Return a target, the others as ``x``, a penalty, a weight and a bias, and their statistics by numpy."""
+    x = generator.normal(generator.normal(0, 2), generator.uniform(0.5, 2), int(generator.integers(3, 9)))
+    target = float(generator.normal(0, 3))
+    channel = np.append(x, target)
+    return {
+        "x": x,
+        "t": target,
+        "M": channel.size,
+        "lambda": float(10 ** generator.uniform(-2, 0)),
+        "w": float(generator.normal()),
+        "b": float(generator.normal()),
+        "mu_t": float(x.mean()),
+        "sigma_t": float(x.std()),
+        "mu": float(channel.mean()),
+        "sigma": float(channel.std(ddof=1)),
+    }
+
+
+def energy_by_loop(w: float, b: float, point: Mapping[str, Any]) -> float:
+    """Return the energy of Eq. (2) of the paper, added up neuron by neuron."""
+    of_others = sum((-1.0 - (w * value + b)) ** 2 for value in point["x"]) / len(point["x"])
+    return float(of_others + (1.0 - (w * point["t"] + b)) ** 2 + point["lambda"] * w**2)
+
+
+def least_energy(target: float, mean: float, spread: float, penalty: float) -> float:
+    """The least energy by least squares, for two others that have this mean and standard deviation."""
+    root = math.sqrt(0.5)
+    rows = [
+        [root * (mean - spread), root],
+        [root * (mean + spread), root],
+        [target, 1.0],
+        [math.sqrt(penalty), 0.0],
+    ]
+    wanted = np.array([-root, -root, 1.0, 0.0])
+    line, *_ = np.linalg.lstsq(np.array(rows), wanted)
+    misses = np.array(rows) @ line - wanted
+    return float(misses @ misses)

@@ -1,0 +1,211 @@
+"""The equations of the page on the energy of a neuron, what their names mean, and their numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from equations import MU_T, OF_OTHERS, b, energy_by_loop, lam, meaning, random_channel, t, w
+from page_latex import COUNT as M
+from page_latex import symbol
+from page_math import Equation, power_sum
+from simam_edu.derivation import SUM, SUM_OF_SQUARES, derive
+
+Y_T, Y_O = symbol("y_t"), symbol("y_o")
+P1, P2 = power_sum(1), power_sum(2)
+STEPS, RELABELED = derive(), derive(target_label=Y_T, other_label=Y_O)
+BEST = {name: meaning(STEPS[name].expression) for name in ("weight", "bias", "minimum", "determinant")}
+SCALE = {"delta": (Y_T - Y_O) / 2, "m": (Y_T + Y_O) / 2}
+
+
+def in_sums(steps: Mapping[str, Any], weight: Any, bias: Any) -> Any:
+    """The energy that a derivation starts from, multiplied out, with power sums of the others."""
+    expanded = steps["expanded_energy"].expression.xreplace({SUM: P1, SUM_OF_SQUARES: P2})
+    return meaning(expanded).subs({w: weight, b: bias}, simultaneous=True)
+
+
+def simam_energy(weight: Any, bias: Any) -> Any:
+    """The energy with the labels of SimAM."""
+    return in_sums(STEPS, weight, bias)
+
+
+def labeled_energy(weight: Any, bias: Any) -> Any:
+    """The energy with any two labels."""
+    return in_sums(RELABELED, weight, bias)
+
+
+# The sums on the page run over the transformed others. In the sums over the others themselves these are:
+TRANSFORMED = {
+    "that": symbol("w_t") * t + symbol("b_t"),
+    "P_1": symbol("w_t") * P1 + (M - 1) * symbol("b_t"),
+    "P_2": symbol("w_t") ** 2 * P2 + 2 * symbol("w_t") * symbol("b_t") * P1 + (M - 1) * symbol("b_t") ** 2,
+    "energy": labeled_energy(symbol("w_t"), symbol("b_t")).subs(lam, 0),
+}
+# What is left of the two regressions once the bias is the best: the slope at zero, and the curvature.
+HESSIAN, GRADIENT = (meaning(STEPS[name].expression) for name in ("hessian", "gradient"))
+SUMS = {
+    "c": (t + MU_T) / 2,
+    "C": -GRADIENT[0].subs({w: 0, b: 0}) / 2,
+    "V": HESSIAN.det() / HESSIAN[1, 1] / 2 - lam,
+}
+
+
+def with_labels(generator: np.random.Generator) -> dict[str, Any]:
+    """A random channel, a line, two labels, and the energies by a loop and from the transformed values."""
+    point = random_channel(generator)
+    weight, bias, y_t, y_o = (float(value) for value in generator.normal(0, 2, 4))
+
+    def energy(weight: float, bias: float, penalty: float = 0.0) -> float:
+        # Misses counted from the line: where the line reaches the label, seen from the neuron.
+        squares = [(weight * value + bias - y_o) ** 2 for value in point["x"]]
+        return float(
+            sum(squares) / len(squares) + (weight * point["t"] + bias - y_t) ** 2 + penalty * weight**2
+        )
+
+    return point | {
+        "w_t": weight,
+        "b_t": bias,
+        "that": float(np.polyval([weight, bias], point["t"])),
+        "xhat": np.polyval([weight, bias], point["x"]),
+        "y_t": y_t,
+        "y_o": y_o,
+        "delta": float(np.ptp([y_t, y_o]) / 2 * np.sign(y_t - y_o)),
+        "m": float(np.mean([y_t, y_o])),
+        "e_t": energy,
+        "etilde_t": lambda weight, bias: energy(weight, bias, point["lambda"]),
+    }
+
+
+def with_simam_labels(generator: np.random.Generator) -> dict[str, Any]:
+    """The same, with the energy of SimAM."""
+    point = with_labels(generator)
+    return point | {"e_t": lambda weight, bias: energy_by_loop(weight, bias, point)}
+
+
+def at_the_best_lines(generator: np.random.Generator) -> dict[str, Any]:
+    """A random channel and what least squares finds for SimAM's labels and for two others."""
+    point = with_labels(generator)
+    old, new = least_squares(point, 1.0, -1.0), least_squares(point, point["y_t"], point["y_o"])
+    names = ("w_t", "b_t", "e_t^*")
+    tildes = ("wtilde_t", "btilde_t", "etilde_t^*")
+    return point | dict(zip(names, old, strict=True)) | dict(zip(tildes, new, strict=True))
+
+
+def at_a_regression(generator: np.random.Generator) -> dict[str, Any]:
+    """A random channel, its best line by least squares, and numpy's covariance of values and labels."""
+    point = at_the_best_lines(generator)
+    values = np.append(point["x"], point["t"])
+    labels = np.append(-np.ones(point["M"] - 1), 1.0)
+    weights = np.append(np.full(point["M"] - 1, 1 / (point["M"] - 1)), 1.0)
+    covariance = 2 * np.cov(values, labels, ddof=0, aweights=weights)
+    center = float(np.average(values, weights=weights))
+    return point | {"c": center, "C": float(covariance[0, 1]), "V": float(covariance[0, 0])}
+
+
+def at_a_criterion(generator: np.random.Generator) -> dict[str, Any]:
+    """A random channel, its best line by least squares, and Fisher's criterion of the transformed classes."""
+    point = at_the_best_lines(generator)
+    ones, rest = np.array([point["w"] * point["t"]]), point["w"] * point["x"]
+    within = float(ones.var() + rest.var() + point["lambda"] * point["w"] ** 2)
+    return point | {"J": float((ones.mean() - rest.mean()) ** 2 / within)}
+
+
+def least_squares(point: Mapping[str, Any], y_t: float, y_o: float) -> tuple[float, float, float]:
+    """The best weight and bias and the least energy by numpy's solver, with the penalty as one more row."""
+    x = point["x"]
+    root = 1 / np.sqrt(len(x))
+    rows = np.vstack([np.column_stack([root * x, np.full(len(x), root)]), [point["t"], 1.0]])
+    rows = np.vstack([rows, [np.sqrt(point["lambda"]), 0.0]])
+    wanted = np.append(np.full(len(x), root * y_o), [y_t, 0.0])
+    (weight, bias), *_ = np.linalg.lstsq(rows, wanted)
+    misses = rows @ [weight, bias] - wanted
+    return float(weight), float(bias), float(misses @ misses)
+
+
+def within_classes() -> Any:
+    """Fisher's criterion in power sums: means and spread of the two classes after a transform."""
+    mean = (w * P1 + (M - 1) * b) / (M - 1)
+    mean_square = (w**2 * P2 + 2 * w * b * P1 + (M - 1) * b**2) / (M - 1)
+    return (w * t + b - mean) ** 2 / (mean_square - mean**2 + lam * w**2)
+
+
+def least_with_mistakes() -> Any:
+    """The least energy with so many mistakes: that of each neuron on its side, found by sympy."""
+    s, k, k_t = sp.Symbol("s", real=True), symbol("k"), symbol("k_t")
+    of_other, of_target = (-1 - s) ** 2, (1 - s) ** 2
+    below, above = sp.Interval.open(-sp.oo, 0), sp.Interval.open(0, sp.oo)
+    wrong, right = (sp.minimum(of_other, s, side) for side in (sp.Interval(0, sp.oo), below))
+    missed, hit = (sp.minimum(of_target, s, side) for side in (sp.Interval(-sp.oo, 0), above))
+    return k_t * missed + (1 - k_t) * hit + (k * wrong + (M - 1 - k) * right) / (M - 1)
+
+
+def at_the_fewest_misses(generator: np.random.Generator) -> dict[str, Any]:
+    """A channel whose mistakes all lie at zero, and whose other neurons meet their labels."""
+    point = random_channel(generator)
+    count, k_t = len(point["x"]), int(generator.integers(2))
+    k = int(generator.integers(1, count + 1))
+    w_t, b_t = point["w"], point["b"]
+    fitted = np.where(np.arange(count) < k, 0.0, -1.0)
+    tight = {"x": (fitted - b_t) / w_t, "t": (1.0 - k_t - b_t) / w_t, "lambda": 0.0}
+    return point | {
+        "k": k,
+        "k_t": k_t,
+        "w_t": w_t,
+        "b_t": b_t,
+        "e_t": lambda weight, bias: energy_by_loop(weight, bias, point | tight),
+    }
+
+
+EQUATIONS = (
+    Equation(
+        "eq-energy-labels",
+        symbols=TRANSFORMED,
+        functions={"e_t": lambda *_: symbol("energy")},
+        numbers=with_labels,
+    ),
+    Equation("eq-energy", symbols={}, functions={"e_t": simam_energy}, numbers=with_simam_labels),
+    # An inequality that is sharp: it is proven, and tested, where both sides meet.
+    Equation(
+        "eq-mistakes",
+        symbols={},
+        functions={"e_t": lambda *_: least_with_mistakes()},
+        numbers=at_the_fewest_misses,
+    ),
+    Equation(
+        "eq-labels",
+        symbols=SCALE,
+        functions={"e_t": simam_energy, "etilde_t": labeled_energy},
+        numbers=with_simam_labels,
+    ),
+    Equation(
+        "eq-labels-best",
+        symbols=SCALE
+        | {"w_t": BEST["weight"], "b_t": BEST["bias"], "e_t^*": BEST["minimum"]}
+        | {
+            name: meaning(RELABELED[step].expression)
+            for name, step in (("wtilde_t", "weight"), ("btilde_t", "bias"), ("etilde_t^*", "minimum"))
+        },
+        numbers=at_the_best_lines,
+    ),
+    Equation(
+        "eq-ridge-sums",
+        symbols=OF_OTHERS
+        | {name: value.subs({symbol(n): v for n, v in OF_OTHERS.items()}) for name, value in SUMS.items()},
+        numbers=at_a_regression,
+    ),
+    Equation(
+        "eq-ridge-weight",
+        symbols={"w_t": BEST["weight"], "e_t^*": BEST["minimum"], "C": SUMS["C"], "V": SUMS["V"]},
+        numbers=at_a_regression,
+    ),
+    Equation("eq-fisher", symbols=OF_OTHERS | {"J": within_classes()}, numbers=at_a_criterion),
+    Equation(
+        "eq-fisher-energy",
+        symbols={
+            "e_t^*": BEST["minimum"].subs({symbol(n): v for n, v in OF_OTHERS.items()}),
+            "J": within_classes(),
+        },
+        numbers=at_a_criterion,
+    ),
+)

@@ -1,0 +1,43 @@
+"""The equations of the page on the module, what their names mean, and their numbers."""
+
+from typing import Any
+
+import numpy as np
+import sympy as sp
+import torch
+
+from equations import meaning
+from page_latex import symbol
+from page_math import Equation
+from simam_edu import SimAM
+from simam_edu.derivation import derive
+
+LEAST_ENERGY = meaning(derive()["minimum"].expression).subs(
+    {symbol("mu_t"): symbol("mu"), symbol("sigma_t"): symbol("sigma"), symbol("t"): symbol("x")}
+)
+
+
+def one_neuron(generator: np.random.Generator) -> dict[str, Any]:
+    """A neuron of a random map, what the module makes of it, and its least energy by a linear fit."""
+    values = generator.normal(generator.normal(), generator.uniform(0.5, 2), (1, 1, 3, 4))
+    penalty = float(10 ** generator.uniform(-2, 0))
+    x, mu, sigma = float(values[0, 0, 1, 2]), float(values.mean()), float(values.std(ddof=1))
+    # The energy as four squares: the mean of the others, their spread, the target, the penalty.
+    rows = np.array([[mu, 1], [sigma, 0], [x, 1], [np.sqrt(penalty), 0]])
+    wanted = np.array([-1.0, 0.0, 1.0, 0.0])
+    _, least, _, _ = np.linalg.lstsq(rows, wanted)
+    y = SimAM(penalty)(torch.from_numpy(values))[0, 0, 1, 2]
+    return {"x": x, "mu": mu, "sigma": sigma, "lambda": penalty, "e^*": float(least[0]), "y": float(y)}
+
+
+EQUATIONS = (
+    Equation(
+        "eq-simam",
+        symbols={
+            "e^*": LEAST_ENERGY,
+            # The sigmoid is half a hyperbolic tangent, raised by one half.
+            "y": symbol("x") * (1 + sp.tanh(1 / (2 * LEAST_ENERGY)).rewrite(sp.exp)) / 2,
+        },
+        numbers=one_neuron,
+    ),
+)

@@ -1,0 +1,178 @@
+"""The exercises: the truth passes in every form, each known mistake gets its own hint, nothing raises."""
+
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy as sp
+import torch
+
+from simam_edu import exercises
+from simam_edu.exercises import Exercise, Mistake, Verdict, check
+from simam_edu.exercises.checking import judge
+
+BY_CHAPTER = exercises.chapters()
+ALL = [exercise for listed in BY_CHAPTER.values() for exercise in listed]
+MISTAKES = [(exercise, k) for exercise in ALL for k in range(len(exercise.mistakes))]
+by_exercise = pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.name)
+
+
+def test_names_are_unique():
+    names = [exercise.name for exercise in ALL]
+    assert len(names) == len(set(names))
+
+
+@by_exercise
+def test_the_truth_is_right(exercise):
+    assert check(exercise.name, exercise.truth) == Verdict(passed=True, message="Right.")
+
+
+@by_exercise
+def test_at_least_two_mistakes_are_known(exercise):
+    assert len(exercise.mistakes) >= 2
+
+
+@pytest.mark.parametrize(
+    ("exercise", "k"), MISTAKES, ids=[f"{exercise.name}-{k}" for exercise, k in MISTAKES]
+)
+def test_each_mistake_gets_its_hint(exercise, k):
+    mistake = exercise.mistakes[k]
+    verdict = check(exercise.name, mistake.answer)
+    assert not verdict.passed
+    assert verdict.message == f"Not yet. {mistake.hint}"
+    assert mistake.hint.endswith((".", ")")), "a hint is made of sentences"
+
+
+@by_exercise
+@pytest.mark.parametrize("nothing", [None, ..., lambda *_: None, lambda *_: ...])
+def test_no_answer_is_told_from_a_wrong_one(exercise, nothing):
+    if callable(nothing) and not callable(exercise.truth):
+        nothing = nothing()
+    verdict = check(exercise.name, nothing)
+    assert not verdict.passed
+    assert verdict.message == f"No answer yet. Asked for: {exercise.asks}."
+
+
+@by_exercise
+def test_the_same_cases_come_each_time(exercise):
+    assert check(exercise.name, exercise.truth) == check(exercise.name, exercise.truth)
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(ValueError, match=r"name must be one of .*best_line.*, got 'best line'"):
+        check("best line", 1)
+
+
+def variance(x):
+    return x.var()
+
+
+VARIANCE = Exercise(
+    name="variance",
+    asks="a function of x that returns its variance",
+    truth=variance,
+    inputs=lambda generator: [(generator.normal(size=(3, 4)),), (np.array([[1.0, 2.0]]),)],
+    mistakes=(
+        Mistake(answer=lambda x: x.var(ddof=1), hint="This divides by one less."),
+        Mistake(answer=lambda x: x.std(), hint="This is the standard deviation."),
+    ),
+)
+
+
+def by_loop(x):
+    values = [value for row in x.tolist() for value in row]
+    mean = sum(values) / len(values)
+    total = 0
+    for value in values:
+        total += (value - mean) ** 2
+    return total / len(values)
+
+
+def by_torch(x):
+    return x.square().mean(dim=(-2, -1)) - x.mean(dim=(-2, -1)).square()  # no such methods in numpy
+
+
+def in_place(x):
+    x -= x.mean()
+    return (x**2).mean()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        by_loop,
+        by_torch,
+        in_place,
+        lambda x: np.mean((x - x.mean()) ** 2, axis=(-2, -1), keepdims=True),
+        lambda x: [float(np.var(x))],
+        lambda x: torch.tensor(x).var(correction=0).requires_grad_(),
+        lambda x: sp.Rational(1, x.size) * sum(sp.Float(v) ** 2 for v in (x - x.mean()).ravel()),
+    ],
+    ids=["loop", "torch", "in place", "keepdims", "list", "tensor with gradient", "sympy"],
+)
+def test_a_right_function_passes_in_any_form(answer):
+    assert judge(VARIANCE, answer).passed, judge(VARIANCE, answer).message
+
+
+HALF = Exercise(
+    name="half",
+    asks="one half",
+    truth=0.5,
+    mistakes=(Mistake(answer=2, hint="Inverted."), Mistake(answer=-0.5, hint="Sign.")),
+)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [0.5, Fraction(1, 2), Decimal("0.5"), sp.Rational(1, 2), np.float32(0.5), torch.tensor([0.5]), [0.5]],
+)
+def test_a_right_number_passes_in_any_form(answer):
+    assert judge(HALF, answer).passed
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (lambda x: x, "has the shape (3, 4); asked for is ()"),
+        (lambda x: x.var() * 3, "It is the right answer times 3, everywhere."),
+        (lambda x: x.var() + 2, "The difference is the same everywhere: 2."),
+        (lambda x: x.var() ** 2, "It is none of the known mistakes."),
+        (lambda x: x.var() * np.nan, "not a number in 1 places"),
+        (lambda _: 1 / 0, "Your answer stops with ZeroDivisionError"),
+        (lambda _: "text", "your answer is text"),
+        (lambda x, _: x, "Your answer stops with TypeError"),
+        (lambda _: {"a": 1}, "Your answer stops with TypeError"),
+        (0.5, "a function is asked for, this is float"),
+    ],
+)
+def test_an_unknown_mistake_is_described(answer, part):
+    verdict = judge(VARIANCE, answer)
+    assert not verdict.passed
+    assert part in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (2.0, "Not yet. Inverted."),
+        (-0.5, "Not yet. Sign."),
+        (0.7, "Not yet. Your answer 0.7 is off by 0.2. "),
+    ],
+)
+def test_a_wrong_number_is_told(answer, message):
+    verdict = judge(HALF, answer)
+    assert not verdict.passed
+    assert verdict.message.startswith(message)
+
+
+def test_an_expression_may_be_an_answer():
+    t, mu = sp.symbols("t mu_t")
+    assert check("decision_point", (t + mu) / 2).passed
+    assert "the symbols must be among t, mu_t, got x" in check("decision_point", sp.Symbol("x")).message
+
+
+def test_a_verdict_shows_itself():
+    right, wrong = Verdict(passed=True, message="Right."), Verdict(passed=False, message="Not yet.")
+    assert (repr(right), right._repr_markdown_()) == ("Right.", "✔ Right.")
+    assert wrong._repr_markdown_() == "✘ Not yet."

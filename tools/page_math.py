@@ -1,0 +1,171 @@
+"""The numbered equations of the pages: proven with sympy, and compared with numbers.
+
+An :class:`Equation` says what the names in one equation of a page mean. The equation itself is not repeated
+there: it is read from the page. So a sign that is wrong on the page is a test that fails.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from page_latex import COUNT, RELATIONS, LatexError, read_latex, symbol
+
+LABELED = re.compile(
+    r"^\$\$\n(?P<latex>(?:(?!\$\$).)*?)\n\$\$ \((?P<label>[\w-]+)\)$", re.MULTILINE | re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Equation:
+    r"""What the names in one numbered equation mean.
+
+    Attributes:
+        label: The label on the page.
+        symbols: A sympy expression for each name that is not free. Names are those of LaTeX without
+            backslashes, with ``that`` for ``\hat t``.
+        numbers: Given a generator, the value of every name at a random point, from code that does not
+            use the equation. An array stands for the indexed values: ``x[0]`` is :math:`x_1`.
+        functions: What a name means that is applied to arguments.
+        left: The name that is displayed, where the display is an expression and no equation.
+        proof: Replaces the comparison of sides in sympy, for what is no equality. It is handed the sides
+            with the meanings put in.
+        check: Replaces the comparison of sides in numbers, in the same way.
+        immune: How many signs of the equation do not matter, and why.
+    """
+
+    label: str
+    symbols: Mapping[str, Any]
+    numbers: Callable[[np.random.Generator], Mapping[str, Any]]
+    functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    left: str = ""
+    proof: Callable[[tuple[Any, ...]], bool] | None = None
+    check: Callable[[tuple[Any, ...]], bool] | None = None
+    immune: tuple[int, str] = (0, "")
+
+    def proven(self, latex: str) -> bool:
+        """Return whether all sides of the equation are the same expression once meanings are put in."""
+        sides = self.read(latex, self.functions)
+        put_in = tuple(in_power_sums(side, self.symbols) for side in sides)
+        if self.proof is not None:
+            return self.proof(put_in)
+        return all(vanishes(left - right) for left, right in pairwise(put_in))
+
+    def holds(self, latex: str, generator: np.random.Generator) -> bool:
+        """Return whether all sides of the equation are the same number at a random point."""
+        values = dict(self.numbers(generator))
+        known = {name: value for name, value in values.items() if callable(value)}
+        applied = {name: applied_function(name) for name in self.functions}
+        sides = self.read(latex, applied)
+        found = tuple(evaluate(side, values, known) for side in sides)
+        if self.check is not None:
+            return self.check(found)
+        return all(
+            np.shape(left) == np.shape(right) and np.allclose(left, right, rtol=1e-9, atol=1e-12)
+            for left, right in pairwise(found)
+        )
+
+    def read(self, latex: str, functions: Mapping[str, Callable[..., Any]]) -> tuple[Any, ...]:
+        """Return the sides of the equation, with :attr:`left` before a display that is an expression."""
+        found: list[Any] = []
+        for part in re.split(r",\s*\\qquad", latex):
+            expressions = read_latex(part, functions).expressions
+            if self.left and len(expressions) == 1:
+                expressions = (symbol(self.left), *expressions)
+            found.append(expressions)
+        if len(found) == 1:
+            return tuple(found[0])
+        # Several equations in one display: their sides become vectors.
+        sizes = {len(expressions) for expressions in found}
+        if len(sizes) != 1:
+            raise LatexError(f"the equations of {self.label} must have equally many sides, got {sizes}")
+        return tuple(sp.Matrix(column) for column in zip(*found, strict=True))
+
+
+def equations_of(page: Path) -> dict[str, str]:
+    """Return the LaTeX of the labeled equations of a page, by label."""
+    text = page.read_text(encoding="utf-8")
+    return {match["label"]: match["latex"] for match in LABELED.finditer(text)}
+
+
+def flipped_signs(latex: str) -> list[str]:
+    """Return the equation with one sign turned, for each of its signs, and with its last side negated."""
+    signs = [match.start() for match in re.finditer(r"[+-]", latex)]
+    turned = [latex[:at] + ("-" if latex[at] == "+" else "+") + latex[at + 1 :] for at in signs]
+    relation = max((latex.rfind(name), name) for name in RELATIONS)
+    end = relation[0] + len(relation[1]) if relation[0] >= 0 else 0
+    return [*turned, f"{latex[:end]} -1 \\cdot {latex[end:]}"]
+
+
+def applied_function(name: str) -> Callable[..., sp.Expr]:
+    """Return an unknown function of this name, to be put in when numbers are there."""
+    function = sp.Function(identifier(name))
+    return lambda *arguments: function(*arguments)
+
+
+def identifier(name: str) -> str:
+    """Return a name that Python accepts for a name of LaTeX."""
+    return re.sub(r"\W", "_", name.replace("*", "star").replace("'", "prime"))
+
+
+def power_sum(power: int, *, of_all: bool = False) -> sp.Symbol:
+    """Return the symbol of the sum of a power of the others, or of all neurons of the channel."""
+    return sp.Symbol(f"{'S' if of_all else 'P'}_{power}", real=True)
+
+
+def in_power_sums(expression: Any, meanings: Mapping[str, Any]) -> Any:
+    """Put meanings in and write every sum over the neurons by sums of their powers.
+
+    A sum is linear in its terms, so this holds for every number of neurons. The sum of powers of all neurons
+    is that of the others and the power of the target.
+    """
+    if isinstance(expression, sp.MatrixBase):
+        return expression.applyfunc(lambda entry: in_power_sums(entry, meanings))
+    reduced = expression.replace(lambda e: isinstance(e, sp.Sum), _reduce_sum)
+    known = {symbol(name): sp.sympify(value) for name, value in meanings.items()}
+    put_in = reduced.subs(known, simultaneous=True)
+    target = symbol("t")
+    of_all = {power_sum(k, of_all=True): power_sum(k) + target**k for k in range(1, 5)}
+    return put_in.subs(of_all)
+
+
+def _reduce_sum(total: sp.Sum) -> sp.Expr:
+    ((index, first, last),) = total.limits
+    if first != 1 or last not in (COUNT, COUNT - 1):
+        raise LatexError(f"a sum must run from 1 to M or to M - 1, got {total}")
+    terms = []
+    for term in sp.Add.make_args(sp.expand(total.function)):
+        factor, rest = term.as_independent(index)
+        if rest == 1:
+            terms.append(factor * last)
+            continue
+        base, power = rest.as_base_exp()
+        if not (isinstance(base, sp.Indexed) and power.is_Integer):
+            raise LatexError(f"a sum must be over powers of x_i, got {term}")
+        terms.append(factor * power_sum(int(power), of_all=last == COUNT))
+    return sp.Add(*terms)
+
+
+def vanishes(difference: Any) -> bool:
+    """Return whether an expression, or every entry of a matrix, is identically zero."""
+    if isinstance(difference, sp.MatrixBase):
+        return all(vanishes(entry) for entry in difference)
+    return bool(sp.simplify(difference) == 0)
+
+
+def evaluate(expression: Any, values: Mapping[str, Any], functions: Mapping[str, Any]) -> Any:
+    """Return the value of an expression at a point; an indexed name takes its entries from an array."""
+    names = [name for name in values if name not in functions]
+    # x_1 is x[0] in numpy and x[1] in a sum that begins with one, so a dummy comes first.
+    point = [np.insert(values[name], 0, np.nan) if np.ndim(values[name]) else values[name] for name in names]
+    arguments = [sp.IndexedBase(name) if np.ndim(values[name]) else symbol(name) for name in names]
+    by_name = {identifier(name): function for name, function in functions.items()}
+    try:
+        return sp.lambdify(arguments, expression, [by_name, "numpy"])(*point)
+    except IndexError as error:
+        raise LatexError(f"a sum of {expression} runs past the last neuron") from error
