@@ -22,7 +22,8 @@ ALLOWED = {
     "energy": set(),
     "derivation": set(),
     "solvers": {"energy"},
-    "exercises": {"energy", "solvers", "derivation"},
+    "gallery": {"energy"},
+    "exercises": {"energy", "solvers", "derivation", "gallery"},
     "attention": set(),
     "networks": {"attention"},
     "datasets": set(),
@@ -31,7 +32,7 @@ ALLOWED = {
     "widgets": BELOW_TOP,
     "cli": BELOW_TOP,
 }
-WITHOUT_TORCH = ["energy", "derivation", "solvers", "exercises", "datasets"]
+WITHOUT_TORCH = ["energy", "derivation", "solvers", "gallery", "exercises", "datasets"]
 
 
 def imported_names(tree: ast.AST) -> set[str]:

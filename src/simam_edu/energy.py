@@ -7,12 +7,16 @@ Neural Networks", ICML 2021.
 
 A *channel* is one map of :math:`M = H \times W` neurons. Wherever ``x`` is asked for, its last
 two axes are such a map and all axes before them are independent channels.
+
+Every finite float64 is a valid value. A square leaves the range of float64 as soon as its root is
+beyond about 1e154 or below 1e-154, so the functions divide by a power of two before they square and
+multiply by it at the end. Both are exact: what is rounded is what would be rounded anyway.
 """
 
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 Statistics = Literal["shared", "population", "leave_one_out"]
@@ -24,6 +28,10 @@ Statistics = Literal["shared", "population", "leave_one_out"]
 - ``"leave_one_out"``: the mean and variance of the :math:`M-1` other neurons, as the derivation
   asks. The variance has the :math:`1/(M-1)` of Eq. (2), which is the population form over the others.
 """
+
+_Maps = Float[np.ndarray, "*lead h w"]
+_Channels = Float[np.ndarray, "*lead 1 1"]
+_Exponents = Int[np.ndarray, "*lead 1 1"]
 
 DEFAULT_LAM = 1e-4
 """The authors chose 1e-4 with ResNet-20 on a 45,000/5,000 split of CIFAR (section 4 of the paper)."""
@@ -53,12 +61,13 @@ def neuron_energy(
 
     Returns:
         The energy, at least 0, in the broadcast shape of ``w``, ``b``, ``t`` and the leading axes of
-        ``others``.
+        ``others``. It is inf where it exceeds the largest float64, so that it still compares rightly
+        with every other energy: a descent that diverges can be seen to do so.
 
     Raises:
-        ValueError: If ``lam`` is negative or not finite, or ``others`` is empty.
+        ValueError: If ``lam`` is negative or not finite, ``others`` is empty, or a value is not finite.
     """
-    _check_lam(lam)
+    lam = _check_lam(lam)
     others = np.asarray(others, dtype=np.float64)
     if others.ndim == 0 or others.shape[-1] == 0:
         raise ValueError(
@@ -66,10 +75,16 @@ def neuron_energy(
             "a channel of one neuron has no energy"
         )
     w, b, t = (np.asarray(value, dtype=np.float64) for value in (w, b, t))
-    fitted_others = w[..., None] * others + b[..., None]  # (*lead, m)
-    energy: Float[np.ndarray, "*lead"] = (
-        np.mean((-1.0 - fitted_others) ** 2, axis=-1) + (1.0 - (w * t + b)) ** 2 + lam * w**2
-    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        miss = -1.0 - (w[..., None] * others + b[..., None])  # (*lead, m)
+        exponent = np.frexp(np.max(np.abs(miss), axis=-1))[1]  # (*lead)
+        # The sum over the others may be too large where their mean is not.
+        scaled_mean = np.mean(np.ldexp(miss, -exponent[..., None]) ** 2, axis=-1)
+        energy: Float[np.ndarray, "*lead"] = (
+            np.ldexp(scaled_mean, 2 * exponent) + (1.0 - (w * t + b)) ** 2 + lam * w * w
+        )
+    if not np.all(np.isfinite(energy)):  # as it is whenever a value is nan or inf
+        _check_finite(w=w, b=b, t=t, others=others)
     return energy
 
 
@@ -96,11 +111,20 @@ def optimal_weight_bias(
         ``(w_t, b_t)``, each in the broadcast shape of the arguments.
 
     Raises:
-        ValueError: If ``lam`` or ``var`` is negative or not finite, or if the minimum is not unique.
+        ValueError: If ``lam`` or ``var`` is negative or not finite, ``t`` or ``mu`` is not finite, the
+            minimum is not unique, or ``w_t`` exceeds the largest float64. That takes ``var`` and ``lam``
+            of 0 and a ``t`` within about 1e-308 of ``mu``.
     """
-    t, mu, var, denominator = _check_point(t, mu, var, lam)
-    w_t = 2.0 * (t - mu) / denominator
-    return w_t, -0.5 * (t + mu) * w_t
+    scaled_t, scaled_mu, common, _, denominator, exponent = _scaled_point(*_check_point(t, mu, var, lam))
+    scaled_weight = 2.0 * (scaled_t - scaled_mu) / denominator
+    with np.errstate(over="ignore"):
+        w_t = np.ldexp(scaled_weight, common - 2 * exponent)
+    if not np.all(np.isfinite(w_t)):
+        raise ValueError(
+            "lam must be positive where var is 0 and t is within 1e-308 of mu, got lam = 0; "
+            "there the weight 2 / (t - mu) exceeds the largest float64"
+        )
+    return w_t, np.ldexp(-(scaled_t + scaled_mu) * scaled_weight, 2 * (common - exponent) - 1)
 
 
 def minimal_energy(t: ArrayLike, mu: ArrayLike, var: ArrayLike, *, lam: float) -> Float[np.ndarray, "*lead"]:
@@ -117,13 +141,16 @@ def minimal_energy(t: ArrayLike, mu: ArrayLike, var: ArrayLike, *, lam: float) -
         lam: The weight :math:`\lambda \ge 0` of the penalty.
 
     Returns:
-        The energy, in [0, 2], in the broadcast shape of the arguments.
+        The energy, in [0, 2], in the broadcast shape of the arguments. It is as accurate as its
+        arguments: a mean of 1e8 is rounded by up to 1e-8, which a spread of 1 shows in the eighth digit.
+        :func:`importance` does not round the mean and has no such limit.
 
     Raises:
-        ValueError: If ``lam`` or ``var`` is negative or not finite, or if the minimum is not unique.
+        ValueError: If ``lam`` or ``var`` is negative or not finite, ``t`` or ``mu`` is not finite, or the
+            minimum is not unique.
     """
-    t, mu, var, denominator = _check_point(t, mu, var, lam)
-    energy: Float[np.ndarray, "*lead"] = 4.0 * (var + lam) / denominator
+    *_, spread, denominator, _ = _scaled_point(*_check_point(t, mu, var, lam))
+    energy: Float[np.ndarray, "*lead"] = 4.0 * spread / denominator
     return energy
 
 
@@ -143,18 +170,19 @@ def channel_statistics(
             paper and its code differ.
 
     Returns:
-        ``(mu, var)``, the map axes kept with length one, so that both broadcast against ``x``.
+        ``(mu, var)``, the map axes kept with length one, so that both broadcast against ``x``. A
+        variance below the smallest float64, of values below about 1e-162, is 0.
 
     Raises:
-        ValueError: If ``x`` is not a real map of at least two neurons or not finite, or ``ddof`` is not 0
-            or 1.
+        ValueError: If ``x`` is not a real map of at least two neurons or not finite, ``ddof`` is not 0
+            or 1, or a variance exceeds the largest float64, as it may from values of about 1e154 on.
     """
     if ddof not in (0, 1):
         raise ValueError(f"ddof must be 0 or 1, got {ddof!r}; 1 is the authors' code, 0 is Eq. (5)")
     x = _check_maps(x)
-    mu, deviation = _centered(x)
-    total = np.sum(deviation**2, axis=(-2, -1), keepdims=True)  # (*lead, 1, 1)
-    return mu, total / (x.shape[-2] * x.shape[-1] - ddof)
+    mu, var = _statistics(x, ddof)
+    _check_variance(var, x)
+    return mu, var
 
 
 def leave_one_out_statistics(
@@ -169,23 +197,25 @@ def leave_one_out_statistics(
         t - \mu_t = \frac{M}{M-1}\, d, \qquad
         \sigma_t^2 = \frac{1}{M-1} \Bigl( SS - \frac{M}{M-1} d^2 \Bigr)
 
-    so the exact statistics of all :math:`M` neurons cost one pass, like the shared ones.
+    so the exact statistics of all :math:`M` neurons cost one pass, like the shared ones. For a neuron
+    far from all others the bracket is the small difference of two large numbers. Only the farthest
+    neuron of a channel can be so far, and its statistics are taken from the others directly.
 
     Args:
         x: Maps; the last two axes are one channel.
 
     Returns:
         ``(mu_t, var_t)``, each of the shape of ``x``. The variance has :math:`1/(M-1)` over
-        the :math:`M-1` others, as under Eq. (4) of the paper.
+        the :math:`M-1` others, as under Eq. (4) of the paper. Below the smallest float64 it is 0.
 
     Raises:
-        ValueError: If ``x`` is not a real map of at least two neurons or not finite.
+        ValueError: If ``x`` is not a real map of at least two neurons or not finite, or a variance exceeds
+            the largest float64.
     """
     x = _check_maps(x)
-    mu, deviation = _centered(x)
-    to_mean, var_t = _leave_one_out(deviation)
-    # mu_t - mu = (t - mu) - (t - mu_t), a small difference that is added to mu last.
-    return mu + (deviation - to_mean), var_t
+    mu_t, var_t = _leave_one_out(x)
+    _check_variance(var_t, x)
+    return mu_t, var_t
 
 
 def importance(
@@ -209,29 +239,29 @@ def importance(
     Returns:
         The importance, at least 1/2, of the shape of ``x``. A constant channel has 1/2 everywhere,
         which at ``lam = 0`` is the limit. With ``"leave_one_out"`` and ``lam = 0`` a neuron that
-        differs from otherwise equal ones has infinite importance.
+        differs from otherwise equal ones has infinite importance; inf also stands for an importance
+        beyond the largest float64, which only ``"leave_one_out"`` can reach.
 
     Raises:
         ValueError: If ``lam`` is negative or not finite, ``statistics`` is unknown, or ``x`` is not a real
             map of at least two neurons or not finite.
     """
-    _check_lam(lam)
+    lam = _check_lam(lam)
     if statistics not in get_args(Statistics):
         raise ValueError(f"statistics must be one of {', '.join(get_args(Statistics))}, got {statistics!r}")
     x = _check_maps(x)
-    largest = np.max(np.abs(x), axis=(-2, -1), keepdims=True, initial=0.0)  # (*lead, 1, 1)
-    exponent = np.frexp(largest)[1]
-    with np.errstate(over="ignore", under="ignore"):
+    neurons = x.shape[-2] * x.shape[-1]
+    x, exponent = _normalized(x)
+    with np.errstate(over="ignore"):
         scaled_lam = np.ldexp(lam, -2 * exponent)  # lam / scale^2, (*lead, 1, 1)
-    _, deviation = _centered(np.ldexp(x, -exponent))  # (*lead, h, w)
+    _, deviation = _centered(x)  # (*lead, h, w)
     if statistics == "leave_one_out":
-        to_mean, var = _leave_one_out(deviation)
+        to_mean, var = deviation * (neurons / (neurons - 1)), _leave_one_out(x)[1]
     else:
-        divisor = x.shape[-2] * x.shape[-1] - (1 if statistics == "shared" else 0)
-        to_mean, var = deviation, np.sum(deviation**2, axis=(-2, -1), keepdims=True) / divisor
-    with np.errstate(divide="ignore", invalid="ignore"):
-        squared_score = to_mean**2 / (var + scaled_lam)
-    return np.where(to_mean == 0.0, 0.5, 0.5 + squared_score / 4.0)
+        to_mean, var = deviation, _statistics(x, ddof=1 if statistics == "shared" else 0)[1]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        above_half = (to_mean / 2.0) ** 2 / (var + scaled_lam)
+    return np.where(to_mean == 0.0, 0.5, 0.5 + above_half)
 
 
 def gain(
@@ -259,9 +289,13 @@ def gain(
     return gains
 
 
-def _centered(
-    x: Float[np.ndarray, "*lead h w"],
-) -> tuple[Float[np.ndarray, "*lead 1 1"], Float[np.ndarray, "*lead h w"]]:
+def _normalized(x: _Maps) -> tuple[_Maps, _Exponents]:
+    """Return ``x / 2**exponent``, in which the largest value of each channel lies in [1/2, 1)."""
+    exponent = np.frexp(np.max(np.abs(x), axis=(-2, -1), keepdims=True))[1]
+    return np.ldexp(x, -exponent), exponent
+
+
+def _centered(x: _Maps) -> tuple[_Channels, _Maps]:
     """Return the mean of each channel and the deviations from it.
 
     The rounded mean of values near 1e8 is off by up to 1e-8, and so would be every deviation. The
@@ -273,42 +307,98 @@ def _centered(
     return mu + remainder, deviation - remainder
 
 
-def _leave_one_out(
-    deviation: Float[np.ndarray, "*lead h w"],
-) -> tuple[Float[np.ndarray, "*lead h w"], Float[np.ndarray, "*lead h w"]]:
-    """Return ``t - mu_t`` and ``var_t`` of every neuron from its deviation from the channel's mean."""
-    neurons = deviation.shape[-2] * deviation.shape[-1]
-    ratio = neurons / (neurons - 1)
-    squares = deviation**2
-    total = np.sum(squares, axis=(-2, -1), keepdims=True)
-    # The difference is a sum of squares; rounding can leave it a hair below zero.
-    var_t = np.maximum(total - ratio * squares, 0.0) / (neurons - 1)
-    return ratio * deviation, var_t
+def _statistics(x: _Maps, ddof: int) -> tuple[_Channels, _Channels]:
+    """Return the mean and variance of each channel; a variance that is too large is inf."""
+    scaled, exponent = _normalized(x)
+    mu, deviation = _centered(scaled)
+    var = np.sum(deviation**2, axis=(-2, -1), keepdims=True) / (x.shape[-2] * x.shape[-1] - ddof)
+    with np.errstate(over="ignore"):
+        return np.ldexp(mu, exponent), np.ldexp(var, 2 * exponent)
 
 
-def _check_lam(lam: float) -> None:
+def _leave_one_out(x: _Maps) -> tuple[_Maps, _Maps]:
+    """Return ``mu_t`` and ``var_t`` of every neuron; a variance that is too large is inf."""
+    *lead, height, width = x.shape
+    neurons = height * width
+    if neurons == 2:  # one other is its own mean, which rounding could take past the largest float
+        return x[..., ::-1, ::-1].copy(), np.zeros_like(x)
+    scaled, exponent = _normalized(x)
+    _, deviation = _centered(scaled)
+    squares, ratio = deviation**2, neurons / (neurons - 1)
+    # At most half of the sum is the square of one neuron, or else that neuron is the farthest: of three
+    # neurons or more a quarter of the sum is left, and the difference costs two bits.
+    difference = np.sum(squares, axis=(-2, -1), keepdims=True) - ratio * squares
+    with np.errstate(over="ignore"):
+        mu_t = np.ldexp(scaled - ratio * deviation, exponent)
+        var_t = np.ldexp(difference / (neurons - 1), 2 * exponent)
+    farthest = np.argmax(squares.reshape(*lead, neurons), axis=-1)[..., None, None]
+    is_farthest = np.arange(neurons).reshape(height, width) == farthest  # one in each channel
+    mu_far, var_far = _statistics(x[~is_farthest].reshape(*lead, 1, neurons - 1), ddof=0)
+    return np.where(is_farthest, mu_far, mu_t), np.where(is_farthest, var_far, var_t)
+
+
+def _scaled_point(
+    t: np.ndarray, mu: np.ndarray, var: np.ndarray, lam: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the parts of Eqs. (3) to (5), on scales on which none overflows or vanishes.
+
+    They are ``t`` and ``mu`` over ``2**common``, ``common``, then ``var + lam`` and the denominator
+    over ``4**exponent``, and ``exponent``. The first scale is that of the larger of ``t`` and ``mu``;
+    the second that of the larger of ``t - mu`` and the root of ``var + lam``, for which the scaled
+    denominator is about one.
+    """
+    common = _exponent(np.maximum(np.abs(t), np.abs(mu)))
+    t, mu = np.ldexp(t, -common), np.ldexp(mu, -common)
+    to_mean = t - mu
+    exponent = np.maximum(common + _exponent(to_mean), (_exponent(np.maximum(var, lam)) + 1) // 2)
+    spread = np.ldexp(var, -2 * exponent) + np.ldexp(lam, -2 * exponent)
+    denominator = np.ldexp(to_mean, common - exponent) ** 2 + 2.0 * spread
+    return t, mu, common, spread, denominator, exponent
+
+
+def _exponent(value: np.ndarray) -> np.ndarray:
+    """Return the power of two just above the size of ``value``; that of 0 is below all others."""
+    return np.where(value == 0.0, -5000, np.frexp(value)[1])
+
+
+def _check_finite(**values: np.ndarray) -> None:
+    for name, value in values.items():
+        if not np.all(np.isfinite(value)):
+            raise ValueError(f"{name} must be finite, got nan or inf; look for it with numpy.isfinite")
+
+
+def _check_lam(lam: float) -> float:
     if not (np.isfinite(lam) and lam >= 0):
         raise ValueError(f"lam must be a finite number of at least 0, got {lam!r}; the paper uses 1e-4")
+    return float(lam)  # a number of numpy may be of single precision
 
 
 def _check_point(
     t: ArrayLike, mu: ArrayLike, var: ArrayLike, lam: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the arguments in float64 and the denominator that Eqs. (3) and (5) share."""
-    _check_lam(lam)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return the arguments in float64, once they are known to have one minimum."""
+    lam = _check_lam(lam)
     t, mu, var = (np.asarray(value, dtype=np.float64) for value in (t, mu, var))
+    _check_finite(t=t, mu=mu)
     if not (np.all(np.isfinite(var)) and np.all(var >= 0)):
         raise ValueError(f"var must be finite and at least 0, got {var}; a variance is a mean of squares")
-    denominator = (t - mu) ** 2 + 2.0 * var + 2.0 * lam
-    if np.any(denominator == 0):
+    if lam == 0 and np.any((t == mu) & (var == 0)):
         raise ValueError(
             "lam must be positive where t equals mu and var is 0, got lam = 0; "
             "there every weight gives the same energy and no minimum is unique"
         )
-    return t, mu, var, denominator
+    return t, mu, var, lam
 
 
-def _check_maps(x: Float[np.ndarray, "*lead h w"]) -> Float[np.ndarray, "*lead h w"]:
+def _check_variance(var: np.ndarray, x: _Maps) -> None:
+    if not np.all(np.isfinite(var)):
+        raise ValueError(
+            f"the variance of x must be at most 1.8e308, got more from values up to {np.max(np.abs(x)):.2g}; "
+            "divide x by a power of two, or use importance, which needs no variance"
+        )
+
+
+def _check_maps(x: _Maps) -> _Maps:
     x = np.asarray(x)
     if x.dtype.kind not in "fiu":
         raise ValueError(f"x must hold real numbers, got dtype {x.dtype}; convert it to float64")
@@ -317,7 +407,7 @@ def _check_maps(x: Float[np.ndarray, "*lead h w"]) -> Float[np.ndarray, "*lead h
             f"x must end in a map of at least two neurons, (..., h, w), got shape {x.shape}; "
             "one neuron has no others to be held against"
         )
-    x = x.astype(np.float64)
-    if not np.all(np.isfinite(x)):
-        raise ValueError("x must be finite, got nan or inf; look for it with numpy.isfinite")
+    with np.errstate(over="ignore"):  # a longer float may exceed float64, which is refused below
+        x = x.astype(np.float64)
+    _check_finite(x=x)
     return x

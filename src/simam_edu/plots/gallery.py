@@ -1,0 +1,40 @@
+"""The figure of the chapter with the wrong SimAMs."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from simam_edu.plots.style import BLUE, GREY, new_figure
+
+COLUMNS = 4
+
+Panel = tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"], Float[np.ndarray, "k"]]
+
+
+def gallery_figure(panels: Mapping[str, Panel]) -> Figure:
+    """Draw the gains of wrong SimAMs over the score, each beside those of the right one.
+
+    Args:
+        panels: By the name of the exhibit, the scores of some neurons, their right gains and the exhibit's.
+
+    Raises:
+        ValueError: If there is no panel to draw.
+    """
+    if not panels:
+        raise ValueError("panels must hold at least one exhibit, got none; pass a name and three arrays")
+    rows = -(-len(panels) // COLUMNS)
+    figure, axes = new_figure(rows, COLUMNS, height=0.5 + 1.6 * rows)
+    for axis, (name, (score, right, wrong)) in zip(axes.flat, panels.items(), strict=False):
+        axis.plot(score, right, ".", color=GREY, markersize=2.5, label="right")
+        axis.plot(score, wrong, "x", color=BLUE, markersize=3, markeredgewidth=0.7, label="exhibit")
+        axis.set_title(name, fontsize=9)
+        axis.set_ylim(-0.05, 1.05)
+        axis.tick_params(labelsize=7)
+    for axis in axes.flat[len(panels) :]:
+        axis.remove()
+    axes[0, 0].legend(fontsize=7, loc="lower right")
+    figure.supxlabel("score $z$", fontsize=9)
+    figure.supylabel("gain", fontsize=9)
+    return figure
