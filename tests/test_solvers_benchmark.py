@@ -1,6 +1,5 @@
 """The benchmark of M fits against one closed form runs, and writes what the page reads."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -11,11 +10,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
-def fits():
-    spec = importlib.util.spec_from_file_location("fits", ROOT / "benchmarks" / "fits.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def fits(benchmark_script):
+    return benchmark_script("fits")
 
 
 def test_all_methods_find_the_same_energies_across_blocks(fits, monkeypatch):

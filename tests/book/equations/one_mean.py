@@ -11,6 +11,7 @@ from equations import (
     OF_OTHERS,
     SHARED,
     SUM_OF_SQUARES,
+    lam,
     least_energy,
     random_channel,
     t,
@@ -19,13 +20,16 @@ from page_latex import COUNT as M
 from page_math import Equation
 
 FROM_ALL = {"S": SUM_OF_SQUARES, "d": (t - MU) ** 2}
+K = M / (M - 1)
+SHARE = (t - MU) ** 2 / (SUM_OF_SQUARES + (M - 1) * lam)
 
 
 def of_all_neurons(generator: np.random.Generator) -> dict[str, Any]:
     """A random channel with all of its neurons in x, and its least energy with the shared statistics."""
     point = random_channel(generator)
+    channel = np.append(point["x"], point["t"])
     least = least_energy(point["t"], point["mu"], point["sigma"], point["lambda"])
-    return point | {"x": np.append(point["x"], point["t"]), "e_t^*": least}
+    return point | {"x": channel, "S": float(np.sum((channel - point["mu"]) ** 2)), "e_t^*": least}
 
 
 def with_one_left_out(generator: np.random.Generator) -> dict[str, Any]:
@@ -39,6 +43,14 @@ def with_one_left_out(generator: np.random.Generator) -> dict[str, Any]:
     }
 
 
+def by_share(generator: np.random.Generator) -> dict[str, Any]:
+    """The same, with the target's share and both importances, each from a fit of its own."""
+    point = with_one_left_out(generator)
+    shared = least_energy(point["t"], point["mu"], point["sigma"], point["lambda"])
+    share = point["d"] / (point["S"] + (point["M"] - 1) * point["lambda"])
+    return point | {"u": share, "a": 1 / shared, "a_t": 1 / point["e_t^*"]}
+
+
 EQUATIONS = (
     Equation("eq-shared", symbols=OF_ALL, numbers=of_all_neurons),
     Equation("eq-importance", symbols=OF_ALL | {"e_t^*": SHARED}, numbers=of_all_neurons),
@@ -46,7 +58,22 @@ EQUATIONS = (
     Equation("eq-variance-of-others", symbols=FROM_ALL | OF_OTHERS, numbers=with_one_left_out),
     Equation(
         "eq-exact-importance",
-        symbols=FROM_ALL | {"e_t^*": EXACT, "k": M / (M - 1)},
+        symbols=FROM_ALL | {"e_t^*": EXACT, "k": K},
         numbers=with_one_left_out,
+    ),
+    Equation(
+        "eq-mean-exact-variance",
+        symbols=OF_ALL | {"S": SUM_OF_SQUARES},
+        numbers=of_all_neurons,
+    ),
+    Equation(
+        "eq-share",
+        symbols=FROM_ALL | {"u": SHARE, "k": K},
+        numbers=by_share,
+    ),
+    Equation(
+        "eq-by-share",
+        symbols={"u": SHARE, "k": K, "a": 1 / SHARED, "a_t": 1 / EXACT},
+        numbers=by_share,
     ),
 )
