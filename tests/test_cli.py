@@ -89,3 +89,14 @@ def test_unknown_names_are_refused_with_the_choices(capsys: pytest.CaptureFixtur
         cli.main(["train", "--network", "resnet18"])
     assert stop.value.code == 2
     assert "resnet20" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("few_shapes")
+def test_a_network_may_have_any_depth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = cli.main(
+        ["train", "--network", "wrn10_1", "--dataset", "shapes", "--epochs", "1", "--device", "cpu",
+         "--record", str(tmp_path / "records.jsonl")]
+    )  # fmt: skip
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    assert json.loads(printed.out)["network"] == "wrn10_1"

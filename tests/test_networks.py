@@ -1,79 +1,343 @@
-"""The networks: parameter counts, the place of the attention, equal first weights."""
+"""The networks: parameter counts, names, the place of the attention, equal first weights."""
+
+import hashlib
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from simam_edu import SimAM
 from simam_edu.attention import attention_factory
-from simam_edu.networks import NETWORKS, BasicBlock, build
+from simam_edu.networks import (
+    NETWORKS,
+    BasicBlock,
+    BottleneckBlock,
+    InvertedResidual,
+    PreBasicBlock,
+    PreBottleneckBlock,
+    PreResNet,
+    ResNet,
+    Slot,
+    WideBlock,
+    WideResNet,
+    build,
+    find,
+)
+
+SLOTS: tuple[Slot, ...] = ("pre_norm", "post_norm")
+# The smallest network with each kind of block, the block, and how many it has.
+SMALL: dict[str, tuple[type[nn.Module], int]] = {
+    "resnet8": (BasicBlock, 3),
+    "resnet11_bottleneck": (BottleneckBlock, 3),
+    "preresnet8": (PreBasicBlock, 3),
+    "preresnet11_bottleneck": (PreBottleneckBlock, 3),
+    "wrn10_2": (WideBlock, 3),
+    "mobilenetv2": (InvertedResidual, 17),
+}
+everywhere = pytest.mark.parametrize(("name", "slot"), [(name, slot) for name in SMALL for slot in SLOTS])
+
+
+def images(number: int = 2) -> Tensor:
+    return torch.randn(number, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def seeded(name: str, **options: object) -> nn.Module:
+    torch.manual_seed(3)
+    return build(name, num_classes=10, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters"), [("resnet20", 272_474), ("resnet56", 855_770), ("resnet110", 1_730_714)]
+    ("name", "classes", "parameters"),
+    [
+        ("resnet20", 10, 272_474),
+        ("resnet56", 10, 855_770),
+        ("resnet110", 10, 1_730_714),
+        ("resnet110_bottleneck", 10, 1_147_738),
+        ("resnet110_bottleneck", 100, 1_170_868),
+        ("preresnet20", 10, 272_282),
+        ("wrn28_10", 10, 36_479_194),
+        ("mobilenetv2", 10, 2_296_922),
+    ],
 )
-def test_parameter_counts(name: str, parameters: int) -> None:
-    for attention in ("none", "simam"):
-        network = build(name, num_classes=10, attention=attention_factory(attention))
-        assert sum(p.numel() for p in network.parameters()) == parameters
+@pytest.mark.parametrize("attention", ["none", "simam"])
+def test_parameter_counts(name: str, classes: int, parameters: int, attention: str) -> None:
+    with torch.device("meta"):
+        network = build(name, num_classes=classes, attention=attention_factory(attention))
+    assert sum(p.numel() for p in network.parameters()) == parameters
 
 
-def test_depth_is_in_the_name() -> None:
-    for name in NETWORKS:
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        {*NETWORKS, *SMALL, "resnet14", "resnet20_bottleneck", "preresnet164_bottleneck", "wrn16_4"}
+        - {"mobilenetv2"}
+    ),  # its name says neither
+)
+def test_depth_and_width_are_in_the_name(name: str) -> None:
+    with torch.device("meta"):
         network = build(name, num_classes=10)
-        main = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-        shortcuts = [m for m in main if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1)]
-        assert len(main) - len(shortcuts) == int(name.removeprefix("resnet"))
+    main = [
+        part
+        for where, part in network.named_modules()
+        if isinstance(part, nn.Conv2d | nn.Linear) and "shortcut" not in where
+    ]
+    depth = int("".join(filter(str.isdigit, name.split("_")[0])))
+    # Wide networks count the convolutions of their three shortcuts, and not the linear layer.
+    assert len(main) + (2 if name.startswith("wrn") else 0) == depth
+    widest = main[-1].in_features  # type: ignore[union-attr]
+    factor = int(name.split("_")[1]) if name.startswith("wrn") else 4 if "bottleneck" in name else 1
+    assert widest == 64 * factor
+
+
+@pytest.mark.parametrize(("name", "side"), [(name, 4 if name == "mobilenetv2" else 8) for name in SMALL])
+def test_maps_shrink_and_every_parameter_learns(name: str, side: int) -> None:
+    network = seeded(name, attention=attention_factory("simam"))
+    sides = []
+    network.stages.register_forward_hook(lambda *call: sides.append(call[-1].shape[-1]))
+    logits = network(images())
+    assert (sides, logits.shape) == ([side], (2, 10))
+    F.cross_entropy(logits, torch.tensor([1, 2])).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+# The branch of each block as its paper draws it, with the two places where the attention may stand; then
+# whether a relu follows the addition, and from where the shortcut starts.
+BRANCH = {
+    BasicBlock: ("conv1 bn1 relu conv2 [pre_norm] bn2 [post_norm]", True, "input"),
+    BottleneckBlock: ("conv1 bn1 relu conv2 [pre_norm] bn2 relu conv3 bn3 [post_norm]", True, "input"),
+    PreBasicBlock: ("bn1 relu conv1 bn2 relu conv2 [pre_norm] [post_norm]", False, "input"),
+    PreBottleneckBlock: (
+        "bn1 relu conv1 bn2 relu conv2 [pre_norm] bn3 relu conv3 [post_norm]", False, "input",
+    ),
+    WideBlock: ("bn1 relu conv1 bn2 relu conv2 [pre_norm] [post_norm]", False, "active"),
+    InvertedResidual: ("conv1 bn1 relu conv2 [pre_norm] bn2 relu conv3 bn3 [post_norm]", False, "input"),
+}  # fmt: skip
 
 
 class Probe(nn.Module):
-    """Asserts that it sees as many channels as its factory was told, and notes what it saw."""
+    """Asserts that it sees as many channels as its factory was told, notes them, and changes them."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.channels = channels
-        self.seen: list[torch.Tensor] = []
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         assert x.shape[1] == self.channels
-        self.seen.append(x.detach())
-        return x
+        self.seen = x.detach().clone()
+        return x.tanh() + 0.5
 
 
-@pytest.mark.parametrize("slot", ["pre_norm", "post_norm"])
-def test_every_block_has_one_module_at_its_slot(slot) -> None:  # type: ignore[no-untyped-def]
-    network = build("resnet20", num_classes=10, attention=Probe, slot=slot)
-    network(torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
-    blocks = [m for m in network.modules() if isinstance(m, BasicBlock)]
-    assert len(blocks) == 9
-    for block in blocks:
-        assert isinstance(block.attention, Probe)
-        (seen,) = block.attention.seen
-        normalized = torch.allclose(
-            seen.var(dim=(0, 2, 3), correction=0), torch.ones(seen.shape[1]), atol=0.02
-        )
-        assert normalized == (slot == "post_norm")
+def normalized(x: Tensor) -> Tensor:
+    mean, var = x.mean(dim=(0, 2, 3), keepdim=True), x.var(dim=(0, 2, 3), keepdim=True, correction=0)
+    return (x - mean) / (var + 1e-5).sqrt()
 
 
-def test_networks_with_and_without_simam_start_from_the_same_weights() -> None:
-    states = []
-    for attention in ("none", "simam"):
-        torch.manual_seed(3)
-        states.append(build("resnet20", num_classes=10, attention=attention_factory(attention)).state_dict())
-    assert list(states[0]) == list(states[1])
-    for key, value in states[0].items():
-        assert torch.equal(value, states[1][key]), key
+def by_hand(block: nn.Module, x: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    """The output of a new block in training and what its probe must see, from its weights alone."""
+    branch, last_relu, start = BRANCH[type(block)]
+    y, shortcut, seen = x, x, x
+    for step in branch.split():
+        if step.startswith("conv"):
+            weight = block.get_parameter(f"{step}.weight")
+            step_stride = stride if _is_strided(block, step) else 1
+            groups = y.shape[1] // weight.shape[1]
+            y = F.conv2d(y, weight, stride=step_stride, padding=weight.shape[-1] // 2, groups=groups)
+        elif step == "relu":
+            y = y.clamp_min(0)
+            shortcut = y if start == "active" and shortcut is x else shortcut
+        elif step.startswith("bn"):
+            y = normalized(y)
+        elif step == f"[{block.slot}]":
+            seen, y = y, y.tanh() + 0.5
+    if y.shape == x.shape:
+        shortcut = x
+    else:
+        keys = [key for key, _ in block.named_parameters() if key.startswith("shortcut")]
+        if not keys:
+            return y, seen  # an inverted residual of stride 2
+        shortcut = F.conv2d(shortcut, block.get_parameter(keys[0]), stride=stride)
+        shortcut = normalized(shortcut) if len(keys) > 1 else shortcut
+    return (y + shortcut).clamp_min(0 if last_relu else -torch.inf), seen
 
 
-def test_simam_changes_the_output_and_the_slot_does_too() -> None:
-    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    outputs = []
-    for attention, slot in (("none", "pre_norm"), ("simam", "pre_norm"), ("simam", "post_norm")):
-        torch.manual_seed(3)
-        network = build("resnet20", num_classes=10, attention=attention_factory(attention), slot=slot)  # type: ignore[arg-type]
-        outputs.append(network(x))
-    assert outputs[0].shape == (2, 10)
-    assert not torch.allclose(outputs[0], outputs[1], atol=1e-3)
-    assert not torch.allclose(outputs[1], outputs[2], atol=1e-3)
+def _is_strided(block: nn.Module, step: str) -> bool:
+    return step == ("conv1" if isinstance(block, BasicBlock | PreBasicBlock | WideBlock) else "conv2")
+
+
+@pytest.mark.parametrize("kind", BRANCH, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("slot", SLOTS)
+@pytest.mark.parametrize(("channels_in", "channels_out", "stride"), [(8, 8, 1), (8, 16, 1), (8, 16, 2)])
+def test_each_block_is_what_its_paper_draws(
+    kind: type[nn.Module], slot: Slot, channels_in: int, channels_out: int, stride: int
+) -> None:
+    options = {"expansion": 3} if kind is InvertedResidual else {}
+    torch.manual_seed(1)
+    block = kind(channels_in, channels_out, stride=stride, attention=Probe, slot=slot, **options).double()
+    x = torch.randn(3, channels_in, 6, 6, dtype=torch.float64)
+    expected, seen = by_hand(block, x.clone(), stride)
+    torch.testing.assert_close(block(x.clone()), expected)
+    torch.testing.assert_close(block.attention.seen, seen)
+
+
+@everywhere
+def test_every_block_has_one_module_at_its_slot(name: str, slot: Slot) -> None:
+    asked: list[int] = []
+    network = seeded(name, attention=lambda channels: asked.append(channels) or Probe(channels), slot=slot)
+    network(images())
+    kind, number = SMALL[name]
+    blocks = [part for part in network.modules() if isinstance(part, kind)]
+    probes = [part for part in network.modules() if isinstance(part, Probe)]
+    assert len(blocks) == number
+    assert [block.attention for block in blocks] == probes
+    assert asked == [probe.seen.shape[1] for probe in probes]
+    assert {block.slot for block in blocks} == {slot}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_slots_are_two_places_or_one(name: str) -> None:
+    outputs = [seeded(name, attention=Probe, slot=slot)(images()) for slot in SLOTS]
+    one_place = SMALL[name][0] in (PreBasicBlock, WideBlock)
+    assert torch.equal(*outputs) == one_place
+
+
+@everywhere
+def test_with_copied_weights_only_the_module_differs(name: str, slot: Slot) -> None:
+    plain, other = seeded(name), build(name, num_classes=10, attention=attention_factory("simam"), slot=slot)
+    at_slot = build(name, num_classes=10, slot=slot)
+    assert list(plain.state_dict()) == list(other.state_dict())
+    for network in (other, at_slot):
+        network.load_state_dict(plain.state_dict())
+    attended = other(images())
+    assert not torch.allclose(attended, plain(images()), atol=1e-3)
+    simam = SimAM()
+    for block in at_slot.modules():
+        if isinstance(block, SMALL[name][0]):
+            block.attention.register_forward_hook(lambda *call: simam(call[-1]))
+    assert torch.equal(at_slot(images()), attended), "the plain network, with SimAM hung in"
+    for block in other.modules():
+        if isinstance(block, SimAM):
+            block.register_forward_hook(lambda *call: call[1][0])
+    fresh = build(name, num_classes=10)
+    fresh.load_state_dict(plain.state_dict())
+    assert torch.equal(other(images()), fresh(images())), "SimAM's effect taken out"
+
+
+class Drawing(nn.Module):
+    """Draws weights as attention modules do, and has some that must stay as they are."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, channels, 1)
+        self.zero = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.zero.weight)
+        self.drawn = self.squeeze.weight.detach().clone()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.zero(self.squeeze(x))
+
+
+@everywhere
+def test_all_but_the_attention_starts_from_the_same_weights(name: str, slot: Slot) -> None:
+    plain = seeded(name).state_dict()
+    after = torch.get_rng_state()
+    for factory in (attention_factory("simam"), Drawing):
+        network = seeded(name, attention=factory, slot=slot)
+        state = network.state_dict()
+        own = [key for key in state if ".attention." in key]
+        assert [key for key in state if key not in own] == list(plain)
+        assert all(torch.equal(value, state[key]) for key, value in plain.items())
+        assert torch.equal(torch.get_rng_state(), after), "what is drawn later is the same too"
+    assert own, "the last factory has weights"
+
+
+@everywhere
+def test_the_network_leaves_the_weights_of_the_attention_alone(name: str, slot: Slot) -> None:
+    modules = [
+        part for part in seeded(name, attention=Drawing, slot=slot).modules() if isinstance(part, Drawing)
+    ]
+    assert len(modules) == SMALL[name][1]
+    for module in modules:
+        assert torch.equal(module.squeeze.weight, module.drawn)
+        assert not module.zero.weight.any()
+    heads = {float(module.drawn.flatten()[0] * module.drawn.shape[0] ** 0.5) for module in modules}
+    assert len(heads) == len(modules), "each module draws its own numbers"
+
+
+def test_attention_weights_follow_the_seed() -> None:
+    first, again = (seeded("resnet8", attention=Drawing).state_dict() for _ in range(2))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    torch.manual_seed(4)
+    other = build("resnet8", num_classes=10, attention=Drawing).state_dict()
+    key = "stages.0.0.attention.squeeze.weight"
+    assert not torch.equal(first[key], other[key])
+    # A convolution of 64 channels and the head draw alike. A stream that is not apart would repeat itself.
+    network = seeded("resnet8", attention=Drawing)
+    last = network.stages[2][0].attention.squeeze.weight.flatten()[:640]
+    assert not torch.allclose(last, network.head.weight.flatten())
+
+
+def test_resnet20_starts_from_the_weights_of_the_recorded_runs() -> None:
+    """The order of the draws, to the last bit: what torch gives each layer, then the convolutions anew."""
+    shapes, channels = [(16, 3, 3, 3)], 16
+    for width in (16, 32, 64):
+        for _ in range(3):
+            shapes += [(width, channels, 3, 3), (width, width, 3, 3)]
+            shapes += [(width, channels, 1, 1)] if width != channels else []
+            channels = width
+    torch.manual_seed(3)
+    for c_out, c_in, k, _ in shapes:
+        nn.Conv2d(c_in, c_out, k, bias=False)
+    head = nn.Linear(64, 10)
+    drawn = [nn.init.kaiming_normal_(torch.empty(shape), mode="fan_out") for shape in shapes]
+    made = [p for p in seeded("resnet20").parameters() if p.ndim == 4]
+    assert all(torch.equal(one, other) for one, other in zip(made, drawn, strict=True))
+    assert torch.equal(seeded("resnet20").head.weight, head.weight)
+
+
+def test_resnet20_is_that_of_the_first_release() -> None:
+    """Names and shapes by a hash; the last weight of each layer, which each processor rounds its own way."""
+    torch.manual_seed(0)
+    network = build("resnet20", num_classes=10)
+    names = "\n".join(f"{key} {tuple(value.shape)}" for key, value in network.state_dict().items())
+    assert (
+        hashlib.sha256(names.encode()).hexdigest()
+        == "339b4845a30778f58896008ad0a423fe6e5ac598774ef0f79141463a3b394bf9"
+    )
+    last = torch.stack([p.detach().flatten()[-1] for p in network.parameters() if p.ndim > 1])
+    recorded = torch.tensor(
+        [
+            -0.010775,
+            0.010695,
+            0.09218,
+            -0.134285,
+            0.119398,
+            0.025625,
+            0.129707,
+            -0.146569,
+            -0.041277,
+            -0.157994,
+            -0.009573,
+            0.122265,
+            -0.009892,
+            -0.071127,
+            -0.035398,
+            -0.017084,
+            0.043791,
+            0.054125,
+            -0.044955,
+            -0.053681,
+            0.035184,
+            0.019561,
+        ]
+    )
+    torch.testing.assert_close(last, recorded, rtol=0, atol=2e-6)
+
+
+def test_first_weights_have_the_deviation_of_their_fan_out() -> None:
+    block = seeded("mobilenetv2").stages[5][1]
+    for weight, fan_out in ((block.conv2.weight, 9), (block.conv3.weight, 160)):  # depthwise, then 1x1
+        assert weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.05)
 
 
 def test_a_reader_can_pass_any_factory() -> None:
@@ -84,12 +348,52 @@ def test_a_reader_can_pass_any_factory() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "resnet18"}, "network must be one of resnet20, resnet56, resnet110, got 'resnet18'"),
-        ({"slot": "before"}, "slot must be one of pre_norm, post_norm"),
-        ({"num_classes": 1}, "num_classes must be at least 2"),
+        ({"name": "vgg16"}, r"one of resnet20, .*, mobilenetv2, got 'vgg16'; .*wrn\{6n\+4\}_\{k\}"),
+        ({"name": None}, "network must be one of resnet20, .*, got None"),
+        ({"name": "resnet020"}, "network must be one of"),
+        ({"name": "ResNet20"}, "network must be one of"),
+        ({"name": "wrn28"}, "network must be one of"),
+        ({"name": "wrn28_0"}, "network must be one of"),
+        ({"name": "resnet" + "9" * 5000}, "network must be one of"),
+        ({"name": "resnet18"}, "depth of resnetD must be 6n [+] 2 .*, got 18 in 'resnet18'; .* resnet20"),
+        ({"name": "resnet2"}, "the nearest is resnet8"),
+        ({"name": "resnet50_bottleneck"}, "9n [+] 2 .*; the nearest is resnet47_bottleneck"),
+        ({"name": "preresnet21"}, "the nearest is preresnet20"),
+        ({"name": "wrn20_10"}, "depth of wrnD_K must be 6n [+] 4 .*, got 20 .*; the nearest is wrn22_10"),
+        ({"slot": "before"}, "slot must be one of pre_norm, post_norm, got 'before'"),
+        ({"slot": None}, "slot must be one of pre_norm, post_norm, got None"),
+        ({"num_classes": 1}, "num_classes must be an integer of at least 2, got 1"),
+        ({"num_classes": 10.0}, "num_classes must be an integer of at least 2, got 10.0"),
+        ({"attention": "simam"}, "attention must be a function .*, got 'simam'; attention_factory"),
+        ({"attention": print}, "attention must return a module, got NoneType for 16 channels"),
     ],
-)
+)  # fmt: skip
 def test_bad_arguments_are_refused(change: dict[str, object], message: str) -> None:
     arguments = {"name": "resnet20", "num_classes": 10} | change
     with pytest.raises(ValueError, match=message):
         build(arguments.pop("name"), **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_family_refuses_an_unknown_slot(name: str) -> None:
+    with pytest.raises(ValueError, match="slot must be one of pre_norm, post_norm"):
+        build(name, num_classes=10, slot="before")  # type: ignore[arg-type]
+
+
+def test_classes_refuse_what_they_cannot_build() -> None:
+    rest = {"num_classes": 10, "attention": Probe, "slot": "pre_norm"}
+    for network in (ResNet, PreResNet):
+        with pytest.raises(ValueError, match="blocks must be at least 1, got 0"):
+            network(blocks=0, **rest)
+    with pytest.raises(ValueError, match="width must be at least 1, got 0"):
+        WideResNet(blocks=1, width=0, **rest)
+    for block in (BottleneckBlock, PreBottleneckBlock):
+        with pytest.raises(ValueError, match="channels_out must be a multiple of 4, got 18"):
+            block(16, 18, stride=1, attention=Probe, slot="pre_norm")
+
+
+def test_a_name_is_found_without_building() -> None:
+    assert set(NETWORKS) >= {"resnet20", "resnet110", "wrn28_10", "mobilenetv2"}
+    network = find("wrn16_4")(num_classes=10, attention=attention_factory("none"), slot="pre_norm")
+    assert isinstance(network, WideResNet)
+    assert network.head.in_features == 256

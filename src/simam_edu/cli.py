@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from simam_edu.attention import ATTENTION
 from simam_edu.datasets import NAMES, load
-from simam_edu.networks import NETWORKS, Slot
+from simam_edu.networks import NETWORKS, Slot, find
 from simam_edu.training import RECIPES, Progress, TrainConfig, append_record, make_record, train
 from simam_edu.training.config import Device
 
@@ -31,7 +31,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="simam-edu", description="Train networks with and without SimAM.")
     commands = parser.add_subparsers(required=True, metavar="command")
     command = commands.add_parser("train", help="train one network and test it once")
-    command.add_argument("--network", choices=NETWORKS, default="resnet20")
+    command.add_argument(
+        "--network", type=_network, default="resnet20", metavar="NAME",
+        help=f"{', '.join(NETWORKS)}, or another depth or width (default resnet20)",
+    )  # fmt: skip
     command.add_argument("--attention", choices=ATTENTION, default="simam")
     command.add_argument("--lam", type=float, help="lambda of SimAM (default 1e-4)")
     command.add_argument("--slot", choices=get_args(Slot), default="pre_norm", help="place in the block")
@@ -51,6 +54,14 @@ def _parser() -> argparse.ArgumentParser:
         help="file to which the record is appended (default runs/records.jsonl)",
     )  # fmt: skip
     return parser
+
+
+def _network(name: str) -> str:
+    try:
+        find(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return name
 
 
 def _train(options: argparse.Namespace) -> None:

@@ -72,7 +72,7 @@ class TrainConfig:
     """One run, completely.
 
     Attributes:
-        network: A name of :data:`simam_edu.networks.NETWORKS`.
+        network: A name that :func:`simam_edu.networks.find` takes.
         attention: A name of :data:`simam_edu.attention.ATTENTION`.
         attention_options: The module's options, such as ``{"lam": 1e-4}``.
         slot: Where in a block the module stands; ``"pre_norm"`` is the SimAM authors' place.

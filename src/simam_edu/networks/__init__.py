@@ -1,0 +1,149 @@
+"""Networks for 32x32 images by name, with attention and its place as arguments."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from numbers import Integral
+
+import torch
+from torch import nn
+
+from simam_edu.attention import AttentionFactory, attention_factory
+from simam_edu.networks.mobilenet import InvertedResidual, MobileNetV2
+from simam_edu.networks.preresnet import PreBasicBlock, PreBottleneckBlock, PreResNet
+from simam_edu.networks.resnet import BasicBlock, BottleneckBlock, ResNet
+from simam_edu.networks.slots import Slot
+from simam_edu.networks.wide_resnet import WideBlock, WideResNet
+
+__all__ = [
+    "NETWORKS",
+    "BasicBlock",
+    "BottleneckBlock",
+    "InvertedResidual",
+    "MobileNetV2",
+    "PreBasicBlock",
+    "PreBottleneckBlock",
+    "PreResNet",
+    "ResNet",
+    "Slot",
+    "WideBlock",
+    "WideResNet",
+    "build",
+    "find",
+]
+
+# The form of a name, the layers that one more block a stage adds, the layers besides the blocks, the network.
+_FAMILIES: tuple[tuple[str, int, int, Callable[..., nn.Module]], ...] = (
+    ("resnet{}", 6, 2, partial(ResNet, block=BasicBlock)),
+    ("resnet{}_bottleneck", 9, 2, partial(ResNet, block=BottleneckBlock)),
+    ("preresnet{}", 6, 2, partial(PreResNet, block=PreBasicBlock)),
+    ("preresnet{}_bottleneck", 9, 2, partial(PreResNet, block=PreBottleneckBlock)),
+    ("wrn{}_{}", 6, 4, WideResNet),
+)
+
+
+def find(name: str) -> Callable[..., nn.Module]:
+    """Return what makes the network of a name, called with ``num_classes``, ``attention`` and ``slot``.
+
+    Args:
+        name: ``"resnet20"`` or another depth :math:`6n + 2`, ``"resnet110_bottleneck"`` or another depth
+            :math:`9n + 2`, ``"preresnet20"`` and ``"preresnet110_bottleneck"`` likewise, ``"wrn28_10"`` or
+            another depth :math:`6n + 4` and width, or ``"mobilenetv2"``.
+
+    Raises:
+        ValueError: If the name is of no such form or its depth is not one of those.
+    """
+    if name == "mobilenetv2":
+        return MobileNetV2
+    for form, step, rest, network in _FAMILIES:
+        match = re.fullmatch(form.replace("{}", "([1-9][0-9]{0,3})"), str(name))
+        if match:
+            depth, *width = map(int, match.groups())
+            blocks = max(1, round((depth - rest) / step))
+            if depth != step * blocks + rest:
+                nearest = form.format(step * blocks + rest, *width)
+                raise ValueError(
+                    f"the depth of {form.format('D', 'K')} must be {step}n + {rest} with n at least 1, "
+                    f"got {depth} in {name!r}; the nearest is {nearest}"
+                )
+            return partial(network, blocks=blocks, **({"width": width[0]} if width else {}))
+    forms = (form.format(f"{{{step}n+{rest}}}", "{k}") for form, step, rest, _ in _FAMILIES)
+    raise ValueError(
+        f"network must be one of {', '.join(NETWORKS)}, got {name!r}; "
+        f"any n and k of at least 1 will do in {', '.join(forms)}"
+    )
+
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    name: find(name)
+    for name in (
+        "resnet20",
+        "resnet32",
+        "resnet56",
+        "resnet110",
+        "resnet110_bottleneck",
+        "preresnet20",
+        "preresnet56",
+        "preresnet110",
+        "preresnet110_bottleneck",
+        "wrn28_10",
+        "mobilenetv2",
+    )
+}
+"""The networks of the paper's Table 2, and a few beside them; :func:`find` takes other depths and widths."""
+
+
+def build(
+    name: str,
+    *,
+    num_classes: int,
+    attention: AttentionFactory | None = None,
+    slot: Slot = "pre_norm",
+) -> nn.Module:
+    """Return a new network, its weights drawn from torch's current random state.
+
+    The attention modules draw theirs from streams of their own. So all else in the network starts from the
+    same weights, to the last bit, whatever the module, its slot and its parameters.
+
+    Args:
+        name: A key of :data:`NETWORKS`, or another depth or width; see :func:`find`.
+        num_classes: Classes to tell apart, at least 2.
+        attention: From a number of channels to a module; ``None`` for a network without attention.
+        slot: Where in a block the module stands; the default is the SimAM authors' place.
+
+    Returns:
+        The network, in training mode, on the CPU.
+
+    Raises:
+        ValueError: If the name or the slot is unknown, there are fewer than two classes, or ``attention`` is
+            no function or returns no module.
+    """
+    network = find(name)
+    if not isinstance(num_classes, Integral) or num_classes < 2:
+        raise ValueError(f"num_classes must be an integer of at least 2, got {num_classes!r}")
+    if attention is None:
+        attention = attention_factory("none")
+    if not callable(attention):
+        raise ValueError(
+            f"attention must be a function from channels to a module, got {attention!r}; "
+            "attention_factory makes one from a name"
+        )
+    return network(num_classes=num_classes, attention=_apart(attention), slot=slot)
+
+
+def _apart(attention: AttentionFactory) -> AttentionFactory:
+    """Return the factory, with what it draws taken from a stream of its own."""
+
+    def make(channels: int) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):  # the network is made on the CPU
+            # The fork is at the numbers that the network's next layer will draw. A seed taken from there
+            # starts others.
+            torch.default_generator.manual_seed(int(torch.randint(2**62, (), device="cpu")))
+            module = attention(channels)
+        if not isinstance(module, nn.Module):
+            raise ValueError(
+                f"attention must return a module, got {type(module).__name__} for {channels} channels"
+            )
+        return module
+
+    return make
