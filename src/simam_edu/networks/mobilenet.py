@@ -44,7 +44,7 @@ class InvertedResidual(nn.Module):
         expansion: How many times wider than the input the block is inside.
         stride: 1, or 2 to halve the map; the depthwise convolution has it.
         attention: Makes the attention module.
-        slot: Where it stands; see :data:`Slot`.
+        slot: Where it stands; see :data:`.Slot`.
 
     Raises:
         ValueError: If the slot is unknown.

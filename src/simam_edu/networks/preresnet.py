@@ -30,7 +30,7 @@ class PreBasicBlock(nn.Module):
         channels_out: Channels of the output, which is what the attention factory is called with.
         stride: 1, or 2 to halve the map.
         attention: Makes the attention module.
-        slot: Either of :data:`Slot`, with no effect.
+        slot: Either of :data:`.Slot`, with no effect.
 
     Raises:
         ValueError: If the slot is unknown.
@@ -73,7 +73,7 @@ class PreBottleneckBlock(nn.Module):
         channels_out: Channels of the output, a multiple of four: the 3x3 convolution has a quarter of them.
         stride: 1, or 2 to halve the map; the 3x3 convolution has it.
         attention: Makes the attention module.
-        slot: Where it stands; see :data:`Slot`.
+        slot: Where it stands; see :data:`.Slot`.
 
     Raises:
         ValueError: If the slot is unknown or ``channels_out`` is no multiple of four.

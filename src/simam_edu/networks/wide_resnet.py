@@ -29,7 +29,7 @@ class WideBlock(nn.Module):
         channels_out: Channels of the output, which is what the attention factory is called with.
         stride: 1, or 2 to halve the map.
         attention: Makes the attention module.
-        slot: Either of :data:`Slot`, with no effect.
+        slot: Either of :data:`.Slot`, with no effect.
 
     Raises:
         ValueError: If the slot is unknown.

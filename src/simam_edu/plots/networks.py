@@ -1,0 +1,54 @@
+"""Figures of the networks' blocks."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from simam_edu.plots.style import BLUE, GREY, ORANGE, new_figure
+
+SLOT_LOOKS = {"pre_norm": (BLUE, "v", 0.35), "post_norm": (ORANGE, "^", -0.35)}
+"""Color, marker and height of each slot: the first points down from above, the second up from below."""
+
+
+def slots_figure(branches: Mapping[str, Sequence[str]]) -> Figure:
+    """Draw the layers of each block's branch in a row, with the slots between them.
+
+    Args:
+        branches: By the name of the block, what its branch calls in order: the names of layers, and
+            ``"pre_norm"`` and ``"post_norm"`` where these slots are. All layers but ``"norm"`` and ``"relu"``
+            are shaded.
+
+    Raises:
+        ValueError: If a block lacks one of the slots.
+    """
+    for name, calls in branches.items():
+        if not set(SLOT_LOOKS) <= set(calls):
+            raise ValueError(f"{name} must have both slots, {' and '.join(SLOT_LOOKS)}, got {calls!r}")
+    figure, axes = new_figure(height=0.8 + 0.62 * len(branches))
+    axis = axes[0, 0]
+    marks: dict[str, list[tuple[float, float]]] = {slot: [] for slot in SLOT_LOOKS}
+    widest = 0
+    for row, calls in enumerate(branches.values()):
+        column = 0
+        for call in calls:
+            if call in SLOT_LOOKS:
+                marks[call].append((column - 0.5, -row + SLOT_LOOKS[call][2]))
+                continue
+            box = FancyBboxPatch((column - 0.4, -row - 0.2), 0.8, 0.4, boxstyle="round,pad=0.02")
+            box.set(edgecolor=GREY, facecolor="white" if call in ("norm", "relu") else "#DDE9F2")
+            axis.add_patch(box)
+            axis.text(column, -row, call, ha="center", va="center", fontsize=6.5)
+            column += 1
+        axis.text(column, -row, "+", ha="center", va="center", fontsize=11)
+        widest = max(widest, column)
+    for slot, (color, marker, _) in SLOT_LOOKS.items():
+        x, y = zip(*marks[slot], strict=True)
+        axis.plot(x, y, linestyle="none", marker=marker, color=color, markersize=8, label=slot)
+    axis.set_yticks([-row for row in range(len(branches))], list(branches))
+    axis.set(xticks=[], xlim=(-0.7, widest + 0.4), ylim=(-len(branches) + 0.35, 0.65))
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    axis.grid(visible=False)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
+    return figure
