@@ -3,7 +3,7 @@
 from typing import Literal, get_args
 
 Slot = Literal["pre_norm", "post_norm"]
-"""Where in a block the module stands: the SimAM authors' place or the one that they gave its rivals.
+"""Where in a block the module stands, in the SimAM authors' place or in the one that they gave its rivals.
 
 ``"pre_norm"`` is right after the last 3x3 convolution and before the batch norm behind it: where the SimAM
 authors put SimAM. ``"post_norm"`` is at the end of the block's branch, after its last layer and before the
