@@ -92,7 +92,7 @@ def test_bad_input_is_refused(x: torch.Tensor, message: str) -> None:
 
 
 def test_registry_makes_modules() -> None:
-    assert set(ATTENTION) == {"none", "simam"}
+    assert set(ATTENTION) == {"none", "simam", "se", "cbam", "eca", "gc"}
     assert isinstance(attention_factory("none")(16), torch.nn.Identity)
     made = attention_factory("simam", lam=0.1)
     first, second = made(16), made(16)
@@ -104,7 +104,7 @@ def test_registry_makes_modules() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("simm", {}, "attention must be one of none, simam, got 'simm'"),
+        ("simm", {}, "attention must be one of cbam, eca, gc, none, se, simam, got 'simm'"),
         ("simam", {"lambda_": 1.0}, "does not take these options"),
         ("none", {"lam": 1.0}, "does not take these options"),
         ("simam", {"lam": -1.0}, "lam must be"),

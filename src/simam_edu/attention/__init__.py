@@ -7,11 +7,26 @@ is as good as anything registered here.
 from collections.abc import Callable
 from functools import partial
 
+import torch
 from torch import nn
 
+from simam_edu.attention.cbam import CBAM
+from simam_edu.attention.eca import ECA, eca_kernel
+from simam_edu.attention.global_context import GlobalContext
 from simam_edu.attention.simam import SimAM
+from simam_edu.attention.squeeze_excite import SqueezeExcite
 
-__all__ = ["ATTENTION", "AttentionFactory", "SimAM", "attention_factory"]
+__all__ = [
+    "ATTENTION",
+    "CBAM",
+    "ECA",
+    "AttentionFactory",
+    "GlobalContext",
+    "SimAM",
+    "SqueezeExcite",
+    "attention_factory",
+    "eca_kernel",
+]
 
 AttentionFactory = Callable[[int], nn.Module]
 """Makes one attention module for a given number of channels."""
@@ -27,7 +42,14 @@ def _simam(_channels: int, lam: float = 1e-4) -> nn.Module:
     return SimAM(lam=lam)
 
 
-ATTENTION: dict[str, Callable[..., nn.Module]] = {"none": _none, "simam": _simam}
+ATTENTION: dict[str, Callable[..., nn.Module]] = {
+    "none": _none,
+    "simam": _simam,
+    "se": SqueezeExcite,
+    "cbam": CBAM,
+    "eca": ECA,
+    "gc": GlobalContext,
+}
 """Every attention module by its name; each takes the channels and its own options."""
 
 
@@ -35,8 +57,9 @@ def attention_factory(name: str, **options: float) -> AttentionFactory:
     """Return the factory of a registered attention module.
 
     Args:
-        name: A key of :data:`ATTENTION`: ``"none"`` or ``"simam"``.
-        **options: The module's own options, such as ``lam`` for ``"simam"``.
+        name: A key of :data:`ATTENTION`: ``"none"``, ``"simam"``, ``"se"``, ``"cbam"``, ``"eca"`` or
+            ``"gc"``.
+        **options: The module's own options, such as ``lam`` for ``"simam"`` or ``reduction`` for ``"se"``.
 
     Returns:
         A function from the number of channels to a new module.
@@ -48,7 +71,10 @@ def attention_factory(name: str, **options: float) -> AttentionFactory:
         raise ValueError(f"attention must be one of {', '.join(sorted(ATTENTION))}, got {name!r}")
     factory = partial(ATTENTION[name], **options)
     try:
-        factory(1)  # a bad option is told here, not in the middle of a network
+        # A bad option is told here, not in the middle of a network. The meta device draws no random numbers,
+        # so the weights of a network do not depend on when its factory was made.
+        with torch.device("meta"):
+            factory(1)
     except TypeError as error:
         raise ValueError(f"attention {name!r} does not take these options: {options}; {error}") from error
     return factory

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from simam_edu.attention.checks import check_maps
+
 
 class SimAM(nn.Module):
     r"""Multiply every neuron by the sigmoid of its importance, Eqs. (5) and (6).
@@ -65,13 +67,7 @@ class SimAM(nn.Module):
 
 
 def _check_input(x: Tensor) -> None:
-    if x.ndim != 4:
-        raise ValueError(
-            f"x must have four axes (n, c, h, w), got shape {tuple(x.shape)}; "
-            "add the missing axes with x.reshape or x[None]"
-        )
-    if not x.is_floating_point():
-        raise ValueError(f"x must be a floating tensor, got {x.dtype}; convert it with x.float()")
+    check_maps(x)
     if x.shape[-2] * x.shape[-1] < 2:
         raise ValueError(
             f"x must have maps of at least two positions, got shape {tuple(x.shape)}; "

@@ -1,0 +1,84 @@
+r"""CBAM: one gain a channel, then one gain a position.
+
+Woo, Park, Lee, Kweon, "CBAM: Convolutional Block Attention Module", ECCV 2018,
+https://arxiv.org/abs/1807.06521
+
+Where this differs: the hidden layer has a least width, ``min_hidden``. The two linear layers have no biases,
+as in the paper's equations; the authors' code has them. The batch norm after the convolution and its momentum
+are those of the authors' code; the paper's equations leave it out.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from simam_edu.attention.checks import check_maps, check_whole, hidden_width
+
+
+class CBAM(nn.Module):
+    r"""Multiply every channel by a gain, and then every position by another.
+
+    .. math::
+
+        f(z) &= W_2 \operatorname{relu}(W_1 z) \\
+        x' &= \operatorname{sigmoid}\bigl(f(\operatorname{mean}_{hw} x)
+        + f(\operatorname{max}_{hw} x)\bigr)\, x \\
+        y &= \operatorname{sigmoid}\bigl(\operatorname{norm}(K * [\operatorname{max}_c x',
+        \operatorname{mean}_c x'])\bigr)\, x'
+
+    The same :math:`f` serves both ways of pooling; :math:`K` is one filter of ``kernel_size`` on two
+    channels, zero-padded, and the norm is a batch norm of one channel. It has :math:`2 C h + 2 k^2 + 2`
+    parameters, with :math:`h` the hidden width. The input is (n, c, h, w) in a floating dtype, the output has
+    its shape and dtype; gains are computed in the dtype of the weights and lie in (0, 1).
+
+    Args:
+        channels: Channels of the input.
+        reduction: The hidden width is :math:`\lfloor C / r \rfloor`. The default 16 is the paper's.
+        kernel_size: The side of the filter, odd. The default 7 is the paper's.
+        min_hidden: The least hidden width; the default 4 has the same reason as in
+            :class:`simam_edu.attention.SqueezeExcite`.
+
+    Raises:
+        ValueError: If an argument is not a whole number of at least 1, or the kernel is even; when called, if
+            the input is not a floating tensor of four axes with this number of channels.
+
+    Example:
+        >>> import torch
+        >>> from simam_edu.attention import CBAM
+        >>> CBAM(16)(torch.zeros(1, 16, 4, 4)).shape
+        torch.Size([1, 16, 4, 4])
+    """
+
+    def __init__(
+        self, channels: int, *, reduction: int = 16, kernel_size: int = 7, min_hidden: int = 4
+    ) -> None:
+        super().__init__()
+        hidden = hidden_width(channels, reduction=reduction, min_hidden=min_hidden)
+        check_whole("kernel_size", kernel_size, least=1, why="the paper uses 7")
+        if kernel_size % 2 == 0:
+            raise ValueError(
+                f"kernel_size must be odd, so that a map keeps its size, got {kernel_size}; the paper uses 7"
+            )
+        self.channels = channels
+        self.reduce = nn.Linear(channels, hidden, bias=False)
+        self.expand = nn.Linear(hidden, channels, bias=False)
+        self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
+        self.norm = nn.BatchNorm2d(1, momentum=0.01)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return ``x`` times both gains; see the class for the formula and the errors."""
+        check_maps(x, self.channels)
+        x = x * self._channel_gain(x)
+        return x * self._position_gain(x)
+
+    def _channel_gain(self, x: Tensor) -> Tensor:
+        dtype = self.reduce.weight.dtype
+        pooled = (x.mean(dim=(-2, -1)).to(dtype), x.amax(dim=(-2, -1)).to(dtype))  # twice (n, c)
+        logits = sum(self.expand(functional.relu(self.reduce(z))) for z in pooled)  # (n, c)
+        return torch.sigmoid(torch.as_tensor(logits)).to(x.dtype)[:, :, None, None]
+
+    def _position_gain(self, x: Tensor) -> Tensor:
+        pooled = torch.cat((x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)), dim=1)  # (n, 2, h, w)
+        logits = self.norm(self.conv(pooled.to(self.conv.weight.dtype)))  # (n, 1, h, w)
+        return torch.sigmoid(logits).to(x.dtype)

@@ -1,0 +1,81 @@
+r"""ECA: one gain a channel, from the means of its neighbors in the order of the channels.
+
+Wang, Wu, Zhu, Li, Zuo, Hu, "ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks",
+CVPR 2020, https://arxiv.org/abs/1910.03151
+
+Where this differs: the kernel comes from the number of channels by the paper's formula. The networks in the
+authors' code are handed a kernel for each layer instead.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from simam_edu.attention.checks import check_maps, check_whole
+
+
+class ECA(nn.Module):
+    r"""Multiply every channel by a gain that a short convolution over the channels' means computes.
+
+    .. math::
+
+        y_{c} = s_c\, x_{c}, \qquad s = \operatorname{sigmoid}(K * z)
+
+    with :math:`z_c` the mean of channel :math:`c` over its positions and :math:`K` one filter of :math:`k`
+    weights, zero-padded at the first and the last channel. It has :math:`k` parameters; see
+    :func:`eca_kernel`. The input is (n, c, h, w) in a floating dtype, the output has its shape and dtype; the
+    gain is computed in the dtype of the weights and lies in (0, 1).
+
+    Args:
+        channels: Channels of the input.
+        gamma: The paper's :math:`\gamma`, which divides. The default 2 is the paper's.
+        b: The paper's :math:`b`, which is added. The default 1 is the paper's.
+
+    Raises:
+        ValueError: If ``channels`` is not a whole number of at least 1, ``gamma`` not a finite positive
+            number or ``b`` not a finite one; when called, if the input is not a floating tensor of four axes
+            with this number of channels.
+
+    Example:
+        >>> import torch
+        >>> from simam_edu.attention import ECA
+        >>> ECA(16)(torch.zeros(1, 16, 4, 4)).shape
+        torch.Size([1, 16, 4, 4])
+    """
+
+    def __init__(self, channels: int, *, gamma: float = 2.0, b: float = 1.0) -> None:
+        super().__init__()
+        self.channels = channels
+        kernel_size = eca_kernel(channels, gamma=gamma, b=b)
+        self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return ``x`` with each channel times its gain; see the class for the formula and the errors."""
+        check_maps(x, self.channels)
+        squeezed = x.mean(dim=(-2, -1)).to(self.conv.weight.dtype)  # (n, c)
+        gain = torch.sigmoid(self.conv(squeezed[:, None, :])[:, 0, :])  # (n, c)
+        return x * gain.to(x.dtype)[:, :, None, None]
+
+
+def eca_kernel(channels: int, *, gamma: float = 2.0, b: float = 1.0) -> int:
+    r"""Return the size of ECA's kernel, the odd number next to :math:`|\log_2(C) / \gamma + b / \gamma|`.
+
+    Between two odd numbers the larger is taken, as in the authors' code.
+
+    Args:
+        channels: Channels :math:`C`, at least 1.
+        gamma: The paper's :math:`\gamma`, positive.
+        b: The paper's :math:`b`.
+
+    Raises:
+        ValueError: See :class:`ECA`.
+    """
+    check_whole("channels", channels, least=1, why="it is the second axis of the input")
+    if not (math.isfinite(gamma) and gamma > 0):
+        raise ValueError(f"gamma must be a finite positive number, got {gamma!r}; the paper uses 2")
+    if not math.isfinite(b):
+        raise ValueError(f"b must be a finite number, got {b!r}; the paper uses 1")
+    size = abs((math.log2(channels) + b) / gamma)
+    return 2 * math.floor(size / 2) + 1

@@ -1,0 +1,82 @@
+r"""GC: one vector of the whole image, added to every position.
+
+Cao, Xu, Lin, Wei, Hu, "GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond", ICCV
+Workshops 2019, https://arxiv.org/abs/1904.11492
+
+Where this differs: the hidden layer has a least width, ``min_hidden``. The layers have no biases, as in the
+paper's equation; the authors' code has them. That the last layer starts at zero and the key at random is from
+the authors' code.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from simam_edu.attention.checks import check_maps, check_whole, hidden_width
+
+
+class GlobalContext(nn.Module):
+    r"""Add to every position one vector that is computed from a weighted mean over all positions.
+
+    .. math::
+
+        y_p = x_p + W_2 \operatorname{relu}\bigl(\operatorname{norm}(W_1 z)\bigr), \qquad
+        z = \sum_q \frac{\exp(k \cdot x_q)}{\sum_m \exp(k \cdot x_m)}\, x_q
+
+    where :math:`x_p` is the vector of all channels at position :math:`p`, :math:`k` the key of one weight a
+    channel, and the norm a layer norm with gain and bias over the hidden units. It has
+    :math:`C + 2 C h + 2 h` parameters, with :math:`h` the hidden width. The input is (n, c, h, w) in a
+    floating dtype, the output has its shape and dtype; the added vector is computed in the dtype of the
+    weights.
+
+    :math:`W_2` starts at zero, so a new module is the identity. Linear layers stand for the paper's 1x1
+    convolutions, since they act on one vector an image.
+
+    Args:
+        channels: Channels of the input.
+        ratio: The hidden width is :math:`\lfloor C / r \rfloor`. The default 16 is the paper's.
+        min_hidden: The least hidden width, at least 2. A layer norm over one unit is always zero, so the
+            module would be dead at 16 channels; over two units it gives plus or minus one and nearly no
+            gradient. The default 4 leaves it room.
+
+    Raises:
+        ValueError: If ``channels`` or ``ratio`` is not a whole number of at least 1, or ``min_hidden`` of at
+            least 2; when called, if the input is not a floating tensor of four axes with this number of
+            channels.
+
+    Example:
+        >>> import torch
+        >>> from simam_edu.attention import GlobalContext
+        >>> GlobalContext(16)(torch.zeros(1, 16, 4, 4)).shape
+        torch.Size([1, 16, 4, 4])
+    """
+
+    def __init__(self, channels: int, *, ratio: int = 16, min_hidden: int = 4) -> None:
+        super().__init__()
+        check_whole("ratio", ratio, least=1, why="the paper uses 16")
+        check_whole("min_hidden", min_hidden, least=2, why="a layer norm over one unit is always zero")
+        hidden = hidden_width(channels, reduction=ratio, min_hidden=min_hidden)
+        self.channels = channels
+        self.key = nn.Linear(channels, 1, bias=False)
+        self.reduce = nn.Linear(channels, hidden, bias=False)
+        self.norm = nn.LayerNorm(hidden)
+        self.expand = nn.Linear(hidden, channels, bias=False)
+        nn.init.normal_(self.key.weight, std=math.sqrt(2 / channels))
+        nn.init.zeros_(self.expand.weight)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return ``x`` plus its context; see the class for the formula and the errors."""
+        check_maps(x, self.channels)
+        pooled = self._pool(x).to(self.reduce.weight.dtype)  # (n, c)
+        context: Tensor = self.expand(functional.relu(self.norm(self.reduce(pooled))))  # (n, c)
+        return x + context.to(x.dtype)[:, :, None, None]
+
+    def _pool(self, x: Tensor) -> Tensor:
+        """Return the mean over the positions, weighted by the softmax of their product with the key."""
+        # The weight takes the dtype of the map: the other way round would copy the whole map.
+        logits = torch.einsum("nchw,c->nhw", x, self.key.weight[0].to(x.dtype))
+        weights = logits.flatten(1).softmax(dim=-1).view_as(logits)  # they add up to one over the map
+        return torch.einsum("nchw,nhw->nc", x, weights.to(x.dtype))

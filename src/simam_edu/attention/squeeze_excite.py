@@ -1,0 +1,60 @@
+r"""Squeeze-and-excitation: one gain a channel, from the means of all channels.
+
+Hu, Shen, Sun, "Squeeze-and-Excitation Networks", CVPR 2018, https://arxiv.org/abs/1709.01507
+
+Where this differs: the hidden layer has a least width, ``min_hidden``, which the paper does not need because
+its networks have hundreds of channels. The layers have no biases, as in the paper's equations.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from simam_edu.attention.checks import check_maps, hidden_width
+
+
+class SqueezeExcite(nn.Module):
+    r"""Multiply every channel by a gain that a small network computes from the means of all channels.
+
+    .. math::
+
+        y_{c} = s_c\, x_{c}, \qquad s = \operatorname{sigmoid}\bigl(W_2 \operatorname{relu}(W_1 z)\bigr)
+
+    with :math:`z_c` the mean of channel :math:`c` over its positions, :math:`W_1` of shape (hidden, channels)
+    and :math:`W_2` of shape (channels, hidden). It has :math:`2 C h` parameters, with :math:`h` the hidden
+    width. The input is (n, c, h, w) in a floating dtype, the output has its shape and dtype; the gain is
+    computed in the dtype of the weights and lies in (0, 1).
+
+    Args:
+        channels: Channels of the input.
+        reduction: The paper's :math:`r`: the hidden width is :math:`\lfloor C / r \rfloor`. The default 16 is
+            the paper's.
+        min_hidden: The least hidden width. At 16 channels :math:`C / r` is a single unit, and where its relu
+            is off all gains are one half and no gradient comes through, for about half of the inputs. With
+            the default 4 that is about one input in sixteen. 1 gives the paper's own count.
+
+    Raises:
+        ValueError: If an argument is not a whole number of at least 1; when called, if the input is not a
+            floating tensor of four axes with this number of channels.
+
+    Example:
+        >>> import torch
+        >>> from simam_edu.attention import SqueezeExcite
+        >>> SqueezeExcite(16)(torch.zeros(1, 16, 4, 4)).shape
+        torch.Size([1, 16, 4, 4])
+    """
+
+    def __init__(self, channels: int, *, reduction: int = 16, min_hidden: int = 4) -> None:
+        super().__init__()
+        hidden = hidden_width(channels, reduction=reduction, min_hidden=min_hidden)
+        self.channels = channels
+        self.reduce = nn.Linear(channels, hidden, bias=False)
+        self.expand = nn.Linear(hidden, channels, bias=False)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return ``x`` with each channel times its gain; see the class for the formula and the errors."""
+        check_maps(x, self.channels)
+        squeezed = x.mean(dim=(-2, -1)).to(self.reduce.weight.dtype)  # (n, c)
+        gain = torch.sigmoid(self.expand(functional.relu(self.reduce(squeezed))))  # (n, c)
+        return x * gain.to(x.dtype)[:, :, None, None]

@@ -1,0 +1,631 @@
+"""SE, CBAM, ECA and GC: their values against numpy, and public versions that get them wrong."""
+
+import doctest
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from simam_edu.attention import (
+    CBAM,
+    ECA,
+    GlobalContext,
+    SqueezeExcite,
+    attention_factory,
+    cbam,
+    eca,
+    eca_kernel,
+    global_context,
+    squeeze_excite,
+)
+from simam_edu.networks import build
+
+RIVALS = ("se", "cbam", "eca", "gc")
+by_name = pytest.mark.parametrize("name", RIVALS)
+
+
+def inputs(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def with_random_weights(module, seed=1):
+    """Return the module in float64 and evaluation, every weight and running statistic drawn anew."""
+    generator = torch.Generator().manual_seed(seed)
+    module = module.double().eval()
+    for key, value in module.state_dict().items():
+        if value.is_floating_point():
+            drawn = torch.randn(value.shape, generator=generator, dtype=value.dtype)
+            value.copy_(drawn.abs() + 0.5 if key.endswith("running_var") else drawn)
+    return module
+
+
+# The formulas once more, in numpy, with loops where torch has a layer.
+
+
+def np_sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def np_bottleneck(z, weights):
+    return np.maximum(z @ weights["reduce.weight"].T, 0) @ weights["expand.weight"].T
+
+
+def np_squeeze_excite(x, weights):
+    gain = np_sigmoid(np_bottleneck(x.mean(axis=(2, 3)), weights))
+    out = np.empty_like(x)
+    for n in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            out[n, c] = gain[n, c] * x[n, c]
+    return out
+
+
+def np_filter(maps, kernel):
+    """The sum over a window around each position, with zeros outside; kernel (2, k, k), maps (n, 2, h, w)."""
+    k = kernel.shape[-1] // 2
+    padded = np.pad(maps, ((0, 0), (0, 0), (k, k), (k, k)))
+    n, _, h, w = maps.shape
+    out = np.empty((n, 1, h, w))
+    for i in range(h):
+        for j in range(w):
+            window = padded[:, :, i : i + 2 * k + 1, j : j + 2 * k + 1]
+            out[:, 0, i, j] = (window * kernel).sum(axis=(1, 2, 3))
+    return out
+
+
+def np_cbam(x, weights, *, training=False):
+    assert weights["conv.weight"].shape == (1, 2, 7, 7), "the paper's filter"
+    logits = np_bottleneck(x.mean(axis=(2, 3)), weights) + np_bottleneck(x.max(axis=(2, 3)), weights)
+    x = x * np_sigmoid(logits)[:, :, None, None]
+    maps = np.stack([x.max(axis=1), x.mean(axis=1)], axis=1)
+    z = np_filter(maps, weights["conv.weight"][0])
+    mean, var = (
+        (z.mean(), z.var()) if training else (weights["norm.running_mean"], weights["norm.running_var"])
+    )
+    z = (z - mean) / np.sqrt(var + 1e-5) * weights["norm.weight"] + weights["norm.bias"]
+    return x * np_sigmoid(z)
+
+
+def np_eca(x, weights):
+    channels = x.shape[1]
+    kernel = weights["conv.weight"].ravel()
+    exact = abs(math.log2(channels) / 2 + 1 / 2)
+    assert kernel.size % 2 == 1
+    assert abs(kernel.size - exact) <= 1, "the odd number next to the paper's"
+    z, k = x.mean(axis=(2, 3)), kernel.size // 2
+    logits = np.zeros_like(z)
+    for c in range(channels):
+        for step in range(-k, k + 1):
+            if 0 <= c + step < channels:
+                logits[:, c] += kernel[step + k] * z[:, c + step]
+    return x * np_sigmoid(logits)[:, :, None, None]
+
+
+def np_global_context(x, weights):
+    vectors = x.reshape(*x.shape[:2], -1)  # (n, c, positions)
+    out = np.empty_like(x)
+    for n, image in enumerate(vectors):
+        powers = np.exp(weights["key.weight"][0] @ image)
+        z = weights["reduce.weight"] @ (image @ (powers / powers.sum()))
+        z = (z - z.mean()) / np.sqrt(z.var() + 1e-5) * weights["norm.weight"] + weights["norm.bias"]
+        out[n] = x[n] + (weights["expand.weight"] @ np.maximum(z, 0))[:, None, None]
+    return out
+
+
+ORACLES = {"se": np_squeeze_excite, "cbam": np_cbam, "eca": np_eca, "gc": np_global_context}
+
+
+def largest_error(name, module, x):
+    """Return how far a module is from the formula of a rival, with the module's own weights."""
+    weights = {key: value.detach().numpy() for key, value in module.state_dict().items()}
+    return np.abs(module(x).detach().numpy() - ORACLES[name](x.numpy(), weights)).max()
+
+
+@by_name
+@pytest.mark.parametrize(
+    "shape", [(2, 64, 5, 6), (1, 16, 1, 1), (3, 3, 9, 2), (8, 8, 8, 8), (2, 128, 3, 3), (0, 16, 4, 4)]
+)
+def test_the_values_are_those_of_the_formula(name, shape):
+    module = with_random_weights(attention_factory(name)(shape[1]))
+    x = inputs(*shape)
+    if 0 in shape:
+        assert module(x).shape == shape
+        return
+    assert largest_error(name, module, x) < 1e-10
+    assert (module(x) - x).abs().max() > 1e-3, "it must do something"
+
+
+def test_cbam_takes_the_statistics_of_the_batch_in_training():
+    module = with_random_weights(CBAM(32)).train()
+    x = inputs(4, 32, 6, 5)
+    weights = {key: value.numpy().copy() for key, value in module.state_dict().items()}
+    expected = np_cbam(x.numpy(), weights, training=True)
+    np.testing.assert_allclose(module(x).detach().numpy(), expected, rtol=0, atol=1e-10)
+    moved = (module.norm.running_mean - torch.from_numpy(weights["norm.running_mean"])).abs()
+    assert 0 < moved < 0.1, "the momentum of the authors' code is one in a hundred"
+
+
+# Versions of the rivals as they are found in public, and other slips. Each has the weights of the right one.
+
+
+class GainPlusOne(SqueezeExcite):
+    """The input is added once more."""
+
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+class WithoutRelu(SqueezeExcite):
+    """Two linear layers are one."""
+
+    def forward(self, x):
+        gain = torch.sigmoid(self.expand(self.reduce(x.mean(dim=(-2, -1)))))
+        return x * gain[:, :, None, None]
+
+
+class SqueezedByMaximum(SqueezeExcite):
+    """The largest value of a channel stands for its mean."""
+
+    def forward(self, x):
+        gain = torch.sigmoid(self.expand(functional.relu(self.reduce(x.amax(dim=(-2, -1))))))
+        return x * gain[:, :, None, None]
+
+
+class WithResidual(CBAM):
+    """The input is added to the output."""
+
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+class LargeKernel(CBAM):
+    """The filter has a side of 49; its middle is the right one, so that values tell and not a shape."""
+
+    def _position_gain(self, x):
+        pooled = torch.cat((x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)), dim=1)
+        kernel = inputs(1, 2, 49, 49, seed=5)
+        kernel[..., 21:28, 21:28] = self.conv.weight
+        return torch.sigmoid(self.norm(functional.conv2d(pooled, kernel, padding=24)))
+
+
+class LargeKernelWithResidual(LargeKernel):
+    """Both at once, as in a much-copied collection of attention modules."""
+
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+class PositionsFirst(CBAM):
+    """The gain of the positions comes before that of the channels."""
+
+    def forward(self, x):
+        x = x * self._position_gain(x)
+        return x * self._channel_gain(x)
+
+
+class SideBySide(CBAM):
+    """Both gains are computed from the input."""
+
+    def forward(self, x):
+        return x * self._channel_gain(x) * self._position_gain(x)
+
+
+class MeanBeforeMaximum(CBAM):
+    """The two maps change places, which matters for weights that were trained in the other order."""
+
+    def _position_gain(self, x):
+        pooled = torch.cat((x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)), dim=1)
+        return torch.sigmoid(self.norm(self.conv(pooled)))
+
+
+class WithoutSoftmax(GlobalContext):
+    """The logits themselves weigh the positions."""
+
+    def _pool(self, x):
+        logits = torch.einsum("nchw,c->nhw", x, self.key.weight[0])
+        return torch.einsum("nchw,nhw->nc", x, logits)
+
+
+class SoftmaxOverTheWrongAxis(GlobalContext):
+    """The softmax runs over the single output channel, so every weight is one."""
+
+    def _pool(self, x):
+        return x.sum(dim=(-2, -1))
+
+
+class MeanOfPositions(GlobalContext):
+    """Every position weighs the same."""
+
+    def _pool(self, x):
+        return x.mean(dim=(-2, -1))
+
+
+class WithoutNorm(GlobalContext):
+    """The layer norm is left out."""
+
+    def forward(self, x):
+        return x + self.expand(functional.relu(self.reduce(self._pool(x))))[:, :, None, None]
+
+
+class Multiplied(GlobalContext):
+    """The context is a gain and not a term."""
+
+    def forward(self, x):
+        context = self.expand(functional.relu(self.norm(self.reduce(self._pool(x)))))
+        return x * torch.sigmoid(context)[:, :, None, None]
+
+
+class Circular(ECA):
+    """The first and the last channel are neighbors."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.conv.padding_mode = "circular"
+        self.conv._reversed_padding_repeated_twice = [self.conv.kernel_size[0] // 2] * 2
+
+
+class OverPositions(ECA):
+    """The filter runs along the positions of each channel instead of along the channels."""
+
+    def forward(self, x):
+        flat = x.flatten(2)
+        gain = torch.sigmoid(self.conv(flat.reshape(-1, 1, flat.shape[-1])).reshape(x.shape))
+        return x * gain
+
+
+WRONG = [
+    ("se", GainPlusOne),
+    ("se", WithoutRelu),
+    ("se", SqueezedByMaximum),
+    ("cbam", WithResidual),
+    ("cbam", LargeKernel),
+    ("cbam", LargeKernelWithResidual),
+    ("cbam", PositionsFirst),
+    ("cbam", SideBySide),
+    ("cbam", MeanBeforeMaximum),
+    ("gc", WithoutSoftmax),
+    ("gc", SoftmaxOverTheWrongAxis),
+    ("gc", MeanOfPositions),
+    ("gc", WithoutNorm),
+    ("gc", Multiplied),
+    ("eca", Circular),
+    ("eca", OverPositions),
+]
+
+
+@pytest.mark.parametrize(("name", "wrong"), WRONG, ids=[wrong.__name__ for _, wrong in WRONG])
+def test_the_values_tell_a_wrong_version(name, wrong):
+    module = with_random_weights(wrong(64))
+    x = inputs(2, 64, 8, 8)
+    assert module(x).shape == x.shape, "a test of shapes passes"
+    assert largest_error(name, module, x) > 1e-3
+
+
+def test_a_fixed_kernel_for_eca_is_told_where_there_are_many_channels():
+    module = with_random_weights(ECA(512))
+    module.conv = nn.Conv1d(1, 1, 3, padding=1, bias=False).double()
+    with pytest.raises(AssertionError, match="the odd number next to"):
+        largest_error("eca", module, inputs(1, 512, 2, 2))
+
+
+# Laws: what each can tell apart, and what not.
+
+
+@by_name
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_moved_with_the_positions(name, seed):
+    """All but CBAM are blind to where a value is; CBAM is not, since its filter looks at neighbors."""
+    module = with_random_weights(attention_factory(name)(16), seed=seed)
+    x = inputs(2, 16, 4, 4, seed=seed)
+    order = torch.randperm(16, generator=torch.Generator().manual_seed(seed))
+    shuffled = x.flatten(2)[..., order].view_as(x)
+    expected = module(x).flatten(2)[..., order].view_as(x)
+    assert torch.allclose(module(shuffled), expected, atol=1e-12) == (name != "cbam")
+
+
+def test_se_and_eca_have_one_gain_a_channel_and_gc_one_term():
+    x = inputs(2, 16, 5, 5)
+    for name in ("se", "eca"):
+        gain = with_random_weights(attention_factory(name)(16))(x) / x
+        assert gain.std(dim=(-2, -1)).max() < 1e-12
+        assert gain.std(dim=1).min() > 1e-3
+        assert 0 < gain.min() <= gain.max() < 1
+    term = with_random_weights(GlobalContext(16))(x) - x
+    assert term.std(dim=(-2, -1)).max() < 1e-12
+    assert term.std(dim=1).max() > 1e-3
+
+
+def test_cbam_is_a_gain_of_channels_times_a_gain_of_positions():
+    x = inputs(1, 16, 5, 5)
+    gain = (with_random_weights(CBAM(16))(x) / x)[0].flatten(1).detach()
+    singular = torch.linalg.svdvals(gain)
+    assert singular[1] < 1e-12 * singular[0], "a product of two vectors has rank one"
+
+
+def test_gc_does_not_see_a_shift_of_its_logits():
+    module = with_random_weights(GlobalContext(16))
+    x = inputs(2, 16, 5, 5)
+    key = module.key.weight[0].detach()
+    across = torch.linalg.svd(torch.stack([key, key * 0]))[2][1]  # at right angles to the key
+    far = 1000 * key / key.square().sum()  # moves each logit by a thousand
+    assert torch.allclose(module._pool(x + across[:, None, None]), module._pool(x) + across, atol=1e-10)
+    assert torch.allclose(module._pool(x + far[:, None, None]), module._pool(x) + far, atol=1e-9)
+
+
+@by_name
+def test_gradients_are_right(name):
+    module = with_random_weights(attention_factory(name)(5))
+    x = inputs(2, 5, 3, 4).requires_grad_()
+    weights = dict(module.named_parameters())
+
+    def output(x, *values):
+        return torch.func.functional_call(module, dict(zip(weights, values, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(output, (x, *weights.values()))
+
+
+# Parameters.
+
+
+def added(network, name, **options):
+    plain = build(network, num_classes=10)
+    other = build(network, num_classes=10, attention=attention_factory(name, **options))
+    counts = [sum(p.numel() for p in net.parameters()) for net in (plain, other)]
+    return counts[1] - counts[0]
+
+
+def count(name, channels, **options):
+    return sum(p.numel() for p in attention_factory(name, **options)(channels).parameters())
+
+
+@pytest.mark.parametrize("channels", [1, 3, 16, 24, 32, 64, 512])
+@pytest.mark.parametrize("r", [4, 16])
+@pytest.mark.parametrize("least", [2, 4, 8])
+def test_parameters_by_formula(channels, r, least):
+    h = max(channels // r, least)
+    options = {"min_hidden": least}
+    assert count("se", channels, reduction=r, **options) == 2 * channels * h
+    assert count("cbam", channels, reduction=r, **options) == 2 * channels * h + 2 * 49 + 2
+    assert count("cbam", channels, reduction=r, kernel_size=3, **options) == 2 * channels * h + 2 * 9 + 2
+    assert count("gc", channels, ratio=r, **options) == channels + 2 * channels * h + 2 * h
+
+
+def test_parameters_added_to_a_network():
+    assert added("resnet20", "eca") == 27
+    assert added("resnet20", "se", min_hidden=1) == 2016
+    assert added("resnet20", "se") == 3 * 2 * (16 * 4 + 32 * 4 + 64 * 4)
+
+
+@pytest.mark.parametrize(
+    ("channels", "kernel"),
+    [
+        (1, 1),
+        (2, 1),
+        (4, 1),
+        (8, 3),
+        (16, 3),
+        (24, 3),
+        (32, 3),
+        (64, 3),
+        (128, 5),
+        (256, 5),
+        (512, 5),
+        (2048, 7),
+    ],
+)
+def test_the_kernel_of_eca(channels, kernel):
+    assert eca_kernel(channels) == kernel
+    assert ECA(channels).conv.weight.shape == (1, 1, kernel)
+
+
+def test_the_kernel_of_eca_takes_its_options():
+    assert eca_kernel(64, gamma=1, b=0) == 7  # 6 lies between two odd numbers: the larger
+    assert eca_kernel(64, gamma=3, b=-12) == 3  # the absolute value of -2
+    assert ECA(64, gamma=1, b=0).conv.weight.numel() == 7
+
+
+# The least width, and why.
+
+
+def test_one_hidden_unit_leaves_se_without_gradient_for_half_of_the_inputs():
+    def dead(least, trials=400):
+        torch.manual_seed(0)
+        off = 0
+        for _ in range(trials):
+            module = SqueezeExcite(16, min_hidden=least)
+            off += bool((module.reduce(torch.randn(16)) <= 0).all())
+        return off / trials
+
+    assert dead(1) == pytest.approx(1 / 2, abs=0.1)
+    assert dead(4) == pytest.approx(1 / 16, abs=0.05)
+    module = SqueezeExcite(16, min_hidden=1)
+    nn.init.constant_(module.reduce.weight, -1.0)
+    x = torch.rand(2, 16, 4, 4)
+    y = module(x)
+    y.sum().backward()
+    torch.testing.assert_close(y, x / 2, msg="all gains are one half")
+    assert not module.reduce.weight.grad.any()
+    assert not module.expand.weight.grad.any()
+
+
+def slope_of_layer_norm(units):
+    """Return the median, over random vectors, of the largest derivative of a layer norm by its input."""
+    vectors = inputs(200, units)
+
+    def norm(z):
+        return functional.layer_norm(z, (units,))
+
+    jacobians = torch.vmap(torch.func.jacrev(norm))(vectors)
+    return float(jacobians.flatten(1).abs().amax(dim=1).median())
+
+
+def test_a_layer_norm_over_one_unit_is_dead_and_over_two_nearly():
+    assert slope_of_layer_norm(1) == 0
+    assert slope_of_layer_norm(2) < 1e-3
+    assert slope_of_layer_norm(4) > 0.3
+    assert GlobalContext(16).norm.normalized_shape == (4,)
+
+
+# First weights.
+
+
+def test_gc_starts_as_the_identity_and_can_leave_it():
+    module = GlobalContext(32).double()
+    x = inputs(2, 32, 4, 4)
+    assert torch.equal(module(x), x)
+    module(x).square().sum().backward()
+    assert module.expand.weight.grad.abs().max() > 0
+
+
+def test_gc_is_the_identity_in_a_new_network_too():
+    torch.manual_seed(0)
+    network = build("resnet20", num_classes=10, attention=attention_factory("gc"))
+    plain = build("resnet20", num_classes=10)
+    missing = plain.load_state_dict(network.state_dict(), strict=False)
+    assert not missing.missing_keys
+    x = inputs(2, 3, 32, 32, dtype=torch.float32)
+    assert torch.equal(network(x), plain(x))
+    keys = torch.cat(
+        [m.key.weight.flatten() * math.sqrt(m.channels / 2) for m in modules_of(network, GlobalContext)]
+    )
+    assert float(keys.detach().std()) == pytest.approx(1, abs=0.2)
+
+
+def modules_of(network, kind):
+    return [module for module in network.modules() if isinstance(module, kind)]
+
+
+@by_name
+def test_the_first_weights_follow_the_seed_and_a_factory_draws_none(name):
+    torch.manual_seed(0)
+    first = attention_factory(name)(32).state_dict()
+    torch.manual_seed(0)
+    factory = attention_factory(name)
+    untouched = torch.get_rng_state()
+    attention_factory(name)
+    assert torch.equal(torch.get_rng_state(), untouched)
+    for key, value in factory(32).state_dict().items():
+        assert torch.equal(value, first[key])
+        assert value.device.type == "cpu"
+
+
+# Dtypes and layouts.
+
+
+@by_name
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision(name, dtype):
+    exact = with_random_weights(attention_factory(name)(32))
+    x = inputs(2, 32, 6, 6).to(dtype)
+    expected = exact(x.double()).detach()
+    single = with_random_weights(attention_factory(name)(32)).float()
+    outputs = {"weights in float32": single(x)}
+    with torch.autocast("cpu", dtype):
+        outputs["autocast"] = single(x)
+    outputs["weights in half"] = single.to(dtype)(x)
+    scale = float(expected.abs().max())
+    for how, y in outputs.items():
+        assert y.dtype == dtype, how
+        error = float((y.detach().double() - expected).abs().max()) / scale
+        assert error < 30 * torch.finfo(dtype).eps, (how, error)
+
+
+@by_name
+def test_channels_last_is_kept(name):
+    module = with_random_weights(attention_factory(name)(16))
+    x = inputs(2, 16, 6, 6)
+    y = module(x.to(memory_format=torch.channels_last))
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(y, module(x))
+    torch.testing.assert_close(module(x.transpose(2, 3)), module(x.transpose(2, 3).contiguous()))
+
+
+@by_name
+def test_a_module_is_saved_and_loaded(name):
+    module = with_random_weights(attention_factory(name)(16))
+    x = inputs(1, 16, 4, 4)
+    assert torch.equal(pickle.loads(pickle.dumps(module))(x), module(x))
+    other = attention_factory(name)(16).double().eval()
+    other.load_state_dict(module.state_dict())
+    assert torch.equal(other(x), module(x))
+
+
+@by_name
+def test_a_network_with_it_gives_every_weight_a_gradient(name):
+    torch.manual_seed(0)
+    network = build("resnet20", num_classes=10, attention=attention_factory(name), slot="post_norm")
+    if name == "gc":  # behind a layer of zeros the others wait for its first step
+        for module in modules_of(network, GlobalContext):
+            nn.init.normal_(module.expand.weight)
+    network(inputs(4, 3, 32, 32, dtype=torch.float32)).square().sum().backward()
+    for key, weight in network.named_parameters():
+        assert weight.grad is not None, key
+        assert weight.grad.isfinite().all(), key
+        if "attention" in key:
+            assert weight.grad.abs().max() > 0, key
+
+
+# What is refused.
+
+
+@by_name
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.zeros(16, 4), r"four axes \(n, c, h, w\), got shape \(16, 4\)"),
+        (torch.zeros(16, 4, 4), "four axes"),
+        (torch.zeros(1, 1, 16, 4, 4), "four axes"),
+        (torch.zeros(2, 8, 4, 4), r"x must have 16 channels on its second axis, got shape \(2, 8, 4, 4\)"),
+        (torch.zeros(2, 4, 4, 16), "16 channels"),
+        (torch.zeros(2, 16, 4, 4, dtype=torch.int64), "floating tensor, got torch.int64"),
+        (torch.zeros(2, 16, 4, 4, dtype=torch.bool), "floating tensor"),
+        (torch.zeros(2, 16, 4, 4, dtype=torch.complex64), "floating tensor"),
+        (torch.zeros(2, 16, 0, 4), "at least one channel and one position"),
+    ],
+)
+def test_bad_input_is_refused(name, x, message):
+    with pytest.raises(ValueError, match=message):
+        attention_factory(name)(16)(x)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("se", {"reduction": 0}, "reduction must be a whole number of at least 1, got 0"),
+        ("se", {"reduction": 2.5}, "reduction must be a whole number"),
+        ("se", {"reduction": True}, "reduction must be a whole number"),
+        ("se", {"min_hidden": 0}, "min_hidden must be a whole number of at least 1"),
+        ("se", {"ratio": 16}, "does not take these options"),
+        ("cbam", {"reduction": -1}, "reduction must be"),
+        ("cbam", {"kernel_size": 0}, "kernel_size must be a whole number of at least 1"),
+        ("cbam", {"kernel_size": 6}, "kernel_size must be odd, so that a map keeps its size, got 6"),
+        ("cbam", {"min_hidden": 1.5}, "min_hidden must be"),
+        ("eca", {"gamma": 0.0}, "gamma must be a finite positive number"),
+        ("eca", {"gamma": float("nan")}, "gamma must be"),
+        ("eca", {"b": float("inf")}, "b must be a finite number"),
+        ("eca", {"k_size": 3}, "does not take these options"),
+        ("gc", {"ratio": 0}, "ratio must be a whole number of at least 1"),
+        ("gc", {"min_hidden": 1}, "min_hidden must be a whole number of at least 2, got 1; a layer norm"),
+        ("gc", {"reduction": 16}, "does not take these options"),
+    ],
+)
+def test_bad_options_are_refused_before_a_network_is_built(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        attention_factory(name, **options)
+
+
+@by_name
+@pytest.mark.parametrize("channels", [0, -16, 16.0, "16"])
+def test_bad_channels_are_refused(name, channels):
+    with pytest.raises(ValueError, match="channels must be a whole number of at least 1"):
+        attention_factory(name)(channels)
+
+
+@pytest.mark.parametrize("module", [squeeze_excite, cbam, eca, global_context])
+def test_the_example_in_the_docstring_runs(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
