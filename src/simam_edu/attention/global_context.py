@@ -76,7 +76,8 @@ class GlobalContext(nn.Module):
 
     def _pool(self, x: Tensor) -> Tensor:
         """Return the mean over the positions, weighted by the softmax of their product with the key."""
-        # The weight takes the dtype of the map: the other way round would copy the whole map.
-        logits = torch.einsum("nchw,c->nhw", x, self.key.weight[0].to(x.dtype))
-        weights = logits.flatten(1).softmax(dim=-1).view_as(logits)  # they add up to one over the map
-        return torch.einsum("nchw,nhw->nc", x, weights.to(x.dtype))
+        vectors = x.flatten(2)  # (n, c, hw)
+        # The key takes the dtype of the map and is spread over the images; other ways copy the whole map.
+        key = self.key.weight.to(x.dtype).expand(x.shape[0], 1, -1)  # (n, 1, c)
+        weights = torch.bmm(key, vectors).softmax(dim=-1).to(x.dtype)  # (n, 1, hw), their sum is one
+        return torch.bmm(vectors, weights.transpose(1, 2))[:, :, 0]
