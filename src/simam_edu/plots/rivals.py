@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
 
 from simam_edu.plots.style import GREY, LOOKS, new_figure
 
@@ -40,7 +41,7 @@ def costs_figure(
     Args:
         costs: For each module, by its label, two pairs of maps moved and milliseconds: of the output alone,
             drawn full, and of output and gradient, drawn hollow.
-        copy_milliseconds: What it takes to move one map when it is copied; the line through zero.
+        copy_milliseconds: What it takes to move one map when it is copied; the dotted line.
 
     Raises:
         ValueError: If there are more than five modules: as many marks can be told apart.
@@ -53,12 +54,19 @@ def costs_figure(
         axis.plot(*zip(forward, both, strict=True), color=color, linewidth=0.7)
         axis.plot(*forward, color=color, marker=marker, linestyle="", markersize=8, label=name)
         axis.plot(*both, color=color, marker=marker, linestyle="", markersize=8, markerfacecolor="white")
-    most = max(both[0] for _, both in costs.values())
-    ends = np.array([0.0, most])
+    moved = [pair[0] for both in costs.values() for pair in both]
+    ends = np.array([min(moved), max(moved)])
     axis.plot(ends, copy_milliseconds * ends, color=GREY, linestyle=":", label="copying as much")
-    axis.set(xlabel="memory moved, in times the input", ylabel="time, in milliseconds")
-    axis.set_xlim(left=0.0)
-    axis.set_ylim(bottom=0.0)
+    axis.set(
+        xscale="log",
+        yscale="log",
+        xlabel="memory moved, in times the input (logarithmic)",
+        ylabel="time, in milliseconds (logarithmic)",
+    )
+    for scale in (axis.xaxis, axis.yaxis):
+        scale.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        scale.set_major_formatter("{x:g}")
+        scale.set_minor_locator(NullLocator())
     handles, labels = axis.get_legend_handles_labels()
     hollow = Line2D([], [], color="black", marker="o", linestyle="", markerfacecolor="white")
     axis.legend([*handles, hollow], [*labels, "hollow: with gradient"], fontsize=8)

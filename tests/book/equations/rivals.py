@@ -185,11 +185,22 @@ def over_positions(summand: sp.Expr) -> sp.Expr:
     return sum(summand.subs(at) for at in values) / POSITIONS
 
 
-# The softmax, written by the differences of the logits.
+# The weighted mean, position by position: each weight is one over a sum of powers of differences.
 POOLED = sum(
     symbol(f"x_{i}") / sum(sp.exp(symbol(f"l_{j}") - symbol(f"l_{i}")) for j in range(POSITIONS))
     for i in range(POSITIONS)
 )
+
+
+def same_rational(sides: tuple[Any, ...]) -> bool:
+    """Whether both sides are one rational function of the powers of e, which sympy decides quickly."""
+    difference = sp.expand(sides[0] - sides[1], power_exp=True)
+    powers = {
+        sp.exp(sign * symbol(f"l_{i}")): symbol(f"E_{i}") ** sign
+        for i in range(POSITIONS)
+        for sign in (1, -1)
+    }
+    return bool(sp.cancel(sp.together(difference.xreplace(powers))) == 0)
 
 
 def of_pooling(generator: np.random.Generator) -> dict[str, Any]:
@@ -304,7 +315,13 @@ EQUATIONS = (
         numbers=a_kernel,
         proof=kernel_is_the_nearest_odd,
     ),
-    Equation("eq-gc-pool", symbols={"z": POOLED}, functions={"mean": over_positions}, numbers=of_pooling),
+    Equation(
+        "eq-gc-pool",
+        symbols={"z": POOLED},
+        functions={"mean": over_positions},
+        numbers=of_pooling,
+        proof=same_rational,
+    ),
     Equation(
         "eq-gc",
         symbols={"y": x + CONTEXT},
