@@ -328,15 +328,15 @@ EQUATIONS = (
         functions={"g": lambda _: CONTEXT, "norm": NORMED, **RECTIFY},
         numbers=of_global_context,
     ),
+    # One term a tensor, rows times columns, as the modules list them.
     Equation(
-        "eq-parameters",
-        # One factor a tensor: rows times columns, as the modules list them.
-        symbols={
-            "P_SE": h * C + C * h,
-            "P_CBAM": h * C + C * h + 1 * 2 * k * k + 1 + 1,
-            "P_ECA": 1 * 1 * k,
-            "P_GC": 1 * C + h * C + h + h + C * h,
-        },
+        "eq-parameters-gates",
+        symbols={"P_SE": h * C + C * h, "P_CBAM": h * C + C * h + 1 * 2 * k * k + 1 + 1},
+        numbers=of_parameters,
+    ),
+    Equation(
+        "eq-parameters-others",
+        symbols={"P_ECA": 1 * 1 * k, "P_GC": 1 * C + h * C + h + h + C * h},
         numbers=of_parameters,
     ),
 )
