@@ -26,7 +26,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@$(or $(PYTHON),false) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "This needs Python 3.11 or newer with its venv module, and found none. Install one (on Debian or Ubuntu:"; \
 		echo "apt install python3 python3-venv), or name it: make PYTHON=/path/to/python"; exit 1; }
-	@echo "Making .venv with $(PYTHON) and installing the pinned packages: about two minutes, 1.5 GB ..."
+	@echo "Making .venv with $(PYTHON) and installing the pinned packages: about two minutes, 2.2 GB ..."
 	@test -f $@ || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	@touch $@

@@ -25,6 +25,7 @@ ALLOWED = {
     "gallery": {"energy"},
     "exercises": {"energy", "solvers", "derivation", "gallery"},
     "attention": set(),
+    "kernels": set(),
     "networks": {"attention"},
     "datasets": set(),
     "training": {"networks", "attention", "datasets"},

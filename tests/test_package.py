@@ -52,7 +52,7 @@ def test_the_package_alone_needs_no_book_tooling() -> None:
 
 def test_pins_are_within_the_ranges() -> None:
     pins = dict(
-        line.split("==") for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line
+        line.split("==", 1) for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line
     )
     pins = {name.lower(): version for name, version in pins.items()}
     extras = PROJECT["project"]["optional-dependencies"]

@@ -1,0 +1,111 @@
+"""The forms in which SimAM is computed, and which of them runs.
+
+``plain``
+    Tensor operations that autograd differentiates. It is what torch.compile, torch.export and the
+    transforms of torch.func are given, and what all others are tested against.
+``torch``
+    Tensor operations with the backward pass of chapter 9, which keep one map instead of four.
+``native``
+    A C++ kernel for the CPU, once it is built by :func:`build` or ``simam-edu kernels``.
+``triton``
+    A kernel for CUDA, where triton is installed.
+"""
+
+import warnings
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from simam_edu.kernels import eager, native, plain, triton_kernels
+from simam_edu.kernels.autograd import Fused, Kernel
+from simam_edu.kernels.native import build
+from simam_edu.kernels.options import Options
+
+__all__ = ["Options", "Path", "build", "path_for", "simam"]
+
+Path = Literal["auto", "native", "torch", "triton", "plain"]
+"""How SimAM is computed; ``"auto"`` takes the fastest that is ready for the input."""
+
+KERNELS: dict[str, Kernel] = {"native": native, "torch": eager, "triton": triton_kernels}
+
+
+def simam(x: Tensor, options: Options, path: Path = "auto") -> Tensor:
+    """Return SimAM of a batch.
+
+    Args:
+        x: A batch (n, c, ...), already checked.
+        options: The constants.
+        path: Which form computes it; see :func:`path_for`.
+
+    Raises:
+        ValueError: As :func:`path_for`.
+    """
+    chosen = path_for(x, path)
+    if chosen == "plain":
+        return plain.simam(x, options)
+    kernel = KERNELS[chosen]
+    if not x.is_contiguous() and not x.movedim(1, -1).is_contiguous():
+        x = x.contiguous()
+    if x.requires_grad and torch.is_grad_enabled():
+        y: Tensor = Fused.apply(x, kernel, options)  # type: ignore[no-untyped-call]
+        return y
+    return kernel.forward(x, options)[0]
+
+
+def path_for(x: Tensor, path: Path = "auto") -> str:
+    """Return the path that an input takes: ``"native"``, ``"torch"``, ``"triton"`` or ``"plain"``.
+
+    What is not plain data takes the plain form whatever is asked for: a tensor inside torch.compile,
+    torch.export, a transform of torch.func or forward-mode differentiation, on the meta device, or of a
+    subclass.
+
+    Args:
+        x: The input.
+        path: What is asked for. ``"auto"`` takes the Triton kernel on CUDA, the native kernel on the CPU
+            where it is built, and torch's operations elsewhere; on CUDA without triton it warns.
+
+    Raises:
+        ValueError: If the path is unknown, or asked for where it cannot run.
+    """
+    if path not in get_args(Path):
+        raise ValueError(f"path must be one of {', '.join(get_args(Path))}, got {path!r}")
+    if path == "plain" or _is_traced(x):
+        return "plain"
+    if path == "auto":
+        return _fastest(x)
+    if path == "native" and not (native.supports(x) and native.is_built()):
+        raise ValueError(
+            f"path 'native' must have a float tensor on the CPU and a kernel that is built, got {x.dtype} on "
+            f"{x.device} and a kernel that is {'' if native.is_built() else 'not '}built; run simam-edu kernels"
+        )
+    if path == "triton" and not triton_kernels.supports(x):
+        raise ValueError(
+            f"path 'triton' must have a float tensor on CUDA and triton, got {x.dtype} on {x.device}; "
+            "install triton, or take the path 'torch'"
+        )
+    return path
+
+
+def _fastest(x: Tensor) -> str:
+    if native.supports(x) and native.is_built():
+        return "native"
+    if x.device.type == "cuda":
+        if triton_kernels.supports(x):
+            return "triton"
+        warnings.warn(
+            "SimAM runs on torch's own operations: its CUDA kernel needs triton and a card that it supports",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    return "torch"
+
+
+def _is_traced(x: Tensor) -> bool:
+    return (
+        torch.compiler.is_compiling()
+        or type(x) not in (Tensor, nn.Parameter)
+        or x.device.type == "meta"
+        or torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad.unpack_dual(x).tangent is not None
+    )

@@ -1,0 +1,552 @@
+// SimAM on the CPU: a forward and a backward pass over each channel while it is in the cache.
+//
+// native.py builds this file and calls the two functions at its end; autograd.py says what they compute and
+// chapter 9 of the book derives it. For a channel x_1 ... x_M, with d_i = x_i - mu and T = sum d_i^2 + (M - correction) lam,
+//
+//     r^2 = (M - correction) / (4 T),   z_i = d_i r,   u_i = 1/2 + rise(z_i^2),   s_i = sigmoid(u_i),   y_i = x_i s_i
+//
+// and with the incoming gradient g and q_i = g_i x_i r s_i (1 - s_i) rise'(z_i^2),
+//
+//     dL/dx_j = g_j s_j + 2 q_j z_j - 2/M sum q_i z_i - 8/(M - correction) z_j sum q_i z_i^2.
+//
+// The loops are written so that a compiler turns them into vector instructions by itself. That is why the exponential stands
+// here, and why half-precision values are widened run by run.
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+#include <vector>
+
+namespace {
+
+using Index = std::int64_t;
+
+struct Half { std::uint16_t bits; };
+struct BFloat16 { std::uint16_t bits; };
+
+// What a value is computed in.
+template <class T> using Real = std::conditional_t<std::is_same_v<T, double>, double, float>;
+
+// A block of float32 sums is short enough to lose nothing; blocks are added in float64.
+constexpr Index BLOCK = 2048;
+// Channels that are worked on together where they lie side by side.
+constexpr Index LANES = 64, FEW = 16;
+// Short channels that are worked on together where they lie one after the other.
+constexpr Index GROUP = 16;
+// Fewer elements than this are done sooner by one thread than shared.
+constexpr Index SHARE = 1 << 14;
+
+// ---- numbers ----
+
+template <class A> struct Format;
+template <> struct Format<float> {
+    using Bits = std::uint32_t;
+    static constexpr float ROUND = 0x1.8p23f, LARGEST = 80.f;
+    static constexpr int SHIFT = 23, DEGREE = 5;
+    static constexpr double SAFE_LOW = 1e-26, SAFE_HIGH = 1e30;
+};
+template <> struct Format<double> {
+    using Bits = std::uint64_t;
+    static constexpr double ROUND = 0x1.8p52, LARGEST = 700.;
+    static constexpr int SHIFT = 52, DEGREE = 13;
+    static constexpr double SAFE_LOW = 1e-270, SAFE_HIGH = 1e290;
+};
+
+constexpr double LN2 = 0.693147180559945309417, LOG2E = 1.44269504088896340736;
+
+constexpr double series(int k) { return k == 0 ? 1 : series(k - 1) * LN2 / k; }  // ln(2)^k / k!
+
+// The coefficient of f^k in a polynomial for 2^f on |f| <= 1/2. For float32 the series ends with f^7, and its last two terms are
+// replaced by those that come nearest, by T_6(2 f) and T_7(2 f) of Chebyshev: two steps less, for an error of 1e-7.
+template <class A> constexpr A coefficient(int k) {
+    if (std::is_same_v<A, double>) return A(series(k));
+    constexpr double even[] = {1. / 2048, 0, -72. / 2048, 0, 768. / 2048, 0};
+    constexpr double odd[] = {0, 14. / 8192, 0, -448. / 8192, 0, 3584. / 8192};
+    return A(series(k) + even[k] * series(6) + odd[k] * series(7));
+}
+
+template <class A, int K = 0> inline A power_of_two(A f) {
+    if constexpr (K == Format<A>::DEGREE) return coefficient<A>(K);
+    else return power_of_two<A, K + 1>(f) * f + coefficient<A>(K);
+}
+
+// exp(-u) for u >= 1/2. Its relative error grows with u, but in 1 / (1 + exp(-u)) it then counts for less: there it stays below
+// one unit in the last place.
+template <class A> inline A exp_of_minus(A u) {
+    using Bits = typename Format<A>::Bits;
+    u = u > Format<A>::LARGEST ? Format<A>::LARGEST : u;  // exp(-80) is nothing beside 1
+    const A rounded = u * A(-LOG2E) + Format<A>::ROUND;  // the nearest integer stands in its last bits
+    const A f = u * A(-LOG2E) - (rounded - Format<A>::ROUND);
+    const Bits exponent = std::bit_cast<Bits>(rounded) << Format<A>::SHIFT;
+    return std::bit_cast<A>(Bits(std::bit_cast<Bits>(power_of_two(f)) + exponent));
+}
+
+inline float widen(BFloat16 value) { return std::bit_cast<float>(std::uint32_t(value.bits) << 16); }
+
+inline float widen(Half value) {
+    const std::uint32_t sign = std::uint32_t(value.bits & 0x8000u) << 16, rest = std::uint32_t(value.bits & 0x7fffu) << 13;
+    // As the bits of a float32 the value is too small by 2^112; inf and nan keep the largest exponent.
+    const float scaled = std::bit_cast<float>(rest) * 0x1p112f;
+    const std::uint32_t bits = rest >= 0x0f800000u ? (rest | 0x7f800000u) : std::bit_cast<std::uint32_t>(scaled);
+    return std::bit_cast<float>(bits | sign);
+}
+
+inline void narrow(float value, BFloat16& to) {  // to the nearest, ties to even
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+    const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    to.bits = std::uint16_t((bits & 0x7fffffffu) > 0x7f800000u ? 0x7fc0u : rounded);
+}
+
+inline void narrow(float value, Half& to) {  // to the nearest, ties to even
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(value), sign = (bits >> 16) & 0x8000u, size = bits & 0x7fffffffu;
+    const std::uint32_t normal = (size - 0x38000000u + 0xfffu + ((size >> 13) & 1u)) >> 13;
+    // Below the smallest normal half, adding 1/2 leaves the rounded half in the last bits.
+    const std::uint32_t small = std::bit_cast<std::uint32_t>(std::bit_cast<float>(size) + 0.5f) - 0x3f000000u;
+    const std::uint32_t finite = size < 0x38800000u ? small : normal;
+    const std::uint32_t result = size > 0x7f800000u ? 0x7e00u : (size >= 0x477ff000u ? 0x7c00u : finite);
+    to.bits = std::uint16_t(result | sign);
+}
+
+// The values of a run in the type they are computed in: where they stand, or widened into the buffer.
+template <class T> inline const Real<T>* widened(const T* from, Real<T>* buffer, Index count) {
+    if constexpr (std::is_same_v<T, Real<T>>) return from;
+    else {
+#pragma omp simd
+        for (Index i = 0; i < count; ++i) buffer[i] = widen(from[i]);
+        return buffer;
+    }
+}
+
+// Where to compute a run that is stored at `to`, and how it gets there.
+template <class T> inline Real<T>* room(T* to, Real<T>* buffer) {
+    if constexpr (std::is_same_v<T, Real<T>>) return to;
+    else return buffer;
+}
+template <class T> inline void stored(const Real<T>* from, T* to, Index count) {
+    if constexpr (!std::is_same_v<T, Real<T>>) {
+#pragma omp simd
+        for (Index i = 0; i < count; ++i) narrow(from[i], to[i]);
+    }
+}
+
+// ---- one neuron ----
+
+struct Options {
+    double lam;
+    Index neurons;
+    int correction;
+};
+
+// How the energy rises with w = z^2: by w itself, or, with the statistics of the others only, by a^2 w / (1 - b w).
+template <class A, bool LEAVE_ONE_OUT> struct Rise {
+    A a2 = 1, b = 0;
+    explicit Rise(const Options& o) {
+        if constexpr (LEAVE_ONE_OUT) {
+            const double m = double(o.neurons), a = m / (m - 1);
+            a2 = A(a * a), b = A(4 * a / (m - 1));
+        }
+    }
+    // A neuron that differs from equal others has no room left; the floor gives it the gain 1 and the slope 0.
+    A room(A w) const { const A left = A(1) - b * w; return left > A(1e-6) ? left : A(1e-6); }
+    A value(A w) const { if constexpr (LEAVE_ONE_OUT) return a2 * w / room(w); else return w; }
+    A slope(A w) const { if constexpr (LEAVE_ONE_OUT) return a2 / (room(w) * room(w)); else return A(1); }
+};
+
+template <class A, class R> inline A output(A x, A z, const R& rise) {
+    return x / (A(1) + exp_of_minus(A(0.5) + rise.value(z * z)));
+}
+
+// g s, and with it q / r: the share of a neuron in what all have together.
+template <class A, class R> inline A direct(A x, A g, A z, const R& rise, A& q_over_r) {
+    const A e = exp_of_minus(A(0.5) + rise.value(z * z));
+    const A s = A(1) / (A(1) + e), gs = g * s;
+    q_over_r = (gs * x) * (e * s) * rise.slope(z * z);  // 1 - s = e s, without the rounding of 1 - s
+    return gs;
+}
+
+// r, or -1 where T is so large or small that its parts may have left the range of the type.
+template <class A> inline A width_inverse(double sum_of_squares, const Options& o) {
+    const double free = double(o.neurons - o.correction), total = sum_of_squares + free * o.lam;
+    const bool safe = total > Format<A>::SAFE_LOW && total < Format<A>::SAFE_HIGH;
+    return safe ? std::sqrt(A(free / (4 * total))) : A(-1);
+}
+
+// ---- channels whose neurons lie one after the other ----
+
+template <class A> struct Statistics {  // of each channel of a group
+    alignas(64) A first[GROUP] = {}, offset[GROUP] = {}, r[GROUP] = {};  // x_1, mu - x_1, and r
+};
+
+// Sums run in lanes, and the lanes are added in pairs: that is fast, and it rounds less than one long sum.
+template <Index W, class A> inline double in_pairs(A* lanes) {
+    for (Index half = W / 2; half > 0; half /= 2)
+#pragma omp simd
+        for (Index j = 0; j < half; ++j) lanes[j] += lanes[j + half];
+    return double(lanes[0]);
+}
+
+template <Index W, class A, class F> inline double summed_in(Index count, F value) {
+    double total = 0;
+    for (Index start = 0; start < count; start += BLOCK) {
+        const Index stop = std::min(count, start + BLOCK);
+        alignas(64) A lanes[W] = {};
+        Index i = start;
+        for (; i + W <= stop; i += W)
+#pragma omp simd
+            for (Index j = 0; j < W; ++j) lanes[j] += value(i + j);
+        A rest = 0;
+        for (; i < stop; ++i) rest += value(i);
+        total += in_pairs<W>(lanes) + double(rest);
+    }
+    return total;
+}
+
+// The sum of value(i) for i from 0 to count.
+template <class A, class F> inline double summed(Index count, F value) {
+    return count < 4 * LANES ? summed_in<FEW, A>(count, value) : summed_in<LANES, A>(count, value);
+}
+
+// Differences to a neuron of the channel are small, and zero where all are equal; the mean is taken of these. Several short
+// channels go through each step together, so that one need not wait for the other.
+template <class A> inline void statistics(const A* x, Index channels, const Options& o, Statistics<A>& s) {
+    const Index m = o.neurons;
+    alignas(64) double total[GROUP] = {};
+    for (Index k = 0; k < channels; ++k) {
+        const A first = s.first[k] = x[k * m];
+        total[k] = summed<A>(m, [=](Index i) { return x[k * m + i] - first; });
+    }
+    const double share = 1 / double(m);
+#pragma omp simd
+    for (Index k = 0; k < GROUP; ++k) s.offset[k] = A(total[k] * share);
+    for (Index k = 0; k < channels; ++k) {
+        const A first = s.first[k], offset = s.offset[k];
+        total[k] = summed<A>(m, [=](Index i) { const A d = (x[k * m + i] - first) - offset; return d * d; });
+    }
+    const Options copy = o;
+#pragma omp simd
+    for (Index k = 0; k < GROUP; ++k) s.r[k] = width_inverse<A>(total[k], copy);
+}
+
+template <class A, class R>
+inline void rows_forward(const A* x, A* y, Index channels, const Statistics<A>& s, const Options& o, const R& rise) {
+    for (Index k = 0; k < channels; ++k) {
+        const A first = s.first[k], offset = s.offset[k], r = s.r[k];
+#pragma omp simd
+        for (Index i = k * o.neurons; i < (k + 1) * o.neurons; ++i) y[i] = output(x[i], ((x[i] - first) - offset) * r, rise);
+    }
+}
+
+// out = g s + 2 q z, and the sums of q z and q z^2.
+template <class A, class R>
+inline void row_own_part(const A* x, const A* g, A* out, A first, A offset, A r, Index neurons, const R& rise, double& qz, double& qz2) {
+    const auto add = [=, &rise](Index i, A& sum, A& sum2) {
+        const A z = ((x[i] - first) - offset) * r;
+        A q;
+        const A gs = direct(x[i], g[i], z, rise, q), part = q * r * z;
+        out[i] = gs + A(2) * part;
+        sum += part, sum2 += part * z;
+    };
+    qz = qz2 = 0;
+    for (Index start = 0; start < neurons; start += BLOCK) {
+        const Index stop = std::min(neurons, start + BLOCK);
+        alignas(64) A lanes[FEW] = {}, lanes2[FEW] = {};
+        Index i = start;
+        for (; i + FEW <= stop; i += FEW)
+#pragma omp simd
+            for (Index j = 0; j < FEW; ++j) add(i + j, lanes[j], lanes2[j]);
+        A rest = 0, rest2 = 0;
+        for (; i < stop; ++i) add(i, rest, rest2);
+        qz += in_pairs<FEW>(lanes) + double(rest), qz2 += in_pairs<FEW>(lanes2) + double(rest2);
+    }
+}
+
+template <class A, class R>
+inline void rows_backward(const A* x, const A* g, A* out, Index channels, const Statistics<A>& s, const Options& o, const R& rise) {
+    const Index m = o.neurons;
+    alignas(64) double qz[GROUP] = {}, qz2[GROUP] = {};
+    alignas(64) A by_mean[GROUP], by_variance[GROUP];
+    for (Index k = 0; k < channels; ++k)
+        row_own_part(x + k * m, g + k * m, out + k * m, s.first[k], s.offset[k], s.r[k], m, rise, qz[k], qz2[k]);
+    const double mean_factor = -2 / double(m), variance_factor = -8 / double(m - o.correction);
+#pragma omp simd
+    for (Index k = 0; k < GROUP; ++k) by_mean[k] = A(mean_factor * qz[k]), by_variance[k] = A(variance_factor * qz2[k]) * s.r[k];
+    for (Index k = 0; k < channels; ++k) {
+        const A first = s.first[k], offset = s.offset[k], constant = by_mean[k], slope = by_variance[k];
+#pragma omp simd
+        for (Index i = k * m; i < (k + 1) * m; ++i) out[i] += constant + slope * ((x[i] - first) - offset);
+    }
+}
+
+// ---- channels that lie side by side, value by value (channels_last) ----
+
+// Calls use(i, values) for every position i with the values of all lanes, and flush() after each block of positions.
+template <class T, class Use, class Flush>
+inline void over_positions(const T* x, Index stride, Index width, Index neurons, Use use, Flush flush) {
+    alignas(64) Real<T> buffer[LANES];
+    for (Index start = 0; start < neurons; start += BLOCK) {
+        const Index stop = std::min(neurons, start + BLOCK);
+        for (Index i = start; i < stop; ++i) use(i, widened(x + i * stride, buffer, width));
+        flush();
+    }
+}
+
+// What is known of each lane. Few channels share the lanes: with 16 of them, 64 lanes hold four positions side by side.
+template <class A> struct Lanes {
+    Index width, channels;
+    Options options;
+    // A vector across two cache lines costs twice.
+    alignas(64) A first[LANES] = {}, offset[LANES] = {}, r[LANES] = {}, part[LANES] = {}, part2[LANES] = {};
+    alignas(64) double total[LANES] = {}, total2[LANES] = {};
+
+    void flush() {
+        for (Index j = 0; j < width; ++j) total[j] += double(part[j]), part[j] = 0, total2[j] += double(part2[j]), part2[j] = 0;
+    }
+    // Adds up what belongs to one channel, gives it to all its lanes as value(sum, sum2), and clears the sums.
+    template <class F> void finish(F value) {
+        for (Index j = channels; j < width; ++j) total[j % channels] += total[j], total2[j % channels] += total2[j];
+        for (Index j = 0; j < channels; ++j) value(j, total[j], total2[j]);
+        std::fill_n(total, width, 0.0), std::fill_n(total2, width, 0.0);
+    }
+    void repeat(A* numbers) const {
+        for (Index j = channels; j < width; ++j) numbers[j] = numbers[j - channels];
+    }
+};
+
+template <Index WIDTH, class T>
+inline void lanes_statistics(const T* x, Index stride, Index rows, Lanes<Real<T>>& s) {
+    using A = Real<T>;
+    const Index width = WIDTH ? WIDTH : s.width;
+    const auto flush = [&] { s.flush(); };
+    std::copy_n(widened(x, s.offset, s.channels), s.channels, s.first);
+    s.repeat(s.first);
+    const A* first = s.first;
+    const A* offset = s.offset;
+    A* part = s.part;
+    over_positions(x, stride, width, rows, [=](Index, const A* v) {
+#pragma omp simd
+        for (Index j = 0; j < width; ++j) part[j] += v[j] - first[j];
+    }, flush);
+    s.finish([&](Index j, double sum, double) { s.offset[j] = A(sum / double(s.options.neurons)); });
+    s.repeat(s.offset);
+    over_positions(x, stride, width, rows, [=](Index, const A* v) {
+#pragma omp simd
+        for (Index j = 0; j < width; ++j) {
+            const A d = (v[j] - first[j]) - offset[j];
+            part[j] += d * d;
+        }
+    }, flush);
+    s.finish([&](Index j, double sum, double) { s.r[j] = width_inverse<A>(sum, s.options); });
+    s.repeat(s.r);
+}
+
+template <Index WIDTH, class T, class R>
+inline void lanes_forward(const T* x, T* y, Index stride, Index rows, Lanes<Real<T>>& s, const R& rise) {
+    using A = Real<T>;
+    const Index width = WIDTH ? WIDTH : s.width;
+    alignas(64) A narrowing[LANES];
+    lanes_statistics<WIDTH>(x, stride, rows, s);
+    over_positions(x, stride, width, rows, [&](Index i, const A* v) {
+        A* to = room(y + i * stride, narrowing);
+#pragma omp simd
+        for (Index j = 0; j < width; ++j) to[j] = output(v[j], ((v[j] - s.first[j]) - s.offset[j]) * s.r[j], rise);
+        stored(to, y + i * stride, width);
+    }, [] {});
+}
+
+template <Index WIDTH, class T, class R>
+inline void lanes_backward(const T* x, const T* g, T* out, Index stride, Index rows, Lanes<Real<T>>& s, const R& rise) {
+    using A = Real<T>;
+    const Index width = WIDTH ? WIDTH : s.width;
+    alignas(64) A g_buffer[LANES], by_mean[LANES], by_variance[LANES];
+    // Half types keep the first part of their gradient in float32 until it is whole.
+    std::vector<A> whole(std::is_same_v<T, A> ? 0 : std::size_t(rows * width));
+    const auto place = [&](Index i) {
+        if constexpr (std::is_same_v<T, A>) return out + i * stride;
+        else return whole.data() + i * width;
+    };
+    std::copy_n(widened(x, g_buffer, s.channels), s.channels, s.first);
+    s.repeat(s.first);
+    over_positions(x, stride, width, rows, [&](Index i, const A* v) {
+        const A* gv = widened(g + i * stride, g_buffer, width);
+        A* to = place(i);
+#pragma omp simd
+        for (Index j = 0; j < width; ++j) {
+            const A z = ((v[j] - s.first[j]) - s.offset[j]) * s.r[j];
+            A q;
+            const A gs = direct(v[j], gv[j], z, rise, q), part = q * s.r[j] * z;
+            to[j] = gs + A(2) * part;
+            s.part[j] += part, s.part2[j] += part * z;
+        }
+    }, [&] { s.flush(); });
+    s.finish([&](Index j, double qz, double qz2) {
+        by_mean[j] = A(-2 * qz / double(s.options.neurons));
+        by_variance[j] = A(-8 * qz2 / double(s.options.neurons - s.options.correction)) * s.r[j];
+    });
+    s.repeat(by_mean), s.repeat(by_variance);
+    over_positions(x, stride, width, rows, [&](Index i, const A* v) {
+        A* to = place(i);
+#pragma omp simd
+        for (Index j = 0; j < width; ++j) to[j] += by_mean[j] + by_variance[j] * ((v[j] - s.first[j]) - s.offset[j]);
+        stored(to, out + i * stride, width);
+    }, [] {});
+}
+
+// ---- a channel of extreme values: in float64, scaled by a power of two, which changes no digit ----
+
+struct Scaled {
+    std::vector<double> values;
+    int exponent = 0;
+    Options options;
+    Statistics<double> statistics;
+
+    // SimAM of x / 2^exponent times 2^exponent is SimAM of x, if lam is scaled twice; both have the same gradient.
+    template <class T> Scaled(const T* x, Index stride, const Options& o) : values(std::size_t(o.neurons)), options(o) {
+        double largest = 0;
+        bool finite = true;
+        for (Index i = 0; i < o.neurons; ++i) {
+            Real<T> buffer;
+            values[i] = double(*widened(x + i * stride, &buffer, 1));
+            finite = finite && std::isfinite(values[i]);
+            largest = std::max(largest, std::abs(values[i]));
+        }
+        if (!finite) {  // the mean is not finite, so nothing in the channel is
+            std::fill(values.begin(), values.end(), std::numeric_limits<double>::quiet_NaN());
+            statistics.first[0] = statistics.offset[0] = statistics.r[0] = values[0];
+            return;
+        }
+        std::frexp(largest, &exponent);
+        for (double& value : values) value = std::ldexp(value, -exponent);
+        options.lam = std::ldexp(std::ldexp(o.lam, -exponent), -exponent);
+        ::statistics(values.data(), 1, options, statistics);
+        // Now all values are in [-1, 1]. Without a safe r either all are equal or lam is beyond all bounds: z is 0.
+        statistics.r[0] = std::max(statistics.r[0], 0.0);
+    }
+};
+
+template <class T> inline void narrowed(double value, T* to) {
+    if constexpr (std::is_same_v<T, Real<T>>) *to = T(value);
+    else narrow(float(value), *to);
+}
+
+template <class T, bool L> void extreme_forward(const T* x, T* y, Index stride, const Options& o) {
+    Scaled scaled(x, stride, o);
+    rows_forward(scaled.values.data(), scaled.values.data(), 1, scaled.statistics, scaled.options, Rise<double, L>(o));
+    for (Index i = 0; i < o.neurons; ++i) narrowed(std::ldexp(scaled.values[i], scaled.exponent), y + i * stride);
+}
+
+template <class T, bool L> void extreme_backward(const T* x, const T* g, T* out, Index stride, const Options& o) {
+    const Scaled scaled(x, stride, o);
+    std::vector<double> gradient(scaled.values.size()), result(scaled.values.size());
+    for (Index i = 0; i < o.neurons; ++i) {
+        Real<T> buffer;
+        gradient[i] = double(*widened(g + i * stride, &buffer, 1));
+    }
+    rows_backward(scaled.values.data(), gradient.data(), result.data(), 1, scaled.statistics, scaled.options, Rise<double, L>(o));
+    for (Index i = 0; i < o.neurons; ++i) narrowed(result[i], out + i * stride);
+}
+
+// ---- all channels ----
+
+template <class T> struct Job {
+    const T *x, *g;  // g and out are used by the backward pass
+    T* out;
+    Real<T>*offset, *r;  // two numbers a channel
+    Index images, channels;
+    bool channels_last;
+    Options options;
+};
+
+template <class T, bool L> void do_rows(const Job<T>& job, Index row, Index channels) {
+    using A = Real<T>;
+    const Options& o = job.options;
+    const Index at = row * o.neurons, count = channels * o.neurons;
+    const Rise<A, L> rise(o);
+    Statistics<A> s;
+    thread_local std::vector<A> wide_x, wide_g;
+    if constexpr (!std::is_same_v<T, A>) wide_x.resize(std::size_t(count)), wide_g.resize(std::size_t(count));
+    const A* x = widened(job.x + at, wide_x.data(), count);
+    if (!job.g) {
+        statistics(x, channels, o, s);
+        for (Index k = 0; k < channels; ++k) job.offset[row + k] = s.offset[k], job.r[row + k] = s.r[k];
+        A* y = room(job.out + at, wide_x.data());
+        rows_forward(x, y, channels, s, o, rise);
+        stored(y, job.out + at, count);
+    } else {
+        for (Index k = 0; k < channels; ++k) s.first[k] = x[k * o.neurons], s.offset[k] = job.offset[row + k], s.r[k] = job.r[row + k];
+        const A* g = widened(job.g + at, wide_g.data(), count);
+        A* out = room(job.out + at, wide_g.data());
+        rows_backward(x, g, out, channels, s, o, rise);
+        stored(out, job.out + at, count);
+    }
+}
+
+template <class T, bool L> void do_lanes(const Job<T>& job, Index image, Index channel, Index channels) {
+    using A = Real<T>;
+    const Options& o = job.options;
+    const Index at = image * o.neurons * job.channels + channel, row = image * job.channels + channel;
+    const Index together = channels == job.channels && LANES % channels == 0 && o.neurons % (LANES / channels) == 0 ? LANES / channels : 1;
+    const Index stride = together * job.channels, rows = o.neurons / together;
+    const Rise<A, L> rise(o);
+    Lanes<A> s{together * channels, channels, o};
+    const T *x = job.x + at, *g = job.g + at;
+    T* out = job.out + at;
+    if (!job.g) {
+        if (s.width == LANES) lanes_forward<LANES>(x, out, stride, rows, s, rise);  // a width that the compiler knows is faster
+        else lanes_forward<0>(x, out, stride, rows, s, rise);
+        std::copy_n(s.offset, channels, job.offset + row), std::copy_n(s.r, channels, job.r + row);
+    } else {
+        std::copy_n(job.offset + row, channels, s.offset), std::copy_n(job.r + row, channels, s.r);
+        s.repeat(s.offset), s.repeat(s.r);
+        if (s.width == LANES) lanes_backward<LANES>(x, g, out, stride, rows, s, rise);
+        else lanes_backward<0>(x, g, out, stride, rows, s, rise);
+    }
+}
+
+// The channels whose statistics left the safe range are done once more.
+template <class T, bool L> void do_extreme(const Job<T>& job, Index row) {
+    const Options& o = job.options;
+    const Index image = row / job.channels, channel = row % job.channels;
+    const Index at = job.channels_last ? image * o.neurons * job.channels + channel : row * o.neurons;
+    const Index stride = job.channels_last ? job.channels : 1;
+    if (!job.g) extreme_forward<T, L>(job.x + at, job.out + at, stride, o);
+    else extreme_backward<T, L>(job.x + at, job.g + at, job.out + at, stride, o);
+}
+
+template <class T, bool L> void run(const Job<T>& job) {
+    const Index rows = job.images * job.channels;
+    const Index together = job.channels_last ? LANES : std::clamp(BLOCK / job.options.neurons, Index(1), GROUP);
+    const Index of = job.channels_last ? job.channels : rows, groups = (of + together - 1) / together;
+    const Index tasks = job.channels_last ? job.images * groups : groups;
+#pragma omp parallel for schedule(static) if (rows * job.options.neurons >= SHARE)
+    for (Index task = 0; task < tasks; ++task) {
+        const Index begin = task % groups * together, channels = std::min(together, of - begin), image = task / groups;
+        if (job.channels_last) do_lanes<T, L>(job, image, begin, channels);
+        else do_rows<T, L>(job, begin, channels);
+        const Index row = image * job.channels + begin;
+        for (Index k = row; k < row + channels; ++k)
+            if (job.r[k] < 0) do_extreme<T, L>(job, k);
+    }
+}
+
+template <class T> void start(const void* x, const void* g, void* out, void* saved, Index images, Index channels, Index neurons,
+                              int channels_last, double lam, int correction, int leave_one_out) {
+    auto* numbers = static_cast<Real<T>*>(saved);
+    const Job<T> job{static_cast<const T*>(x), static_cast<const T*>(g), static_cast<T*>(out), numbers, numbers + images * channels,
+                     images, channels, channels_last != 0, {lam, neurons, correction}};
+    if (leave_one_out) run<T, true>(job);
+    else run<T, false>(job);
+}
+
+}  // namespace
+
+// The forward pass where g is null: out = y, and saved is written, 2 x images x channels numbers. The backward pass otherwise:
+// out = the gradient of x, and saved is read. format: 0 float32, 1 float64, 2 float16, 3 bfloat16.
+extern "C" void simam(int format, const void* x, const void* g, void* out, void* saved, std::int64_t images, std::int64_t channels,
+                      std::int64_t neurons, int channels_last, double lam, int correction, int leave_one_out) {
+    const auto begin = format == 0 ? start<float> : format == 1 ? start<double> : format == 2 ? start<Half> : start<BFloat16>;
+    begin(x, g, out, saved, images, channels, neurons, channels_last, lam, correction, leave_one_out);
+}

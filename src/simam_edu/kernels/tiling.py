@@ -1,0 +1,92 @@
+"""How a tensor is cut into the tiles on which the programs of the GPU work."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+TILE_BYTES = 32768
+"""What a program keeps at most: 8,192 float32 or 4,096 float64, eight for each of 1,024 or 512 threads. With
+twice as many the backward needs more registers than a thread has, and the compiler spills them to memory."""
+
+SECTOR_BYTES = 32
+"""What a GPU moves at the least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a tensor is cut into tiles, one a program.
+
+    Attributes:
+        images: Groups of channels that are cut on their own. A contiguous tensor is one group, because all
+            channels of all images follow each other.
+        channels: Channels in each group.
+        positions: Positions :math:`M` of a map.
+        image_stride: Elements from one group to the next.
+        channel_stride: Elements from one channel to the next.
+        position_stride: Elements from one position to the next.
+        block_c: Channels in a tile, a power of two.
+        block_m: Positions in a tile, a power of two.
+        looped: Whether a program goes over its channels tile by tile, because they do not fit on chip.
+    """
+
+    images: int
+    channels: int
+    positions: int
+    image_stride: int
+    channel_stride: int
+    position_stride: int
+    block_c: int
+    block_m: int
+    looped: bool
+
+    @property
+    def programs(self) -> int:
+        """The number of programs."""
+        return self.images * math.ceil(self.channels / self.block_c)
+
+    @property
+    def warps(self) -> int:
+        """Groups of 32 threads a program has: one for 256 elements."""
+        return max(self.block_c * self.block_m // 256, 1)
+
+
+def plan(x: Tensor) -> Plan:
+    """Return how a contiguous or channels-last tensor, of any device, is cut into tiles."""
+    n, c, positions = x.shape[0], x.shape[1], math.prod(x.shape[2:])
+    size = statistics_dtype(x).itemsize
+    block_m = _power_of_two(positions)
+    if x.is_contiguous():
+        images, channels, strides, least = 1, n * c, (0, positions, 1), 1
+        enough, in_loop = max(256 // block_m, 1), 1  # small maps share a program, so that no thread is idle
+    else:
+        images, channels, strides = n, c, (c * positions, 1, c)
+        least = min(_power_of_two(c), SECTOR_BYTES // size)
+        enough, in_loop = max(2048 // block_m, least), 4 * SECTOR_BYTES // size
+    looped = least * block_m * size > TILE_BYTES
+    block_c = min(_power_of_two(channels), in_loop if looped else enough)
+    if looped:
+        block_m = 2048 // block_c
+    image_stride, channel_stride, position_stride = strides
+    return Plan(
+        images=images,
+        channels=channels,
+        positions=positions,
+        image_stride=image_stride,
+        channel_stride=channel_stride,
+        position_stride=position_stride,
+        block_c=block_c,
+        block_m=block_m,
+        looped=looped,
+    )
+
+
+def statistics_dtype(x: Tensor) -> torch.dtype:
+    """Return the dtype in which the statistics of a tensor are computed."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def _power_of_two(count: int) -> int:
+    """Return the least power of two that is not below a count."""
+    return 1 << max(count - 1, 0).bit_length()
