@@ -3,19 +3,22 @@
 from torch import Tensor
 
 
-def check_maps(x: Tensor, channels: int | None = None) -> None:
+def check_maps(x: Tensor, channels: int | None = None, *, spatial: tuple[int, ...] = (2,)) -> None:
     """Refuse what is not a batch of feature maps.
 
     Args:
         x: The input of a module.
         channels: As many as the module was made for; None where any number will do.
+        spatial: How many axes a map may have; two in an image.
 
     Raises:
-        ValueError: If ``x`` is not a floating tensor of four axes, or has other channels, or empty maps.
+        ValueError: If ``x`` is not a floating tensor with batch, channel and map axes, or has other channels,
+            or empty maps. An empty batch is fine.
     """
-    if x.ndim != 4:
+    if x.ndim - 2 not in spatial:
+        axes = "four axes" if spatial == (2,) else " or ".join(str(2 + number) for number in spatial) + " axes"
         raise ValueError(
-            f"x must have four axes (n, c, h, w), got shape {tuple(x.shape)}; "
+            f"x must have {axes}, as (n, c, h, w) has, got shape {tuple(x.shape)}; "
             "add the missing axes with x.reshape or x[None]"
         )
     if not x.is_floating_point():
