@@ -1,5 +1,6 @@
 """The exercises: the truth passes in every form, each known mistake gets its own hint, nothing raises."""
 
+import re
 from decimal import Decimal
 from fractions import Fraction
 
@@ -7,8 +8,10 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
+from scipy import stats
 
-from simam_edu import exercises
+from pages import BOOK
+from simam_edu import SimAM, exercises
 from simam_edu.exercises import Exercise, Mistake, Verdict, check
 from simam_edu.exercises.checking import judge
 
@@ -129,6 +132,106 @@ HALF = Exercise(
 )
 def test_a_right_number_passes_in_any_form(answer):
     assert judge(HALF, answer).passed
+
+
+def others_by_loop(x):
+    values, found = x.ravel().tolist(), []
+    for k in range(len(values)):
+        rest = values[:k] + values[k + 1 :]
+        mean = sum(rest) / len(rest)
+        found.append(sum((value - mean) ** 2 for value in rest) / len(rest))
+    return [found[row * x.shape[1] : (row + 1) * x.shape[1]] for row in range(x.shape[0])]
+
+
+def batch_gradient_by_autograd(w, b, t, batch, lam):
+    line = torch.tensor([w, b], dtype=torch.float64, requires_grad=True)
+    loss = (
+        (line[0] * batch + line[1] + 1).square().mean()
+        + (line[0] * t + line[1] - 1) ** 2
+        + lam * line[0] ** 2
+    )
+    loss.backward()
+    return line.grad
+
+
+def p_value_by_torch(gain, M):
+    z2 = 4 * (torch.logit(gain) - 0.5)  # which takes no float
+    r_t = (M * (M - 2) * z2 / ((M - 1) ** 2 - M * z2)).sqrt()
+    return 2 * stats.t.sf(r_t.item(), M - 2)
+
+
+def simam_channel_by_channel(x, lam):
+    y = np.empty_like(x)
+    for n in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            d = (x[n, c] - x[n, c].mean()) ** 2
+            y[n, c] = x[n, c] / (1 + np.exp(-d / (4 * (d.sum() / (d.size - 1) + lam)) - 0.5))
+    return y
+
+
+T, MU, VAR, LAM, COUNT = sp.symbols("t mu var lam M")
+UNUSUAL = {
+    "loop for an array": ("others_variance", others_by_loop),
+    "tensor for an array": (
+        "others_variance",
+        lambda x: (x.square().sum() - x**2) / (x.numel() - 1) - ((x.sum() - x) / (x.numel() - 1)).square(),
+    ),
+    "autograd": ("batch_gradient", batch_gradient_by_autograd),
+    "tensor for a number": ("p_value", p_value_by_torch),
+    "tensors for both": (
+        "repaired_gain",
+        lambda gain, M: torch.sigmoid((torch.logit(gain) - 0.5) * (M - 1) / M + 0.5),
+    ),
+    "single precision": ("simam", lambda x, lam: SimAM(lam)(torch.from_numpy(x).float())),
+    "one channel at a time": ("simam", simam_channel_by_channel),
+    "linear solve": (
+        "best_line",
+        lambda t, mu, var, lam: np.linalg.solve(
+            [[t**2 + mu**2 + var + lam, t + mu], [t + mu, 2]], [t - mu, 0]
+        ),
+    ),
+    "sympy": (
+        "weighted_importance",
+        1 / (4 * sp.Symbol("rho")) + sp.Rational(1, 4) + (T - MU) ** 2 / (4 * (VAR + LAM)),
+    ),
+    "sympy with an integer": (
+        "mean_importance",
+        sp.Rational(1, 2) + (COUNT - 1) / (4 * COUNT) * VAR / (VAR + LAM),
+    ),
+    "numpy's truth": (
+        "farthest_first",
+        lambda x, gains: np.array(
+            [
+                (g.max() == g).sum() == 1 and g.argmax() == np.abs(v - v.mean()).argmax()
+                for v, g in zip(x.reshape(-1, 16), gains.reshape(-1, 16), strict=True)
+            ]
+        ).all(),
+    ),
+    "text": ("which_exhibit", " Lambda twice "),
+}
+
+
+@pytest.mark.parametrize(("name", "answer"), UNUSUAL.values(), ids=UNUSUAL)
+def test_a_right_answer_to_an_exercise_of_the_book_passes_in_an_unusual_form(name, answer):
+    assert check(name, answer).passed, check(name, answer).message
+
+
+QUOTED = re.compile(r"'([A-Z].*?)'(?!\w)")
+
+
+@pytest.mark.parametrize("chapter", BY_CHAPTER)
+def test_the_sections_that_hints_name_are_there(chapter):
+    """A hint says where to look: a heading of its page, or the title of another."""
+    titles = re.findall(
+        r"^#{1,2} (.*)$", "".join(p.read_text(encoding="utf-8") for p in BOOK.glob("*.md")), re.MULTILINE
+    )
+    own = re.findall(r"^#{1,2} (.*)$", (BOOK / f"{chapter}.md").read_text(encoding="utf-8"), re.MULTILINE)
+    for exercise in BY_CHAPTER[chapter]:
+        for mistake in exercise.mistakes:
+            for name in QUOTED.findall(mistake.hint):
+                assert name in own or ("chapter" in mistake.hint and name in titles), (
+                    f"{exercise.name}: no section '{name}'"
+                )
 
 
 @pytest.mark.parametrize(

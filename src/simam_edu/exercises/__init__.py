@@ -21,7 +21,7 @@ def check(name: str, answer: Any) -> Verdict:
     Args:
         name: The exercise, as it is called on the page.
         answer: A function or a value. A function may use numpy, plain Python or torch; it is called with
-            numpy arrays and numbers, and with tensors if it does not take these. A value may be a number of
+            numpy arrays and numbers, and if it does not take these, with tensors in their places. A value may be a number of
             any kind, a list, an array, a tensor, or an expression of sympy.
 
     Returns:

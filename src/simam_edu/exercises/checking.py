@@ -129,17 +129,22 @@ def _answer(exercise: Exercise, answer: Any, case: tuple[Any, ...]) -> Any:
 
 
 def _called(answer: Callable[..., Any], case: tuple[Any, ...]) -> Any:
-    """Call a function with arrays, and with tensors if it does not take arrays and torch is there."""
+    """Call a function as it is; if it raises and torch is there, with tensors for arrays, then for floats too."""
     try:
         return answer(*_copies(case))
     except Exception:
         torch = sys.modules.get("torch")
         if torch is None:
             raise
-        try:
-            return answer(*(torch.as_tensor(p) if isinstance(p, np.ndarray) else p for p in _copies(case)))
-        except Exception:
-            pass  # the first error is the one that tells
+        for kinds in (np.ndarray, np.ndarray | float):
+            # float64 by name: torch makes a float of Python one of single precision
+            tensors = [
+                torch.as_tensor(p, dtype=torch.float64) if isinstance(p, kinds) else p for p in _copies(case)
+            ]
+            try:
+                return answer(*tensors)
+            except Exception:
+                continue  # the first error is the one that tells
         raise
 
 
