@@ -3,8 +3,8 @@
 Ruff does not read MyST text by itself. For each page it is handed the page with every line but the code
 blanked out, so the line numbers it reports are those of the page.
 
-A decimal or a percentage in prose must be computed in a cell and shown with glue, or stand in a table that
-is followed by a line with its source.
+A decimal, a percentage or a number of points in prose must be computed in a cell and shown with glue, or
+stand in a table that is followed by a line with its source.
 """
 
 import re
@@ -27,13 +27,18 @@ IGNORE = ",".join(
     ]
 )
 
-TYPED = re.compile(r"\d+[.]\d+|\d+(?:\s|\\[,;: ]?)*%|\d+ percent")
-# What is no typed number: code, the addresses of links, and tables with their source.
+TYPED = re.compile(
+    r"\d*(?<![.])[.]\d+"  # 0.62 and .62
+    r"|\d+(?:\s|&nbsp;|~|\\[,;: !]?)*%"  # 38 %, 38\,\%
+    r"|\d+[ -](?:percent|per cent|percentage|points?\b)"
+    r"|\b\d+e[-+]?\d+\b"  # 1e-4
+)
+# What is no typed number, and why.
 NOT_PROSE = [
-    re.compile(r"`[^`\n]*`"),
-    re.compile(r"https?://\S+"),
-    re.compile(r"^ {4,}\S.*$", re.MULTILINE),
-    re.compile(r"^(?:\|.*\n)+\n?(?=Source: )", re.MULTILINE),
+    re.compile(r"`[^`\n]*`"),  # code, and the names that glue shows
+    re.compile(r"https?://\S+"),  # the addresses of links
+    re.compile(r"^ {4,}\S.*$", re.MULTILINE),  # code, indented
+    re.compile(r"^(?:\|.*\n)+\n?(?=Source: )", re.MULTILINE),  # tables with their source
 ]
 
 
