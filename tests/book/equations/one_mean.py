@@ -61,6 +61,7 @@ EQUATIONS = (
         symbols=FROM_ALL | {"e_t^*": EXACT, "k": K},
         numbers=with_one_left_out,
     ),
+    Equation("eq-exact-cost", symbols=FROM_ALL | {"e_t^*": EXACT}, numbers=with_one_left_out),
     Equation(
         "eq-mean-exact-variance",
         symbols=OF_ALL | {"S": SUM_OF_SQUARES},
