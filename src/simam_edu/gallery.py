@@ -2,7 +2,8 @@ r"""Wrong SimAMs, and the checks that catch them or let them through.
 
 An exhibit takes a batch of shape (n, c, h, w) and the penalty, like the right one, :func:`right`. All of them
 run, keep the shape and look plausible. Those that were seen in public copies are written anew here, from what
-they compute; the energy as gain was seen as a name only. Equation numbers are those of Yang, Zhang, Li and Xie, ICML 2021.
+they compute; the energy as gain was seen as a name only. Equation numbers are those of Yang, Zhang, Li and
+Xie, ICML 2021.
 """
 
 import inspect

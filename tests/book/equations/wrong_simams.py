@@ -21,7 +21,7 @@ def energy_against_all(weight: Any, bias: Any) -> Any:
 
 
 def printed_lines(generator: np.random.Generator) -> dict[str, Any]:
-    """A random channel, two others that have the statistics of all of it, and their best line by least squares."""
+    """A random channel, two others with the statistics of all of it, and their best line by least squares."""
     point = random_channel(generator)
     two = np.array([point["mu"] - point["sigma"], point["mu"] + point["sigma"]])
     rows = [[math.sqrt(0.5) * value, math.sqrt(0.5)] for value in two]
