@@ -1,5 +1,7 @@
 """Check the built pages: nothing loads from another host, no link is broken, every image has a text.
 
+A number that a cell hands to a sentence must be a number there, and not the name of its type as well.
+
 python tools/check_pages.py _build/html
 """
 
@@ -27,6 +29,8 @@ LOADED = {
 LOADED_LINKS = {"apple-touch-icon", "icon", "manifest", "modulepreload", "preload", "prefetch", "stylesheet"}
 CONNECTING_LINKS = {"dns-prefetch", "preconnect"}
 
+# What numpy and torch call their numbers: np.int64(9) where 9 is meant.
+GLUED_OBJECT = re.compile(r"""class="pasted-text">\s*((?:np\.\w+|array|tensor)\([^<]*\))""")
 CSS_LOAD = re.compile(r"""(?:url\(\s*|@import\s+)["']?((?:https?:)?//[^"')\s]+)""")
 JS_LOAD = re.compile(
     r"""(?:fetch\(|import\(|importScripts\(|\bfrom\s|\bimport\s|\.src\s*=|\.open\(\s*["']\w+["']\s*,)"""
@@ -91,6 +95,9 @@ def page_problems(path: Path, root: Path, pages: dict[Path, Page]) -> list[str]:
     page = pages[path]
     problems = [f"loads {address}" for address in page.loads if is_foreign(address)]
     problems += [f"the image {source} has no alt text" for source in page.bare_images]
+    problems += [
+        f"a sentence shows {found}; glue text or a plain number" for found in GLUED_OBJECT.findall(page.text)
+    ]
     local = [address for address in page.loads + page.links if not urlsplit(address).scheme]
     for address in sorted({address for address in local if not is_foreign(address)}):
         name, anchor = urldefrag(address)

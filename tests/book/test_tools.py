@@ -139,7 +139,8 @@ def test_the_cache_is_another_with_other_images(root):
 
 GOOD = """<html><head><link rel="stylesheet" href="style.css"><link rel="canonical" href="https://a.org/"></head>
 <body id="top"><a href="https://a.org/">a link to follow</a><a href="#top">up</a>
-<a href="other.html#here">there</a><img src="a.png" alt="A curve"><script>const home = "https://a.org/";</script></body></html>"""
+<a href="other.html#here">there</a><span class="pasted-text">Xeon(R)</span>
+<img src="a.png" alt="A curve"><script>const home = "https://a.org/";</script></body></html>"""
 
 
 @pytest.fixture
@@ -176,6 +177,7 @@ def test_a_good_site_passes(site, capsys):
         ('<script src="gone.js?v=1"></script>', "gone.js?v=1 does not exist"),
         ('<a href="other.html#gone">x</a>', "other.html#gone has no such anchor"),
         ('<a href="#gone">x</a>', "#gone has no such anchor"),
+        ('<p>in <span class="pasted-text">np.int64(9)</span> cells</p>', "a sentence shows np.int64(9);"),
     ],
 )
 def test_a_bad_page_is_told(site, capsys, bad, message):
