@@ -128,7 +128,17 @@ HALF = Exercise(
 
 @pytest.mark.parametrize(
     "answer",
-    [0.5, Fraction(1, 2), Decimal("0.5"), sp.Rational(1, 2), np.float32(0.5), torch.tensor([0.5]), [0.5]],
+    [
+        0.5,
+        Fraction(1, 2),
+        Decimal("0.5"),
+        sp.Rational(1, 2),
+        np.float32(0.5),
+        torch.tensor([0.5]),
+        [0.5],
+        "1/2",
+        " 0.5 ",
+    ],
 )
 def test_a_right_number_passes_in_any_form(answer):
     assert judge(HALF, answer).passed
@@ -261,6 +271,9 @@ def test_an_unknown_mistake_is_described(answer, part):
         (2.0, "Not yet. Inverted."),
         (-0.5, "Not yet. Sign."),
         (0.7, "Not yet. Your answer 0.7 is off by 0.2. "),
+        ("2", "Not yet. Inverted."),
+        ("1/0", "Not yet. Your answer is 1/0"),
+        ("one half", "Not yet. Your answer is one half"),
     ],
 )
 def test_a_wrong_number_is_told(answer, message):

@@ -4,10 +4,12 @@ An answer is a function or a value. A function is called on the inputs of its ex
 an array, a list, a tensor of torch, a number of any kind or an expression of sympy.
 """
 
+import contextlib
 import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from numbers import Number
 from typing import Any
 
@@ -125,6 +127,9 @@ def _answer(exercise: Exercise, answer: Any, case: tuple[Any, ...]) -> Any:
         found = answer() if callable(answer) else answer
     if found is None or found is Ellipsis:
         raise _NoAnswer
+    if isinstance(found, str) and not isinstance(exercise.truth, str):
+        with contextlib.suppress(ValueError, ZeroDivisionError):  # other text is compared as text
+            found = Fraction(found)
     return plain(found)
 
 
