@@ -197,7 +197,7 @@ def test_an_outlier_among_equals_keeps_its_value(path):
         x[..., 2, 1] = 3.0
         x.requires_grad_()
         y = SimAM(lam, path=path, statistics="leave_one_out")(x)
-        assert float(y[..., 2, 1]) == 3.0
+        assert float(y.detach()[..., 2, 1]) == 3.0
         y.sum().backward()
         assert x.grad.isfinite().all()
 
@@ -307,14 +307,14 @@ def test_every_half_number_is_widened_and_narrowed_as_torch_does(_native_kernel)
 
 def test_powers_of_two_are_exact():
     """The plain form scales by exp2 of a whole number, which must be exact where torch runs."""
-    for dtype, reach in ((torch.float32, 100), (torch.float64, 1000)):
-        whole = torch.arange(-reach, reach + 1).to(dtype)
-        expected = np.ldexp(1.0, np.arange(-reach, reach + 1))
+    for dtype, reach in plain.REACH.items():
+        whole = torch.arange(-reach, reach + 1, dtype=dtype)
+        expected = np.ldexp(1.0, whole.int().numpy())
         assert torch.equal(whole.exp2().double(), torch.from_numpy(expected))
 
 
-def test_eager_falls_back_to_the_plain_form_and_says_so_by_nan():
+def test_eager_takes_the_plain_form_of_extreme_channels():
     x = draw((1, 1, 4, 4), torch.float32, spread=1e30)
     y, saved = eager.forward(x, Options())
-    assert saved.isnan().all()
+    assert saved == ()
     assert torch.equal(y, plain.simam(x, Options()))

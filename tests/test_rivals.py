@@ -575,9 +575,9 @@ def test_a_network_with_it_gives_every_weight_a_gradient(name):
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (torch.zeros(16, 4), r"four axes \(n, c, h, w\), got shape \(16, 4\)"),
-        (torch.zeros(16, 4, 4), "four axes"),
-        (torch.zeros(1, 1, 16, 4, 4), "four axes"),
+        (torch.zeros(16, 4), r"the axes \(n, c, h, w\), got shape \(16, 4\)"),
+        (torch.zeros(16, 4, 4), "must have the axes"),
+        (torch.zeros(1, 1, 16, 4, 4), "must have the axes"),
         (torch.zeros(2, 8, 4, 4), r"x must have 16 channels on its second axis, got shape \(2, 8, 4, 4\)"),
         (torch.zeros(2, 4, 4, 16), "16 channels"),
         (torch.zeros(2, 16, 4, 4, dtype=torch.int64), "floating tensor, got torch.int64"),

@@ -16,9 +16,9 @@ def check_maps(x: Tensor, channels: int | None = None, *, spatial: tuple[int, ..
             or empty maps. An empty batch is fine.
     """
     if x.ndim - 2 not in spatial:
-        axes = "four axes" if spatial == (2,) else " or ".join(str(2 + number) for number in spatial) + " axes"
+        axes = {1: "(n, c, l)", 2: "(n, c, h, w)", 3: "(n, c, d, h, w)"}
         raise ValueError(
-            f"x must have {axes}, as (n, c, h, w) has, got shape {tuple(x.shape)}; "
+            f"x must have the axes {' or '.join(axes[number] for number in spatial)}, got shape {tuple(x.shape)}; "
             "add the missing axes with x.reshape or x[None]"
         )
     if not x.is_floating_point():

@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 
 from simam_edu.kernels import plain
-from simam_edu.kernels.options import Options
+from simam_edu.kernels.options import Options, Saved
 
 
 class Kernel(Protocol):
     """A module with both passes."""
 
-    def forward(self, x: Tensor, options: Options) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, options: Options) -> tuple[Tensor, Saved]:
         """Return the output and two numbers a channel."""
 
-    def backward(self, x: Tensor, grad: Tensor, saved: Tensor, options: Options) -> Tensor:
+    def backward(self, x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
         """Return the gradient of the input."""
 
 
@@ -31,14 +31,14 @@ class Fused(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, kernel: Kernel, options: Options) -> Tensor:
         """Compute the output and keep what the backward pass needs."""
         y, saved = kernel.forward(x, options)
-        ctx.save_for_backward(x, saved)
+        ctx.save_for_backward(x, *saved)
         ctx.kernel, ctx.options = kernel, options
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         """Return the gradient of the input."""
-        x, saved = ctx.saved_tensors
+        x, *saved = ctx.saved_tensors
         if torch.is_grad_enabled():  # a graph of this pass was asked for
             return plain.gradient(x, grad, ctx.options, create_graph=True), None, None
-        return ctx.kernel.backward(x, grad, saved, ctx.options), None, None
+        return ctx.kernel.backward(x, grad, tuple(saved), ctx.options), None, None

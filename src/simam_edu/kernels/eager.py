@@ -8,72 +8,72 @@ import torch
 from torch import Tensor
 
 from simam_edu.kernels import plain
-from simam_edu.kernels.options import Options, computed_in
+from simam_edu.kernels.options import Options, Saved, computed_in
 
 SAFE = {torch.float32: (1e-26, 1e30), torch.float64: (1e-270, 1e290)}
 """Between these a sum of squares has neither overflowed nor lost digits to underflow."""
 
 
-def forward(x: Tensor, options: Options) -> tuple[Tensor, Tensor]:
-    r"""Return the output and, stacked, the two numbers of each channel.
+def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
+    r"""Return the output and the two numbers of each channel.
 
-    They are :math:`\mu - x_1` and :math:`r = \sqrt{(M - c) / (4 T)}`, for which :math:`z = d r` gives
-    :math:`w = z^2`. Where a channel leaves the safe range they are nan, and both passes take the plain form;
-    to know that, one truth value is read back from the device.
+    They are :math:`\mu - x_1` and :math:`r^2 = (M - c) / (4 T)`, for which :math:`w = d^2 r^2`. Where a
+    channel leaves the safe range there are none, and both passes take the plain form; to know that, the
+    least and the largest :math:`T` are read back from the device.
 
     Args:
         x: A batch (n, c, ...).
         options: The constants.
     """
+    if x.numel() == 0:
+        return torch.empty_like(x), ()
     values = x.to(computed_in(x.dtype))
     free = options.neurons(x) - options.correction
-    z = values - options.first(values)
-    offset = z.mean(options.axes, keepdim=True)  # (n, c, 1, 1)
-    z.sub_(offset)
-    total = torch.linalg.vector_norm(z, dim=options.axes, keepdim=True).square_().add_(free * options.lam)
+    w = values - options.first(values)
+    offset = w.mean(options.axes, keepdim=True)  # (n, c, 1, 1)
+    w.sub_(offset).square_()
+    total = w.sum(options.axes, keepdim=True).add_(free * options.lam)
+    least, largest = total.aminmax()
     low, high = SAFE[values.dtype]
-    if not bool(((total > low) & (total < high)).all()):
-        nothing = torch.full_like(offset, torch.nan)
-        return plain.simam(x, options), torch.stack((nothing, nothing))
-    r = total.reciprocal_().mul_(free / 4.0).sqrt_()
-    y = _importance(z.mul_(r), options.neurons(x), options).sigmoid_().mul_(values)
-    return y.to(x.dtype), torch.stack((offset, r))
+    if not (least.item() > low and largest.item() < high):
+        return plain.simam(x, options), ()
+    r2 = total.reciprocal_().mul_(free / 4.0)
+    y = _importance(w.mul_(r2), options.neurons(x), options).sigmoid_().mul_(values)
+    return y.to(x.dtype), (offset, r2)
 
 
-def backward(x: Tensor, grad: Tensor, saved: Tensor, options: Options) -> Tensor:
+def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
     """Return the gradient of the input.
 
     Args:
         x: The input of the forward pass.
         grad: The gradient of its output.
-        saved: The two numbers of each channel.
+        saved: What the forward pass returned beside the output.
         options: The constants.
     """
-    offset, r = saved.unbind()
-    if bool(r.isnan().any()):
+    if not saved:
         return plain.gradient(x, grad, options, create_graph=False)
+    offset, r = saved[0], saved[1].sqrt()
     values, incoming = x.to(r.dtype), grad.to(r.dtype)
     neurons = options.neurons(x)
     z = (values - options.first(values)).sub_(offset).mul_(r)
-    s = _importance(z.clone(), neurons, options).sigmoid_()
-    result = incoming * s
-    q = s.neg_().add_(1.0).mul_(result).mul_(values).mul_(r)
+    s = _importance(z.square(), neurons, options).sigmoid_()
+    q = torch.ops.aten.sigmoid_backward(incoming * values, s).mul_(r)  # g x s (1 - s) r
     if options.leave_one_out:
         a2, b = plain.rise_constants(neurons)
         room = z.square().mul_(-b).add_(1.0).clamp_min_(plain.FLOOR)
         q.mul_(a2).div_(room.square_())
     qz = q.mul_(z)
-    result.add_(qz, alpha=2.0)
+    result = s.mul_(incoming).add_(qz, alpha=2.0)
     by_mean = qz.sum(options.axes, keepdim=True).mul_(-2.0 / neurons)
     by_variance = qz.mul_(z).sum(options.axes, keepdim=True).mul_(-8.0 / (neurons - options.correction))
-    return result.add_(z.mul_(by_variance).add_(by_mean)).to(x.dtype)
+    return result.add_(z.mul_(by_variance)).add_(by_mean).to(x.dtype)
 
 
-def _importance(z: Tensor, neurons: int, options: Options) -> Tensor:
-    """Return 1/e* in the memory of ``z``."""
+def _importance(w: Tensor, neurons: int, options: Options) -> Tensor:
+    """Return 1/e* in the memory of ``w``."""
     if not options.leave_one_out:
-        return torch.addcmul(z.new_tensor(0.5), z, z, out=z)
+        return w.add_(0.5)
     a2, b = plain.rise_constants(neurons)
-    w = z.square_()
     room = (w * -b).add_(1.0).clamp_min_(plain.FLOOR)
     return w.mul_(a2).div_(room).add_(0.5)

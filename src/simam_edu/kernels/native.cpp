@@ -31,8 +31,9 @@ struct BFloat16 { std::uint16_t bits; };
 // What a value is computed in.
 template <class T> using Real = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
-// A block of float32 sums is short enough to lose nothing; blocks are added in float64.
-constexpr Index BLOCK = 2048;
+// Float32 sums run over a block, short enough to lose nothing; blocks are added in float64. Where the lanes of a sum are channels
+// and not shares of one, a block has fewer positions.
+constexpr Index BLOCK = 2048, POSITIONS = 64;
 // Channels that are worked on together where they lie side by side.
 constexpr Index LANES = 64, FEW = 16;
 // Short channels that are worked on together where they lie one after the other.
@@ -287,8 +288,8 @@ inline void rows_backward(const A* x, const A* g, A* out, Index channels, const 
 template <class T, class Use, class Flush>
 inline void over_positions(const T* x, Index stride, Index width, Index neurons, Use use, Flush flush) {
     alignas(64) Real<T> buffer[LANES];
-    for (Index start = 0; start < neurons; start += BLOCK) {
-        const Index stop = std::min(neurons, start + BLOCK);
+    for (Index start = 0; start < neurons; start += POSITIONS) {
+        const Index stop = std::min(neurons, start + POSITIONS);
         for (Index i = start; i < stop; ++i) use(i, widened(x + i * stride, buffer, width));
         flush();
     }

@@ -19,7 +19,7 @@ import platformdirs
 import torch
 from torch import Tensor
 
-from simam_edu.kernels.options import Options, computed_in
+from simam_edu.kernels.options import Options, Saved, computed_in
 
 SOURCE = Path(__file__).with_name("native.cpp")
 COMPILERS = ("c++", "g++", "clang++")
@@ -77,8 +77,8 @@ def supports(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype in FORMATS
 
 
-def forward(x: Tensor, options: Options) -> tuple[Tensor, Tensor]:
-    r"""Return the output and, stacked, :math:`\mu - x_1` and :math:`r` of each channel.
+def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
+    r"""Return the output and, in one tensor, :math:`\mu - x_1` and :math:`r` of each channel.
 
     Args:
         x: A batch (n, c, ...), contiguous or channels_last.
@@ -87,10 +87,10 @@ def forward(x: Tensor, options: Options) -> tuple[Tensor, Tensor]:
     saved = torch.empty((2, x.shape[0], x.shape[1]), dtype=computed_in(x.dtype))
     y = torch.empty_like(x)
     _call(x, 0, y, saved, options)
-    return y, saved
+    return y, (saved,)
 
 
-def backward(x: Tensor, grad: Tensor, saved: Tensor, options: Options) -> Tensor:
+def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
     """Return the gradient of the input.
 
     Args:
@@ -102,7 +102,7 @@ def backward(x: Tensor, grad: Tensor, saved: Tensor, options: Options) -> Tensor
     if grad.stride() != x.stride() or grad.dtype != x.dtype:
         grad = torch.empty_like(x).copy_(grad)
     result = torch.empty_like(x)
-    _call(x, grad.data_ptr(), result, saved, options)
+    _call(x, grad.data_ptr(), result, saved[0], options)
     return result
 
 
@@ -144,4 +144,4 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")

@@ -7,6 +7,10 @@ import torch
 from torch import Tensor
 
 
+Saved = tuple[Tensor, ...]
+"""What a kernel keeps for its backward pass beside the input: two numbers a channel."""
+
+
 class Options(NamedTuple):
     r"""The constants of one call.
 

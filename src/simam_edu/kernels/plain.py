@@ -14,6 +14,12 @@ from simam_edu.kernels.options import Options, computed_in
 FLOOR = 1e-6
 """The least room :math:`1 - b w` of a neuron under leave-one-out statistics. Below it the gain is 1."""
 
+REACH = {torch.float32: 120.0, torch.float64: 1020.0}
+"""The largest exponent of a scale; it brings every finite number so near to one that its square is safe."""
+
+NOTHING = {torch.float32: 1e-28, torch.float64: 1e-290}
+"""A sum of squares below this, after scaling, is that of a channel whose neurons are equal."""
+
 
 def simam(x: Float[Tensor, "n c *map"], options: Options) -> Float[Tensor, "n c *map"]:
     r"""Return SimAM of a batch, Eqs. (5) and (6).
@@ -43,8 +49,9 @@ def simam(x: Float[Tensor, "n c *map"], options: Options) -> Float[Tensor, "n c 
     squares = deviation.square()
     # lam is scaled twice in turn: the square of a scale may overflow, and 0 times that is nan.
     total = squares.sum(options.axes, keepdim=True) + free * (options.lam * scale) * scale  # (n, c, 1, 1)
-    # At lam = 0 a constant channel is 0 / 0; the smallest normal number gives it the limit, 0.
-    importance = squares / (4.0 / max(free, 1) * total).clamp_min(torch.finfo(values.dtype).tiny)
+    # At lam = 0 a constant channel is 0 / 0. Its squares are 0, so any divisor gives it the limit, and 1 keeps its gradient finite.
+    total = torch.where(total < NOTHING[values.dtype], 1.0, total)
+    importance = squares * (free / 4.0) / total
     if options.leave_one_out:
         a2, b = rise_constants(neurons)
         importance = a2 * importance / (1.0 - b * importance).clamp_min(FLOOR)
@@ -74,6 +81,6 @@ def gradient(x: Tensor, grad: Tensor, options: Options, *, create_graph: bool) -
 
 def _power_of_two(values: Tensor, options: Options) -> Tensor:
     """Return a power of two that brings the largest value of each channel near one, as far as it takes."""
-    reach = 1000.0 if values.dtype == torch.float64 else 100.0  # the squares of what is left fit
+    reach = REACH[values.dtype]
     peak = values.detach().abs().amax(options.axes, keepdim=True)
     return (-peak.log2().floor().clamp(-reach, reach)).exp2()
