@@ -1,4 +1,4 @@
-"""The command line: ``simam-edu train``."""
+"""The command line: ``simam-edu train``, and ``sweep`` and ``report`` of :mod:`simam_edu.cli_study`."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from typing import get_args
 
 from tqdm import tqdm
 
+from simam_edu import cli_study
 from simam_edu.attention import ATTENTION
 from simam_edu.datasets import NAMES, load
 from simam_edu.networks import NETWORKS, Slot
@@ -17,20 +18,21 @@ from simam_edu.training.config import Device
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status: 0, or 2 for a mistake that the message names."""
+    """Run one command and return its exit status: 0, 1 if runs failed, 2 for a mistake that is named."""
     options = _parser().parse_args(arguments)
     try:
-        _train(options)
+        return int(options.command(options))
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"simam-edu: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="simam-edu", description="Train networks with and without SimAM.")
     commands = parser.add_subparsers(required=True, metavar="command")
+    cli_study.add_commands(commands)
     command = commands.add_parser("train", help="train one network and test it once")
+    command.set_defaults(command=_train)
     command.add_argument("--network", choices=NETWORKS, default="resnet20")
     command.add_argument("--attention", choices=ATTENTION, default="simam")
     command.add_argument("--lam", type=float, help="lambda of SimAM (default 1e-4)")
@@ -53,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _train(options: argparse.Namespace) -> None:
+def _train(options: argparse.Namespace) -> int:
     config = TrainConfig(
         network=options.network,
         attention=options.attention,
@@ -84,6 +86,7 @@ def _train(options: argparse.Namespace) -> None:
         f"and {result.minutes:.1f} minutes; record appended to {options.record}",
         file=sys.stderr,
     )
+    return 0
 
 
 def _show(bar: "tqdm[None]", progress: Progress) -> None:
@@ -92,3 +95,7 @@ def _show(bar: "tqdm[None]", progress: Progress) -> None:
         loss=f"{progress.score.loss:.3f}", accuracy=f"{progress.score.accuracy:.3f}", refresh=False
     )
     bar.update(progress.images)
+
+
+if __name__ == "__main__":  # the runs of a sweep are started as python -m simam_edu.cli
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""Tables as text that reads well in a terminal and is a table on a page as well."""
+
+from collections.abc import Sequence
+
+from simam_edu.experiments.report import Column, Table
+from simam_edu.experiments.statistics import Estimate
+
+HEADS = (
+    "module",
+    "runs",
+    "accuracy, %",
+    "std",
+    "95 % interval",
+    "minus {baseline}, points",
+    "95 % interval",
+    "p",
+    "p, corrected",
+    "minutes",
+)
+
+
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown, its columns aligned so that it reads as well in a terminal.
+
+    Raises:
+        ValueError: If a row has another number of cells than the heads.
+    """
+    for row in rows:
+        if len(row) != len(heads):
+            raise ValueError(f"each row must have {len(heads)} cells, got {len(row)}: {row}")
+    widths = [max(len(line[k]) for line in [heads, *rows]) for k in range(len(heads))]
+    lines = [heads, ["-" * width for width in widths], *rows]
+    return "\n".join(
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
+        for line in lines
+    )
+
+
+def results_table(table: Table) -> str:
+    """Return the columns of a table with their intervals, differences, p-values and minutes."""
+    heads = [head.format(baseline=table.baseline) for head in HEADS]
+    return markdown(heads, [_row(column) for column in table.columns])
+
+
+def describe(table: Table) -> str:
+    """Return the whole text on a table: what it is of, its columns, and what is missing or repeated."""
+    common = table.common
+    lines = [
+        f"{table.network} on {table.dataset}, recipe {table.recipe}: {common['epochs']} epochs of "
+        f"{common['training_images']} images, {common['precision']}; tested on {common['test_images']}",
+        f"Images: {common['source']}",
+        *(f"Machine: {machine}" for machine in table.machines),
+        "",
+        results_table(table),
+        "",
+    ]
+    if table.column(table.baseline) is None:
+        names = ", ".join(column.name for column in table.columns)
+        lines.append(f"Nothing is compared: {table.baseline} has no record. There are {names}.")
+    if table.missing:
+        lines.append(f"Missing for a full table: {', '.join(table.missing)}")
+    if table.repeated:
+        lines.append(f"Left out: {table.repeated} records that were there twice, word for word")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def in_words(difference: Estimate | None, corrected_p: float | None) -> str:
+    """Return what can be said of a difference: larger than the noise or not, alone and among the others.
+
+    Args:
+        difference: Over the seeds that two columns share, or ``None`` where they share none.
+        corrected_p: Its p-value, corrected for the comparisons that were made with it.
+    """
+    if difference is None:
+        return "no seed is shared yet, so nothing can be said"
+    if difference.p is None or corrected_p is None:
+        seeds = "one seed" if difference.n == 1 else f"{difference.n} seeds without any spread"
+        return f"{seeds}, so nothing can be said about the noise"
+    direction = "above" if difference.mean > 0 else "below" if difference.mean < 0 else "level"
+    if corrected_p < 0.05:
+        return f"{direction}, and by more than the noise"
+    if difference.p < 0.05:
+        return f"{direction}, and by more than the noise if it were the only comparison; corrected, not"
+    return f"{direction}, but by no more than the noise"
+
+
+def _row(column: Column) -> list[str]:
+    difference = column.difference
+    return [
+        column.name,
+        str(column.accuracy.n),
+        f"{column.accuracy.mean:.2f}",
+        _number(column.accuracy.std, ".2f"),
+        interval(column.accuracy, ".2f"),
+        _number(difference.mean if difference else None, "+.2f"),
+        interval(difference, "+.2f"),
+        p_value(difference.p if difference else None),
+        p_value(column.corrected_p),
+        f"{column.minutes:.0f}" if column.minutes >= 10 else f"{column.minutes:.1f}",
+    ]
+
+
+def interval(estimate: Estimate | None, form: str) -> str:
+    """Return the ends of an interval, or nothing where there is none."""
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return ""
+    return f"{estimate.low:{form}} to {estimate.high:{form}}"
+
+
+def p_value(p: float | None) -> str:
+    """Return a p-value with three decimals, or nothing where there is none."""
+    if p is None:
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
