@@ -11,10 +11,10 @@ from simam_edu.datasets import NAMES
 from simam_edu.networks import NETWORKS, Slot
 from simam_edu.training import RECIPES
 
-Column = tuple[str, Slot]
+InPlace = tuple[str, Slot]
 """An attention module and its place in the block."""
 
-IN_THE_AUTHORS_PLACE: tuple[Column, ...] = (
+IN_THE_AUTHORS_PLACE: tuple[InPlace, ...] = (
     ("none", "pre_norm"),  # nothing stands there, so the place is void
     ("simam", "pre_norm"),
     ("se", "post_norm"),
@@ -137,7 +137,7 @@ def _name(parts: list[str], *, epochs: int | None, held_out: float, options: Map
 
 
 def _study(seeds: Sequence[int]) -> list[Run]:
-    columns: list[Column] = [*IN_THE_AUTHORS_PLACE, ("simam", "post_norm")]
+    columns: list[InPlace] = [*IN_THE_AUTHORS_PLACE, ("simam", "post_norm")]
     return [
         Run(
             network="resnet20",
