@@ -79,6 +79,14 @@ def test_p_values_are_corrected_for_the_columns(study):
     assert table.columns[0].corrected_p is None
 
 
+def test_differences_that_are_equal_but_for_rounding_have_no_spread():
+    records = [make_record(seed=seed, accuracy=0.8423 + seed / 1000) for seed in range(3)]
+    records += [make_record("simam", seed=seed, accuracy=0.8453 + seed / 1000) for seed in range(3)]
+    (table,) = make_tables(records)
+    assert table.columns[1].difference.std == 0.0
+    assert table.columns[1].difference.p is None
+
+
 def test_another_baseline_can_be_asked_for(study):
     (table,) = make_tables(study, baseline="simam post_norm")
     found = table.column("simam pre_norm").difference

@@ -83,9 +83,11 @@ def test_one_value_has_a_mean_and_no_interval():
     assert not estimate([2.5]).clear
 
 
-def test_values_without_spread_are_not_tested():
-    found = estimate([0.5, 0.5, 0.5])
-    assert (found.std, found.low, found.high, found.p) == (0.0, 0.5, 0.5, None)
+@pytest.mark.parametrize("values", [[0.5] * 3, [0.3] * 3, [0.1] * 10, [0.0, 0.0]])
+def test_values_without_spread_are_not_tested(values):
+    found = estimate(values)
+    assert (found.std, found.p) == (0.0, None)
+    assert found.low == found.high == pytest.approx(values[0])
     assert welch(92.0, 0.0, 91.0, 0.0, n=5).p is None
 
 

@@ -63,7 +63,8 @@ def estimate(values: ArrayLike, *, level: float = 0.95) -> Estimate:
     n, mean = len(x), float(x.mean())
     if n == 1:
         return Estimate(n=1, mean=mean, std=None, low=None, high=None, p=None)
-    std = float(x.std(ddof=1))
+    # Equal values have no spread, though their mean is rounded and each may seem to be off it.
+    std = float(x.std(ddof=1)) if np.ptp(x) > 0 else 0.0
     return _student(n=n, mean=mean, std=std, error=std / np.sqrt(n), freedom=n - 1, level=level)
 
 
