@@ -158,7 +158,7 @@ class _Run:
             raise FloatingPointError(self.what_went_wrong(state, score.loss))
         before, state.seen = state.seen, (state.epoch - 1) * len(self.learn) + score.images
         self.report(state, score, images=state.seen - before)
-        if self.keeper is not None:
+        if self.keeper is not None and state.batch < self.batches:  # the end of an epoch keeps its own
             self.keeper.save_when_due(state, (state.epoch - 1) * self.batches + state.batch)
 
     def finish_epoch(self, state: TrainState) -> None:
