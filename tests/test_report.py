@@ -176,7 +176,7 @@ def test_a_record_that_is_there_twice_counts_once(study):
     (table,) = make_tables([*study, dict(study[0])])
     assert table.repeated == 1
     assert table.column("none").accuracy.n == 3
-    assert "1 records that were there twice" in describe(table)
+    assert "there twice, word for word, and count once: 1" in describe(table)
 
 
 def test_two_records_of_one_run_that_differ_are_refused(study):
@@ -320,7 +320,7 @@ def test_sweep_shows_what_is_left(tmp_path, capsys):
     assert cli.main(arguments) == 0
     shown = capsys.readouterr()
     assert shown.out.splitlines()[0] == "left  resnet20-none-cifar10-budget-s0"
-    assert "14 runs: 0 done, 14 left" in shown.err
+    assert "runs: 14, done: 0, left: 14" in shown.err
     assert cli.main([*arguments, "--part", "2/7"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
 
@@ -380,7 +380,7 @@ def test_sweep_tells_what_failed_and_what_is_elsewhere(swept, capsys):
     assert status == 1
     assert "a ended with status 3 and no record. The last lines of its log:\nline\nlast line" in said
     assert "left to other sweeps, which have their locks: b\n" in said
-    assert "2 runs done, 2 left; `simam-edu report r.jsonl` shows them" in said
+    assert "done: 2, left: 2; `simam-edu report r.jsonl` shows the results" in said
 
 
 def test_an_interrupted_sweep_says_how_to_go_on(swept, capsys):

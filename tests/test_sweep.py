@@ -10,7 +10,7 @@ from datetime import datetime
 
 import pytest
 
-from simam_edu.experiments import grid, run_id
+from simam_edu.experiments import grid, make_tables, run_id
 from simam_edu.experiments.files import add_records, try_lock
 from simam_edu.experiments.sweep import Outcome, finished_records, last_lines, outlook, sweep
 
@@ -87,8 +87,8 @@ def test_each_run_is_run_once_and_recorded_once(run_sweep, tmp_path):
     assert outcome == Outcome(done=6, left=(), failures=())
     assert set(starts(tmp_path).values()) == {1}
     assert sorted(names(tmp_path / "records.jsonl")) == sorted(run.id for run in RUNS)
-    assert said[0] == "6 runs: 0 done, 6 left"
-    assert said[-1] == "nothing is left"
+    assert said[0] == "runs: 6, done: 0, left: 6"
+    assert said[-1] == "left: 0"
 
 
 def test_what_is_done_is_not_run_again(run_sweep, tmp_path):
@@ -96,7 +96,7 @@ def test_what_is_done_is_not_run_again(run_sweep, tmp_path):
     outcome, said = run_sweep()
     assert outcome.done == 6
     assert set(starts(tmp_path).values()) == {1}
-    assert said[0] == "6 runs: 4 done, 2 left"
+    assert said[0] == "runs: 6, done: 4, left: 2"
     assert len(names(tmp_path / "records.jsonl")) == 6
 
 
@@ -236,6 +236,33 @@ def test_runs_of_a_killed_sweep_go_on_and_are_not_run_twice(tmp_path, stand_in, 
     assert len(names(tmp_path / "records.jsonl")) == 6
 
 
+# The training itself, on a few of the drawn shapes.
+TRAINING = """
+import sys
+from dataclasses import replace
+from simam_edu import cli
+load = cli.load
+def few(*arguments, **options):
+    images = load(*arguments, **options)
+    return replace(images, images=images.images[:64], labels=images.labels[:64], masks=None)
+cli.load = few
+sys.exit(cli.main())
+"""
+
+
+def test_a_sweep_of_the_training_itself(run_sweep, tmp_path):
+    command = [sys.executable, "-c", TRAINING, "train", "--device", "cpu"]
+    outcome, _ = run_sweep(RUNS[1:2], command=command)
+    log = last_lines(tmp_path / "runs" / RUNS[1].id / "log.txt")
+    assert outcome == Outcome(done=1, left=(), failures=()), log
+    (record,) = map(json.loads, lines(tmp_path / "records.jsonl"))
+    assert run_id(record) == RUNS[1].id
+    assert (record["attention"], record["training_images"], record["epochs"]) == ("simam", 64, 1)
+    assert record["environment"]["threads"] == 1
+    (table,) = make_tables([record])
+    assert table.column("simam pre_norm").accuracies == {0: 100 * record["test_accuracy"]}
+
+
 def test_a_folder_with_another_run_is_refused(run_sweep, tmp_path):
     run_sweep()
     first, second = (tmp_path / "runs" / run.id / "record.json" for run in RUNS[:2])
@@ -302,8 +329,8 @@ def test_a_file_that_holds_no_records_is_refused_and_left_alone(tmp_path):
 
 def test_the_outlook_is_by_the_runs_that_are_done(monkeypatch):
     none, simam = RUNS[0], RUNS[1]
-    assert outlook({}, [none], [(simam, 1.0)], 2) == "2 runs left"
-    assert outlook({none.id: record_of(none)}, [], [], 2) == "nothing is left"
+    assert outlook({}, [none], [(simam, 1.0)], 2) == "left: 2"
+    assert outlook({none.id: record_of(none)}, [], [], 2) == "left: 0"
     done = {none.id: record_of(none, minutes=10.0), simam.id: record_of(simam, minutes=50.0)}
 
     class Noon(datetime):
@@ -314,7 +341,7 @@ def test_the_outlook_is_by_the_runs_that_are_done(monkeypatch):
     monkeypatch.setattr("simam_edu.experiments.sweep.datetime", Noon)
     # Waiting: 50 and 10 minutes; running: 10 minutes, of which 4 are over, and one that takes longer.
     line = outlook(done, [RUNS[3], RUNS[2]], [(RUNS[4], 4.0), (RUNS[4], 99.0)], 2)
-    assert line == "4 runs left; with 2 at a time they end about 2026-01-01 12:33"
+    assert line == "left: 4; with 2 at a time the last ends about 2026-01-01 12:33"
 
 
 def test_the_last_lines_of_a_log(tmp_path):

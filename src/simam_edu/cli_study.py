@@ -72,7 +72,7 @@ def _sweep(options: argparse.Namespace) -> int:
         done = finished_records(runs, folder)
         for run in runs:
             print(f"{'done' if run.id in done else 'left'}  {run.id}")
-        _say(f"{len(runs)} runs: {len(done)} done, {len(runs) - len(done)} left")
+        _say(f"runs: {len(runs)}, done: {len(done)}, left: {len(runs) - len(done)}")
         return 0
     for run in runs:
         run.check()
@@ -103,7 +103,7 @@ def _conclude(outcome: "Outcome", records: Path) -> int:
     elsewhere = [name for name in outcome.left if name not in failed]
     if elsewhere:
         _say(f"left to other sweeps, which have their locks: {', '.join(elsewhere)}")
-    _say(f"{outcome.done} runs done, {len(outcome.left)} left; `simam-edu report {records}` shows them")
+    _say(f"done: {outcome.done}, left: {len(outcome.left)}; `simam-edu report {records}` shows the results")
     return 1 if outcome.failures else 0
 
 

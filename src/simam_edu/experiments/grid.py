@@ -183,7 +183,7 @@ GRIDS: dict[str, tuple[Callable[[Sequence[int]], list[Run]], tuple[int, ...]]] =
     "study": (_study, (0, 1, 2)),
     # Table 2 of the paper at full size, for a cluster.
     "paper": (_paper, (0, 1, 2, 3, 4)),
-    # Two minutes on drawn shapes, to see a sweep work.
+    # A minute or two on drawn shapes, to see a sweep work; one epoch teaches a network nothing yet.
     "smoke": (_smoke, (0, 1)),
 }
 """Every grid by its name: what makes its runs, and its usual seeds."""

@@ -179,7 +179,7 @@ def _value(record: Record, key: str) -> Any:
 
 def _machine(record: Record) -> str:
     where = record["environment"]
-    return f"{where['processor']}, {where['threads']} threads, {record['device']}, torch {where['torch']}"
+    return f"{where['processor']}, threads: {where['threads']}, {record['device']}, torch {where['torch']}"
 
 
 def _column(name: str, records: list[Record], base: Mapping[int, float]) -> Column:

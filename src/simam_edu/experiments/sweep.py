@@ -104,7 +104,7 @@ def sweep(
     finished = finished_records(runs, folder)
     add_records(records, list(finished.values()))
     waiting = [run for run in runs if run.id not in finished]
-    say(f"{len(runs)} runs: {len(finished)} done, {len(waiting)} left")
+    say(f"runs: {len(runs)}, done: {len(finished)}, left: {len(waiting)}")
     running: list[_Child] = []
     failures: list[Failure] = []
     with _interrupted_by_signals(), _ended_at_last(running, patience):
@@ -167,12 +167,12 @@ def outlook(
     """
     count = len(waiting) + len(running)
     if not count or not finished:
-        return f"{count} runs left" if count else "nothing is left"
+        return f"left: {count}"
     records = list(finished.values())
     minutes = sum(_expected_minutes(run, records) for run in waiting)
     minutes += sum(max(0.0, _expected_minutes(run, records) - spent) for run, spent in running)
     end = datetime.now().astimezone() + timedelta(minutes=minutes / min(jobs, count))
-    return f"{count} runs left; with {jobs} at a time they end about {end:%Y-%m-%d %H:%M}"
+    return f"left: {count}; with {jobs} at a time the last ends about {end:%Y-%m-%d %H:%M}"
 
 
 def _expected_minutes(run: Run, records: Sequence[Record]) -> float:

@@ -46,8 +46,9 @@ def describe(table: Table) -> str:
     """Return the whole text on a table: what it is of, its columns, and what is missing or repeated."""
     common = table.common
     lines = [
-        f"{table.network} on {table.dataset}, recipe {table.recipe}: {common['epochs']} epochs of "
-        f"{common['training_images']} images, {common['precision']}; tested on {common['test_images']}",
+        f"{table.network} on {table.dataset}, recipe {table.recipe}. Epochs: {common['epochs']}. Images "
+        f"to learn from: {common['training_images']}, to test on: {common['test_images']}. In "
+        f"{common['precision']}.",
         f"Images: {common['source']}",
         *(f"Machine: {machine}" for machine in table.machines),
         "",
@@ -60,7 +61,7 @@ def describe(table: Table) -> str:
     if table.missing:
         lines.append(f"Missing for a full table: {', '.join(table.missing)}")
     if table.repeated:
-        lines.append(f"Left out: {table.repeated} records that were there twice, word for word")
+        lines.append(f"Records that were there twice, word for word, and count once: {table.repeated}")
     return "\n".join(lines).rstrip() + "\n"
 
 
