@@ -13,7 +13,7 @@ from simam_edu import cli, cli_study
 from simam_edu.experiments import Estimate, grid, in_words, make_tables, markdown, missing_runs
 from simam_edu.experiments.paper import paper_differences, paper_table
 from simam_edu.experiments.sweep import Failure, Outcome
-from simam_edu.experiments.text import describe, p_value
+from simam_edu.experiments.text import accuracy_table, describe, difference_table, p_value, results_table
 from simam_edu.training import recorded
 
 COLUMNS = [("none", "pre_norm"), ("simam", "pre_norm"), ("simam", "post_norm"), ("se", "post_norm")]
@@ -199,6 +199,23 @@ def test_missing_runs_of_a_grid_are_named(study):
 def test_the_recorded_runs_make_a_table():
     (table,) = make_tables(recorded("resnet20_cifar10"))
     assert table.column("simam pre_norm").difference.n == 1
+
+
+def cells(text):
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+
+
+def test_the_tables_of_the_page_are_the_two_halves_of_the_whole(study):
+    (table,) = make_tables(study)
+    whole, left, right = (cells(f(table)) for f in (results_table, accuracy_table, difference_table))
+    assert [row[:5] for row in whole] == left
+    assert [row[:1] + row[5:9] for k, row in enumerate(whole) if k != 2] == [r[:1] + r[2:] for r in right]
+    column = table.column("simam pre_norm")
+    (row,) = (row for row in whole if row[0] == "simam pre_norm")
+    low, high = column.difference.low, column.difference.high
+    assert row[1:5] == ["3", f"{column.accuracy.mean:.2f}", f"{column.accuracy.std:.2f}", row[4]]
+    assert row[5:7] == [f"{column.difference.mean:+.2f}", f"{low:+.2f} to {high:+.2f}"]
+    assert row[9] == "41"
 
 
 def test_markdown_is_aligned():

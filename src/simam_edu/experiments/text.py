@@ -5,18 +5,8 @@ from collections.abc import Sequence
 from simam_edu.experiments.report import Column, Table
 from simam_edu.experiments.statistics import Estimate
 
-HEADS = (
-    "module",
-    "runs",
-    "accuracy, %",
-    "std",
-    "95 % interval",
-    "minus {baseline}, points",
-    "95 % interval",
-    "p",
-    "p, corrected",
-    "minutes",
-)
+ACCURACY = ("runs", "accuracy, %", "std", "95 % interval")
+DIFFERENCE = ("minus {baseline}, points", "95 % interval", "p", "p, corrected")
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -38,8 +28,23 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def results_table(table: Table) -> str:
     """Return the columns of a table with their intervals, differences, p-values and minutes."""
-    heads = [head.format(baseline=table.baseline) for head in HEADS]
-    return markdown(heads, [_row(column) for column in table.columns])
+    heads = ["module", *ACCURACY, *_difference_heads(table), "minutes"]
+    return markdown(heads, [[c.name, *_accuracy(c), *_difference(c), _minutes(c)] for c in table.columns])
+
+
+def accuracy_table(table: Table) -> str:
+    """Return the columns of a table, each by itself: runs, mean, standard deviation and interval."""
+    return markdown(["module", *ACCURACY], [[c.name, *_accuracy(c)] for c in table.columns])
+
+
+def difference_table(table: Table) -> str:
+    """Return the differences to the baseline: over how many seeds, mean, interval and p-values."""
+    rows = [
+        [c.name, str(c.difference.n if c.difference else 0), *_difference(c)]
+        for c in table.columns
+        if c.name != table.baseline
+    ]
+    return markdown(["module", "seeds", *_difference_heads(table)], rows)
 
 
 def describe(table: Table) -> str:
@@ -85,20 +90,32 @@ def in_words(difference: Estimate | None, corrected_p: float | None) -> str:
     return f"{direction}, but by no more than the noise"
 
 
-def _row(column: Column) -> list[str]:
+def _difference_heads(table: Table) -> list[str]:
+    return [head.format(baseline=table.baseline) for head in DIFFERENCE]
+
+
+def _accuracy(column: Column) -> list[str]:
+    accuracy = column.accuracy
+    return [
+        str(accuracy.n),
+        f"{accuracy.mean:.2f}",
+        _number(accuracy.std, ".2f"),
+        interval(accuracy, ".2f"),
+    ]
+
+
+def _difference(column: Column) -> list[str]:
     difference = column.difference
     return [
-        column.name,
-        str(column.accuracy.n),
-        f"{column.accuracy.mean:.2f}",
-        _number(column.accuracy.std, ".2f"),
-        interval(column.accuracy, ".2f"),
         _number(difference.mean if difference else None, "+.2f"),
         interval(difference, "+.2f"),
         p_value(difference.p if difference else None),
         p_value(column.corrected_p),
-        f"{column.minutes:.0f}" if column.minutes >= 10 else f"{column.minutes:.1f}",
     ]
+
+
+def _minutes(column: Column) -> str:
+    return f"{column.minutes:.0f}" if column.minutes >= 10 else f"{column.minutes:.1f}"
 
 
 def interval(estimate: Estimate | None, form: str) -> str:

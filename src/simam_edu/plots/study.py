@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from simam_edu.experiments import Estimate, Table
 from simam_edu.plots.style import BLUE, GREY, LOOKS, ORANGE, new_figure
@@ -81,6 +82,7 @@ def power_figure(
     axis.axvline(now, color=GREY, linewidth=1.0)
     axis.annotate(f"{now} seeds", (now, 0.0), xytext=(3, 3), textcoords="offset points", fontsize=8)
     axis.set(xlabel="seeds", ylabel="chance to find it", ylim=(0.0, 1.02))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(fontsize=8)
     return figure
 
