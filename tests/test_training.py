@@ -3,19 +3,24 @@
 import json
 import math
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from simam_edu.attention import ATTENTION, attention_factory
 from simam_edu.datasets import ImageSet
+from simam_edu.networks import NETWORKS, build
 from simam_edu.training import (
     RECIPES,
     DeviceImages,
+    OneCycle,
     Progress,
     TrainConfig,
     append_record,
+    loop,
     make_record,
     read_records,
     recorded,
@@ -24,21 +29,9 @@ from simam_edu.training import (
 from simam_edu.training.batches import PADDING
 from simam_edu.training.device import choose_device, choose_precision
 from simam_edu.training.loop import evaluate
+from toys import Tiny, toy
 
 CPU = torch.device("cpu")
-
-
-def toy(n: int, seed: int = 0) -> ImageSet:
-    """Two classes, told apart by which half of the image is bright, the upper or the lower."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 2, n)
-    images = rng.integers(0, 100, (n, 3, 32, 32), dtype=np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        image[:, 16 * label : 16 * label + 16] += 120
-    return ImageSet(
-        name="toy", split="train", images=images, labels=labels, classes=("upper", "lower"),
-        mean=(0.43, 0.43, 0.43), std=(0.26, 0.26, 0.26), source="drawn for a test", masks=None,
-    )  # fmt: skip
 
 
 def by_hand(image: np.ndarray, top: int, left: int, flip: int, mean: float, std: float) -> np.ndarray:
@@ -129,7 +122,7 @@ def test_training_learns_the_toy_task(run) -> None:  # type: ignore[no-untyped-d
     assert result.epochs[0].held_out.images == 64
     assert result.test.images == 64
     assert sum(step.images for step in steps) == 4 * 192
-    assert result.epochs[-1].learning_rate < 0.1 * RECIPES["smoke"].peak_learning_rate
+    assert result.epochs[-1].learning_rate < 0.1 * RECIPES["smoke"].schedule.peak_learning_rate
 
 
 def test_the_same_seed_gives_the_same_run_and_leaves_the_global_state(run) -> None:  # type: ignore[no-untyped-def]
@@ -184,16 +177,116 @@ def test_a_torn_record_file_is_told(tmp_path: Path) -> None:
 
 
 def test_loss_that_is_not_finite_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    wild = replace(RECIPES["budget"], peak_learning_rate=1e30)
+    wild = replace(RECIPES["budget"], schedule=OneCycle(peak_learning_rate=1e30, warmup=0.2))
     monkeypatch.setitem(RECIPES, "wild", wild)
-    with pytest.raises(FloatingPointError, match="in epoch 1; lower the learning rate"):
-        train(TrainConfig(recipe="wild", epochs=1, held_out=0.0, device="cpu"), toy(384), toy(8))
+    config = TrainConfig(recipe="wild", epochs=1, held_out=0.0, device="cpu")
+    with pytest.raises(FloatingPointError, match=r"got nan at step 2, in epoch 1: .* rate 4e\+28; lower it"):
+        train(config, toy(384), toy(8))
+
+
+def test_a_network_that_is_not_finite_before_any_update_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class ZeroOverZero(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x - x) / (x - x)
+
+    monkeypatch.setitem(ATTENTION, "zero over zero", lambda _: ZeroOverZero())
+    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
+    config = TrainConfig(network="tiny", attention="zero over zero", recipe="smoke", device="cpu")
+    with pytest.raises(FloatingPointError, match="at step 1, in epoch 1: no update was made yet"):
+        train(config, toy(64), toy(8))
+
+
+def test_images_that_are_not_finite_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
+    config = TrainConfig(network="tiny", recipe="smoke", device="cpu")
+    with pytest.raises(FloatingPointError, match="at step 1, in epoch 1: mean and std of the images"):
+        train(config, replace(toy(64), std=(0.0, 0.2, 0.2)), toy(8))
+
+
+def test_a_loss_that_is_not_finite_over_the_test_images_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
+    config = TrainConfig(network="tiny", recipe="smoke", epochs=1, held_out=0.0, device="cpu")
+    with pytest.raises(FloatingPointError, match="loss over the test images after the last epoch"):
+        train(config, toy(64), replace(toy(8), mean=(math.nan,) * 3))
+
+
+def test_a_look_every_few_steps_sees_the_first_bad_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, where the loss is read every few steps only."""
+    wild = replace(RECIPES["smoke"], schedule=OneCycle(peak_learning_rate=1e30, warmup=0.2))
+    monkeypatch.setitem(RECIPES, "wild", wild)
+    monkeypatch.setattr(loop, "look_every", lambda _: 5)
+    steps: list[Progress] = []
+    config = TrainConfig(recipe="wild", epochs=1, held_out=0.0, device="cpu")
+    with pytest.raises(FloatingPointError, match="got nan at step 2, in epoch 1"):
+        train(config, toy(384), toy(8), on_step=steps.append)
+    assert steps == []
+
+
+def test_the_loop_is_the_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same steps written out with torch's own schedule, to the last bit."""
+    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
+    config = TrainConfig(network="tiny", recipe="smoke", epochs=3, seed=4, held_out=0.2, device="cpu")
+    images = toy(200)
+    steps: list[Progress] = []
+    result = train(config, images, toy(16, seed=1), on_step=steps.append)
+
+    torch.manual_seed(4)
+    network = build("tiny", num_classes=2, attention=attention_factory("simam"))
+    network.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-4, nesterov=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: step / 3 * 0.96 + 0.04 if step < 3 else (15 - step) / 12
+    )
+    batches = DeviceImages.put(replace(images, images=images.images[:160], labels=images.labels[:160]), CPU)
+    generator = torch.Generator().manual_seed(4)
+    rates, losses = [], []
+    for _ in range(3):
+        for x, labels in batches.training_batches(32, generator=generator):
+            loss = torch.nn.functional.cross_entropy(network(x), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            rates.append(schedule.get_last_lr()[0])
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+    assert [step.learning_rate for step in steps if step.images] == pytest.approx(rates, rel=1e-12)
+    for key, value in result.network.state_dict().items():
+        torch.testing.assert_close(value, network.state_dict()[key], rtol=1e-6, atol=1e-7, msg=key)
+    assert result.epochs[-1].train.loss == pytest.approx(np.mean(losses[-5:]), rel=1e-6)
+
+
+def test_the_paper_recipe_drops_where_the_paper_drops() -> None:
+    paper = RECIPES["paper"]
+    rates = [
+        paper.schedule.learning_rate(step, steps=64_124)
+        for step in (0, 31_999, 32_000, 47_999, 48_000, 64_123)
+    ]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+    steps = math.ceil(50_000 / paper.batch_size)
+    assert (paper.epochs - 1) * steps < 64_000 <= paper.epochs * steps
+    (group,) = paper.optimizer([torch.nn.Parameter(torch.zeros(1))]).param_groups
+    assert (group["momentum"], group["weight_decay"], group["nesterov"]) == (0.9, 5e-4, False)
+
+
+def test_what_is_expected_of_a_recipe_agrees_with_the_records() -> None:
+    (run,) = (run for run in recorded("resnet20_cifar10") if run["attention"] == "simam")
+    table = files("simam_edu.results").joinpath("paper_table2.csv").read_text().splitlines()
+    (row,) = (row.split(",") for row in table if row.startswith("ResNet-20,CIFAR-10,simam"))
+    assert f"{row[3]} %" in RECIPES["paper"].expected
+    assert f"{run['minutes'] / 20 * RECIPES['paper'].epochs / 60:.0f} hours" in RECIPES["paper"].expected
+    for number in (
+        f"{run['minutes'] / 20 * RECIPES['budget'].epochs:.0f} minutes",
+        f"{run['minutes']:.0f} minutes",
+        f"{run['epochs']} epochs",
+        f"{100 * run['test_accuracy']:.2f} %",
+    ):
+        assert number in RECIPES["budget"].expected
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"recipe": "fast"}, "recipe must be one of budget, smoke, got 'fast'"),
+        ({"recipe": "fast"}, "recipe must be one of paper, budget, smoke, got 'fast'"),
         ({"slot": "middle"}, "slot must be one of"),
         ({"device": "tpu"}, "device must be one of"),
         ({"epochs": 0}, "epochs must be at least 1"),

@@ -1,36 +1,48 @@
-"""The command line: ``simam-edu train``."""
+"""The command line: ``simam-edu train``, and ``sweep`` and ``report`` of :mod:`simam_edu.cli_study`."""
 
 import argparse
+import contextlib
 import json
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
 from tqdm import tqdm
 
+from simam_edu import cli_study
 from simam_edu.attention import ATTENTION
-from simam_edu.datasets import NAMES, load
+from simam_edu.datasets import NAMES, ImageSet, load
 from simam_edu.networks import NETWORKS, Slot, find
-from simam_edu.training import RECIPES, Progress, TrainConfig, append_record, make_record, train
+from simam_edu.training import RECIPES, Progress, TrainConfig, append_record, finish, make_record, train
 from simam_edu.training.config import Device
+from simam_edu.training.distributed import joined
+from simam_edu.training.record import Record
+from simam_edu.training.run import RECORD_FILE
+from simam_edu.training.tensorboard import tensorboard_curves
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status: 0, or 2 for a mistake that the message names."""
+    """Run one command and return its exit status: 0, 1 if runs failed, 2 for a mistake that is named."""
     options = _parser().parse_args(arguments)
     try:
-        _train(options)
-    except (ValueError, OSError, FloatingPointError) as error:
+        # A command that can fail in part returns its status, the others return nothing.
+        return int(options.command(options) or 0)
+    except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
         print(f"simam-edu: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="simam-edu", description="Train networks with and without SimAM.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    command = commands.add_parser("train", help="train one network and test it once")
+    cli_study.add_commands(commands)
+    command = commands.add_parser(
+        "train", help="train one network and test it once", epilog=_recipes(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    command.set_defaults(command=_train)
     command.add_argument(
         "--network", type=_network, default="resnet20", metavar="NAME",
         help=f"{', '.join(NETWORKS)}, or another depth or width (default resnet20)",
@@ -50,8 +62,17 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     command.add_argument("--device", choices=get_args(Device), default="auto")
     command.add_argument(
+        "--tensorboard", action="store_true", help="write curves to DIR/tensorboard, with --folder DIR"
+    )
+    where = command.add_mutually_exclusive_group()
+    where.add_argument(
+        "--folder", type=Path, metavar="DIR",
+        help="folder of this run alone: called again after an interruption, the run goes on from its last "
+        "checkpoint there, and DIR/record.json says that it is finished",
+    )  # fmt: skip
+    where.add_argument(
         "--record", type=Path, default=Path("runs/records.jsonl"), metavar="FILE",
-        help="file to which the record is appended (default runs/records.jsonl)",
+        help="without --folder, file to which the record is appended (default runs/records.jsonl)",
     )  # fmt: skip
     return parser
 
@@ -65,6 +86,8 @@ def _network(name: str) -> str:
 
 
 def _train(options: argparse.Namespace) -> None:
+    if options.tensorboard and options.folder is None:
+        raise ValueError("--tensorboard must come with --folder, got none; its curves are kept there")
     config = TrainConfig(
         network=options.network,
         attention=options.attention,
@@ -76,30 +99,81 @@ def _train(options: argparse.Namespace) -> None:
         held_out=options.held_out,
         device=options.device,
     )
-    train_set, test_set = (
-        load(options.dataset, split, root=options.data, download=options.download)
-        for split in ("train", "test")
-    )
-    # A record that cannot be written is better known before the training than after it.
-    options.record.parent.mkdir(parents=True, exist_ok=True)
-    options.record.open("a").close()
+    with joined(config.device) as world:
+        if world.local_rank:  # the first process of a machine fetches the images, the others wait for it
+            world.wait()
+        train_set, test_set = (
+            load(options.dataset, split, root=options.data, download=options.download)
+            for split in ("train", "test")
+        )
+        if not world.local_rank:
+            world.wait()
+        if world.rank:
+            _record(options, config, train_set, test_set, None)
+        elif options.folder is not None and (options.folder / RECORD_FILE).exists():
+            _record(options, config, train_set, test_set, None)
+            print(f"{options.folder} holds this run, and it is finished", file=sys.stderr)
+        else:
+            _train_and_show(options, config, train_set, test_set)
+
+
+def _train_and_show(
+    options: argparse.Namespace, config: TrainConfig, train_set: ImageSet, test_set: ImageSet
+) -> None:
     print(f"{options.dataset}: {train_set.source}", file=sys.stderr)
     learned = len(train_set.labels) - round(config.held_out * len(train_set.labels))
-    with tqdm(total=config.total_epochs * learned, unit=" images", smoothing=0.05) as bar:
-        result = train(config, train_set, test_set, on_step=lambda progress: _show(bar, progress))
-    record = make_record(config, train_set, result)
+    with contextlib.ExitStack() as stack:
+        curves = None
+        if options.tensorboard:
+            curves = stack.enter_context(tensorboard_curves(options.folder / "tensorboard"))
+        bar = stack.enter_context(tqdm(total=config.total_epochs * learned, unit=" images", smoothing=0.05))
+
+        def on_step(progress: Progress) -> None:
+            _show(bar, progress)
+            if curves is not None:
+                curves(progress)
+
+        record = _record(options, config, train_set, test_set, on_step)
     print(json.dumps(record), flush=True)
-    append_record(options.record, record)
+    if options.folder is None:
+        append_record(options.record, record)
     print(
-        f"test accuracy {result.test.accuracy:.4f} after {config.total_epochs} epochs "
-        f"and {result.minutes:.1f} minutes; record appended to {options.record}",
+        f"test accuracy {record['test_accuracy']:.4f} after {config.total_epochs} epochs "
+        f"and {record['minutes']:.1f} minutes; record "
+        + (f"appended to {options.record}" if options.folder is None else f"in {options.folder}"),
         file=sys.stderr,
     )
 
 
+def _record(
+    options: argparse.Namespace,
+    config: TrainConfig,
+    train_set: ImageSet,
+    test_set: ImageSet,
+    on_step: Callable[[Progress], None] | None,
+) -> Record:
+    if options.folder is not None:
+        return finish(config, train_set, test_set, folder=options.folder, on_step=on_step)
+    # A record that cannot be written is better known before the training than after it.
+    options.record.parent.mkdir(parents=True, exist_ok=True)
+    options.record.open("a").close()
+    return make_record(config, train_set, train(config, train_set, test_set, on_step=on_step))
+
+
 def _show(bar: "tqdm[None]", progress: Progress) -> None:
+    if bar.n == 0:  # a run that goes on: what was seen before counts, but not for the speed
+        bar.n = bar.initial = progress.seen - progress.images
     bar.set_description(f"epoch {progress.epoch}/{progress.epochs}", refresh=False)
     bar.set_postfix(
         loss=f"{progress.score.loss:.3f}", accuracy=f"{progress.score.accuracy:.3f}", refresh=False
     )
     bar.update(progress.images)
+
+
+def _recipes() -> str:
+    lines = (textwrap.fill(f"{name}: {recipe.expected}", 78) for name, recipe in RECIPES.items())
+    return "recipes\n\n" + "\n\n".join(lines)
+
+
+if __name__ == "__main__":  # the runs of a sweep are started as python -m simam_edu.cli
+    sys.exit(main())

@@ -13,6 +13,7 @@ from simam_edu.datasets import ImageSet
 
 PADDING = 4
 """Zero pixels on each side before the random crop, as in the paper."""
+ALL = slice(None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,25 +73,42 @@ class DeviceImages:
         return (window * self.scale + self.shift).permute(0, 3, 1, 2)
 
     def training_batches(
-        self, batch_size: int, *, generator: torch.Generator
+        self,
+        batch_size: int,
+        *,
+        generator: torch.Generator,
+        skip: int = 0,
+        part: slice = ALL,
     ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
         """Yield every image once, in random order, randomly cropped and mirrored.
 
         Args:
             batch_size: Images a batch; the last one holds what is left.
             generator: Draws order, crops and flips, on the CPU so that they are the same on every device.
+            skip: Batches at the beginning that are drawn and not made, to go on in the middle of an epoch.
+            part: Of each batch, drawn whole, the images that this process takes.
         """
         device = self.labels.device
         order = torch.randperm(len(self), generator=generator)
-        for index in order.split(batch_size):  # type: ignore[no-untyped-call]
+        for number, index in enumerate(order.split(batch_size)):  # type: ignore[no-untyped-call]
             top, left = torch.randint(0, 2 * PADDING + 1, (2, len(index)), generator=generator)
             flip = torch.randint(0, 2, (len(index),), generator=generator)
-            index, top, left, flip = (draw.to(device) for draw in (index, top, left, flip))
+            if number < skip:
+                continue
+            index, top, left, flip = (draw[part].to(device) for draw in (index, top, left, flip))
             yield self.crop(index, top, left, flip), self.labels[index]
 
-    def plain_batches(self, batch_size: int) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
-        """Yield every image once, in order and as it is, for evaluation."""
+    def plain_batches(
+        self, batch_size: int, *, part: slice = ALL
+    ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
+        """Yield every image once, in order and as it is, for evaluation.
+
+        Args:
+            batch_size: Images a batch; the last one holds what is left.
+            part: Of each batch, the images that this process takes; it may be empty in the last one.
+        """
         order = torch.arange(len(self), device=self.labels.device)
-        for index in order.split(batch_size):  # type: ignore[no-untyped-call]
+        for batch in order.split(batch_size):  # type: ignore[no-untyped-call]
+            index = batch[part]
             center = torch.full_like(index, PADDING)
             yield self.crop(index, center, center, torch.zeros_like(index)), self.labels[index]

@@ -1,9 +1,9 @@
 """The training loop: it reads from top to bottom, and the test set is touched once, at its end."""
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -13,84 +13,14 @@ from simam_edu.attention import attention_factory
 from simam_edu.datasets import ImageSet
 from simam_edu.networks import build
 from simam_edu.training.batches import DeviceImages
-from simam_edu.training.config import RECIPES, TrainConfig
-from simam_edu.training.device import autocast, choose_device, choose_precision
-
-EVALUATION_BATCH = 500
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """Loss and accuracy over a number of images: sums with their count, never means of means.
-
-    Attributes:
-        images: How many images were counted.
-        loss: Their mean cross-entropy in nats.
-        accuracy: The part of them, in [0, 1], that was classified correctly.
-    """
-
-    images: int
-    loss: float
-    accuracy: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """Where a run stands after a step.
-
-    Attributes:
-        epoch: From 1.
-        epochs: In all.
-        images: Images of this step.
-        score: Over the epoch so far.
-    """
-
-    epoch: int
-    epochs: int
-    images: int
-    score: Score
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochResult:
-    """What one epoch did.
-
-    Attributes:
-        epoch: From 1.
-        train: Over the augmented training images, each scored just before the step it served.
-        held_out: Over the images kept from training after the epoch; ``None`` when none are.
-        learning_rate: After the epoch, that of the step that would come next.
-        seconds: Training and held-out evaluation.
-    """
-
-    epoch: int
-    train: Score
-    held_out: Score | None
-    learning_rate: float
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainResult:
-    """What a run gives back.
-
-    Attributes:
-        network: The trained network, on the device it was trained on, in evaluation mode.
-        epochs: One entry an epoch.
-        test: Over the test set, evaluated once, after the last epoch.
-        minutes: From the first step to the end of the test.
-        device: Where it ran.
-        precision: ``"float32"`` or ``"bfloat16"``.
-        training_images: How many images it learned from.
-    """
-
-    network: nn.Module
-    epochs: tuple[EpochResult, ...]
-    test: Score
-    minutes: float
-    device: str
-    precision: str
-    training_images: int
+from simam_edu.training.config import TrainConfig
+from simam_edu.training.device import autocast, choose_precision
+from simam_edu.training.distributed import World, joined
+from simam_edu.training.evaluation import Sums, evaluate
+from simam_edu.training.folder import Keeper, identity_of
+from simam_edu.training.recipes import RECIPES, Recipe
+from simam_edu.training.results import EpochResult, Progress, Score, TrainResult
+from simam_edu.training.state import TrainState
 
 
 def train(
@@ -98,124 +28,206 @@ def train(
     train_set: ImageSet,
     test_set: ImageSet,
     *,
+    folder: Path | None = None,
     on_step: Callable[[Progress], None] | None = None,
 ) -> TrainResult:
     """Train one network as a configuration says and test it once.
 
     The same configuration and images give the same result on the same machine with the same number of
-    threads. The global random state is left as it was.
+    threads. The global random state is left as it was. Started by torchrun, all its processes train
+    together: see :mod:`simam_edu.training.distributed`.
 
     Args:
         config: The run.
         train_set: Its last part, ``config.held_out`` of it, is kept from training.
         test_set: Evaluated once, after the last epoch; nothing is chosen by it.
-        on_step: Called after each step, for a progress bar.
+        folder: Where checkpoints are kept, one after each epoch and after each minute of training. Called
+            again with the same folder, a run that was interrupted goes on from the last of them, and
+            on the CPU ends with the same numbers, to the last bit, as one that was not.
+        on_step: Called after each step, on a GPU after every tenth, and after each held-out evaluation, for
+            a progress bar or curves.
 
     Returns:
         The trained network, every epoch and the test's score.
 
     Raises:
-        ValueError: If the configuration names something unknown or leaves no image to train on.
-        FloatingPointError: If the loss is not finite, with the epoch in which that happened.
+        ValueError: If the configuration names something unknown, leaves no image to train on, or is not
+            that of the folder.
+        FloatingPointError: If a loss is not finite, with the step in which that happened first.
+        OSError: If a checkpoint cannot be written; the ones before it stay.
     """
-    recipe, epochs = RECIPES[config.recipe], config.total_epochs
-    device = choose_device(config.device)
-    precision = choose_precision(device)
-    learn, held_out = _split(train_set, config.held_out)
-    learn_images = DeviceImages.put(learn, device)
-    held_out_images = DeviceImages.put(held_out, device) if len(held_out.labels) else None
-
-    network = _new_network(config, len(train_set.classes)).to(device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = recipe.optimizer(network.parameters())
-    steps = epochs * math.ceil(len(learn_images) / recipe.batch_size)
-    schedule = recipe.schedule(optimizer, steps=steps)
-    generator = torch.Generator().manual_seed(config.seed)
-
-    start = time.perf_counter()
-    history: list[EpochResult] = []
-    for epoch in range(1, epochs + 1):
-        epoch_start = time.perf_counter()
-        network.train()
-        sums = _Sums(device)
-        for images, labels in learn_images.training_batches(recipe.batch_size, generator=generator):
-            with autocast(device, precision):
-                logits = network(images)
-            loss = F.cross_entropy(logits.float(), labels)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-            sums.add(loss, logits, labels)
-            if on_step is not None:
-                on_step(Progress(epoch=epoch, epochs=epochs, images=len(labels), score=sums.score()))
-        score = sums.score()
-        if not math.isfinite(score.loss):
-            raise FloatingPointError(
-                f"the training loss must stay finite, got {score.loss} in epoch {epoch}; "
-                "lower the learning rate, or look for nan among the images"
-            )
-        history.append(
-            EpochResult(
-                epoch=epoch,
-                train=score,
-                held_out=evaluate(network, held_out_images, precision) if held_out_images else None,
-                learning_rate=float(schedule.get_last_lr()[0]),
-                seconds=time.perf_counter() - epoch_start,
-            )
+    recipe = RECIPES[config.recipe]
+    with joined(config.device) as world:
+        device = world.device(config.device)
+        precision = choose_precision(device)
+        learn, held_out = (DeviceImages.put(part, device) for part in _split(train_set, config.held_out))
+        network = _new_network(config, len(train_set.classes)).to(device)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        state = TrainState(
+            network=network,
+            optimizer=recipe.optimizer(network.parameters()),
+            generator=torch.Generator().manual_seed(config.seed),
+            sums=Sums(device),
         )
+        keeper = Keeper(folder, identity_of(config, train_set, test_set, world), world) if folder else None
+        if keeper is not None:
+            keeper.restore(state)
+        run = _Run(
+            recipe=recipe, epochs=config.total_epochs, learn=learn, held_out=held_out, precision=precision,
+            world=world, keeper=keeper, on_step=on_step,
+        )  # fmt: skip
+        run.train(state)
 
-    test = evaluate(network, DeviceImages.put(test_set, device), precision)
+        test = evaluate(network, DeviceImages.put(test_set, device), precision, world=world)
+        _require_finite(test, "test images after the last epoch")
+        state.tick()
     return TrainResult(
         network=network,
-        epochs=tuple(history),
+        epochs=tuple(state.history),
         test=test,
-        minutes=(time.perf_counter() - start) / 60,
+        minutes=state.seconds / 60,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         precision=str(precision).removeprefix("torch."),
-        training_images=len(learn_images),
+        processes=world.size,
+        training_images=len(learn),
     )
 
 
-@torch.no_grad()
-def evaluate(network: nn.Module, images: DeviceImages, precision: torch.dtype = torch.float32) -> Score:
-    """Return loss and accuracy of a network over images as they are, each counted once.
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """What stays the same while a run trains."""
 
-    Args:
-        network: On the device of the images; it is left in evaluation mode.
-        images: What to evaluate on.
-        precision: Of the forward pass.
+    recipe: Recipe
+    epochs: int
+    learn: DeviceImages
+    held_out: DeviceImages
+    precision: torch.dtype
+    world: World
+    keeper: Keeper | None
+    on_step: Callable[[Progress], None] | None
+
+    def __post_init__(self) -> None:
+        last = len(self.learn) - (self.batches - 1) * self.recipe.batch_size
+        if last < self.world.size:
+            raise ValueError(
+                f"the last batch of an epoch must have an image for each of {self.world.size} processes, "
+                f"got {last}; take fewer processes or another held_out"
+            )
+
+    @property
+    def batches(self) -> int:
+        """Batches an epoch, the last one filled or not."""
+        return math.ceil(len(self.learn) / self.recipe.batch_size)
+
+    def learning_rate(self, state: TrainState) -> float:
+        """Return the learning rate of the step that comes next."""
+        step = (state.epoch - 1) * self.batches + state.batch
+        return self.recipe.schedule.learning_rate(step, steps=self.epochs * self.batches)
+
+    def train(self, state: TrainState) -> None:
+        """Train from where the state stands to the last epoch."""
+        size, device = self.recipe.batch_size, self.learn.labels.device
+        network = self.world.parallel(state.network)
+        while state.epoch <= self.epochs:
+            state.network.train()
+            for images, labels in self.learn.training_batches(
+                size, generator=state.generator, skip=state.batch, part=self.world.part
+            ):
+                for group in state.optimizer.param_groups:
+                    group["lr"] = self.learning_rate(state)
+                with autocast(device, self.precision):
+                    logits = network(images)
+                loss = F.cross_entropy(logits.float(), labels)
+                # The mean over the processes must be the mean over the batch, though their parts differ
+                # in size by one. In a single process this is 1.
+                in_batch = min(size, len(self.learn) - state.batch * size)
+                share = self.world.size * len(labels) / in_batch
+                state.optimizer.zero_grad()
+                (loss * share).backward()  # type: ignore[no-untyped-call]
+                state.optimizer.step()
+                state.batch += 1
+                state.sums.add(loss, logits, labels)
+                if state.batch % look_every(device) == 0 or state.batch == self.batches:
+                    self.look(state)
+            self.finish_epoch(state)
+
+    def look(self, state: TrainState) -> None:
+        """Read the loss, stop if it is not finite, report, and keep a checkpoint when one is due."""
+        score = state.sums.read(self.world)
+        if state.sums.first_bad:
+            raise FloatingPointError(self.what_went_wrong(state, score.loss))
+        before, state.seen = state.seen, (state.epoch - 1) * len(self.learn) + score.images
+        self.report(state, score, images=state.seen - before)
+        if self.keeper is not None and state.batch < self.batches:  # the end of an epoch keeps its own
+            self.keeper.save_when_due(state, (state.epoch - 1) * self.batches + state.batch)
+
+    def finish_epoch(self, state: TrainState) -> None:
+        """Evaluate the held-out images, put the epoch into the history, and keep a checkpoint."""
+        score, held_out = state.sums.read(self.world), None
+        self.world.share_buffers(state.network)
+        if len(self.held_out):
+            held_out = evaluate(state.network, self.held_out, self.precision, world=self.world)
+            _require_finite(held_out, f"held-out images after epoch {state.epoch}")
+        rate = self.learning_rate(state)
+        state.tick()
+        state.next_epoch(
+            EpochResult(
+                epoch=state.epoch,
+                train=score,
+                held_out=held_out,
+                learning_rate=rate,
+                seconds=state.epoch_seconds,
+            )
+        )
+        self.report(state, score, images=0)
+        if self.keeper is not None:
+            self.keeper.save(state, (state.epoch - 1) * self.batches)
+
+    def report(self, state: TrainState, score: Score, *, images: int) -> None:
+        """Tell the caller where the run stands."""
+        if self.on_step is not None:
+            progress = Progress(
+                epoch=state.epoch if images else state.epoch - 1,
+                epochs=self.epochs,
+                images=images,
+                seen=state.seen,
+                score=score,
+                learning_rate=float(state.optimizer.param_groups[0]["lr"]),
+                history=tuple(state.history),
+            )
+            self.on_step(progress)
+
+    def what_went_wrong(self, state: TrainState, loss: float) -> str:
+        """Return the step at which the loss was not finite first, and the cause as far as it shows."""
+        step = (state.epoch - 1) * self.batches + state.sums.first_bad
+        if not bool((self.learn.scale.isfinite() & self.learn.shift.isfinite()).all()):
+            cause = "mean and std of the images give pixels that are not finite"
+        elif step == 1:
+            cause = "no update was made yet, so look for a division by zero in the network"
+        else:
+            rate = self.recipe.schedule.learning_rate(step - 2, steps=self.epochs * self.batches)
+            cause = (
+                f"the update before it, after a loss of {state.sums.last_loss:.3g}, had the learning rate "
+                f"{rate:.3g}; lower it, or look for a division by zero in the network's backward pass"
+            )
+        return (
+            f"the training loss must stay finite, got {loss} at step {step}, in epoch {state.epoch}: {cause}"
+        )
+
+
+def look_every(device: torch.device) -> int:
+    """Return after how many steps the loss is read.
+
+    A device that computes while the host goes on must wait for that; on the CPU there is nothing to wait
+    for.
     """
-    network.eval()
-    device = images.labels.device
-    sums = _Sums(device)
-    for batch, labels in images.plain_batches(EVALUATION_BATCH):
-        with autocast(device, precision):
-            logits = network(batch)
-        sums.add(F.cross_entropy(logits.float(), labels), logits, labels)
-    return sums.score()
+    return 1 if device.type == "cpu" else 10
 
 
-class _Sums:
-    """Running sums, kept on the device so that adding to them does not wait for it."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.images = 0
-        # float64 where there is one: fifty thousand float32 losses would lose digits. Apple has none.
-        dtype = torch.float32 if device.type == "mps" else torch.float64
-        self.loss = torch.zeros((), dtype=dtype, device=device)
-        self.correct = torch.zeros((), dtype=torch.int64, device=device)
-
-    def add(self, mean_loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        self.images += len(labels)
-        self.loss += mean_loss.detach() * len(labels)
-        self.correct += (logits.detach().argmax(dim=1) == labels).sum()
-
-    def score(self) -> Score:
-        return Score(
-            images=self.images,
-            loss=self.loss.item() / self.images,
-            accuracy=self.correct.item() / self.images,
+def _require_finite(score: Score, what: str) -> None:
+    if not math.isfinite(score.loss):
+        raise FloatingPointError(
+            f"the loss over the {what} must be finite, got {score.loss}; lower the learning rate"
         )
 
 

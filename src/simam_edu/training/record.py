@@ -16,8 +16,9 @@ import torch
 
 import simam_edu
 from simam_edu.datasets import ImageSet
-from simam_edu.training.config import RECIPES, TrainConfig
-from simam_edu.training.loop import TrainResult
+from simam_edu.training.config import TrainConfig
+from simam_edu.training.recipes import RECIPES
+from simam_edu.training.results import TrainResult
 
 Record = dict[str, Any]
 
@@ -34,7 +35,8 @@ def make_record(config: TrainConfig, images: ImageSet, result: TrainResult) -> R
         The keys ``network``, ``attention``, ``attention_options``, ``slot``, ``dataset``, ``source`` (of
         the images), ``recipe``, ``recipe_values``, ``seed``, ``epochs``, ``held_out`` (a fraction),
         ``training_images``, ``test_accuracy`` (0 to 1), ``test_loss``, ``test_images``, ``minutes``,
-        ``device``, ``precision``, ``finished`` (UTC), ``environment`` and ``history``, one entry an epoch.
+        ``device``, ``precision``, ``processes``, ``finished`` (UTC), ``environment`` and ``history``,
+        one entry an epoch.
     """
     return {
         "network": config.network,
@@ -44,7 +46,7 @@ def make_record(config: TrainConfig, images: ImageSet, result: TrainResult) -> R
         "dataset": images.name,
         "source": images.source,
         "recipe": config.recipe,
-        "recipe_values": asdict(RECIPES[config.recipe]),
+        "recipe_values": RECIPES[config.recipe].values(),
         "seed": config.seed,
         "epochs": config.total_epochs,
         "held_out": config.held_out,
@@ -55,6 +57,7 @@ def make_record(config: TrainConfig, images: ImageSet, result: TrainResult) -> R
         "minutes": result.minutes,
         "device": result.device,
         "precision": result.precision,
+        "processes": result.processes,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "environment": environment(),
         "history": [asdict(epoch) for epoch in result.epochs],

@@ -1,0 +1,136 @@
+"""Kill a short run at random moments, let it go on, and see whether it ends with the same record.
+
+    python benchmarks/kills.py --kills 10
+
+The run trains ResNet-20 with SimAM for three epochs on 128 images that are drawn by a formula, and keeps a
+checkpoint after each step instead of each minute, so that many kills hit it while it writes one. Each time
+it begins anew, is killed with SIGKILL, which no program can catch, and is started again. The record and the
+last checkpoint are held against those of a run that was left alone: everything but times must be equal to
+the last bit. Exit status 1 if anything is not.
+"""
+
+import argparse
+import contextlib
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from simam_edu.datasets import load
+from simam_edu.training import TrainConfig, finish, folder
+from simam_edu.training.checkpoint import load_checkpoint, newest_checkpoint
+
+IMAGES = 128
+
+
+def run(place: Path) -> None:
+    """Train in a folder; say when that begins."""
+    torch.set_num_threads(1)
+    folder.CHECKPOINT_SECONDS = 0.0
+    images = load("shapes", "train")
+    few = replace(images, images=images.images[:IMAGES], labels=images.labels[:IMAGES], masks=None)
+    config = TrainConfig(recipe="smoke", epochs=3, held_out=0.25, device="cpu")
+    torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])  # loads, by the way, what torch loads late
+    print("begun", flush=True)
+    finish(config, few, few, folder=place)
+
+
+@contextlib.contextmanager
+def started(place: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Start a run in a process of its own and wait until its training begins."""
+    command = [sys.executable, __file__, "--run", str(place)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline() if process.stdout else ""
+        if line != "begun\n":
+            raise RuntimeError(f"the run must say when it begins, got {line!r}")
+        yield process
+
+
+def to_the_end(place: Path) -> float:
+    """Let a run come to its end and return its seconds."""
+    with started(place) as process:
+        start = time.perf_counter()
+        if process.wait() != 0:
+            raise RuntimeError(f"the run in {place} must end, got status {process.returncode}")
+        return time.perf_counter() - start
+
+
+def outcome(place: Path) -> dict[str, Any]:
+    """Return all that must be the same: the record and the newest checkpoint, without times."""
+    record = json.loads((place / "record.json").read_text(encoding="utf-8"))
+    found = newest_checkpoint(place)
+    if found is None:
+        raise RuntimeError(f"{place} must hold a checkpoint, got none")
+    state = load_checkpoint(found[1], found[0])["state"]
+    for part, names in ((record, ("minutes", "finished")), (state, ("seconds", "epoch_seconds"))):
+        for name in names:
+            del part[name]
+    for epoch in record["history"] + state["history"]:
+        del epoch["seconds"]
+    return {"record": record, "state": state}
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Compare what dicts and lists hold, tensors to the last bit."""
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return bool(one == other)
+
+
+def kill_one(place: Path, after: float) -> str:
+    """Kill a run after some seconds and return what it leaves behind."""
+    with started(place) as process:
+        time.sleep(after)
+        process.kill()
+    found = newest_checkpoint(place)
+    left = "no checkpoint" if found is None else f"the checkpoint of step {int(found[0].name.split('-')[1])}"
+    unfinished = " and an unfinished file" if (place / "unfinished.tmp").exists() else ""
+    return left + unfinished + (" and its record" if (place / "record.json").exists() else "")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Kill and compare; return 0 if every run ended as the one that was left alone."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--kills", type=int, default=10, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.run is not None:
+        run(options.run)
+        return 0
+    moments, same = random.Random(options.seed), 0
+    with tempfile.TemporaryDirectory() as scratch:
+        seconds = to_the_end(Path(scratch) / "alone")
+        wanted = outcome(Path(scratch) / "alone")
+        print(f"left alone: {seconds:.1f} s, test loss {wanted['record']['test_loss']!r}")
+        for number in range(1, options.kills + 1):
+            place, after = Path(scratch) / f"killed-{number}", moments.uniform(0, seconds)
+            left = kill_one(place, after)
+            to_the_end(place)
+            found = outcome(place)
+            agrees = equal(found, wanted)
+            same += agrees
+            print(
+                f"kill {number:2} after {after:4.1f} s left {left}: "
+                f"test loss {found['record']['test_loss']!r}, "
+                + ("the same record and state" if agrees else "NOT THE SAME"),
+                flush=True,
+            )
+    print(f"{same} of {options.kills} ended as the run that was left alone")
+    return 0 if same == options.kills else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Table 2 of the paper, and what its means and standard deviations say."""
+
+import csv
+from importlib.resources import files
+
+from simam_edu.experiments.statistics import Estimate, welch
+
+TRIALS = 5
+"""Runs a cell, as the paper says."""
+
+Cell = tuple[str, str]
+"""A network and a data set."""
+
+
+def paper_table() -> dict[Cell, dict[str, tuple[float, float]]]:
+    """Return Table 2: mean and standard deviation of the top-1 accuracy in percent.
+
+    Source: Yang, Zhang, Li, Xie, ICML 2021, Table 2, five trials a cell.
+
+    Returns:
+        For each network and data set, the two numbers by the name of the module.
+    """
+    text = files("simam_edu.results").joinpath("paper_table2.csv").read_text(encoding="utf-8")
+    table: dict[Cell, dict[str, tuple[float, float]]] = {}
+    for row in csv.DictReader(text.splitlines()):
+        cell = table.setdefault((row["network"], row["dataset"]), {})
+        cell[row["module"]] = (float(row["mean"]), float(row["std"]))
+    return table
+
+
+def paper_differences(module: str, baseline: str = "none") -> dict[Cell, Estimate]:
+    """Return the difference of two modules in each cell of Table 2, with Welch's interval and test.
+
+    The paper does not print the single runs, so they cannot be paired. It does not say how it divides in its
+    standard deviation; one less than the number of runs is assumed.
+
+    Args:
+        module: ``"none"``, ``"se"``, ``"cbam"``, ``"eca"``, ``"gc"`` or ``"simam"``.
+        baseline: What is subtracted, one of the same.
+
+    Returns:
+        The difference in percentage points, by network and data set.
+
+    Raises:
+        ValueError: If a module is not in the table.
+    """
+    table = paper_table()
+    names = list(next(iter(table.values())))
+    for name in (module, baseline):
+        if name not in names:
+            raise ValueError(f"module must be one of {', '.join(names)}, got {name!r}")
+    return {cell: welch(*row[module], *row[baseline], n=TRIALS) for cell, row in table.items()}

@@ -1,0 +1,210 @@
+"""From records to tables: a column a module and place, a row a seed."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from simam_edu.experiments.grid import Run, run_id
+from simam_edu.experiments.statistics import Estimate, estimate, holm
+from simam_edu.training.record import Record
+
+EQUAL_IN_A_TABLE = (
+    "source",
+    "recipe_values",
+    "epochs",
+    "held_out",
+    "training_images",
+    "test_images",
+    "precision",
+    "processes",
+)
+"""What changes the quantity that is measured: all records of a table must agree in it."""
+
+EQUAL_IN_A_ROW = ("torch", "device")
+"""What changes the rounding and the random numbers: the records of one seed must agree in it.
+
+A paired difference is to be the module's alone. Between seeds these may differ, as the seeds do, so that
+seeds can be added on another machine or with a later torch.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One module in one place, over the seeds.
+
+    Attributes:
+        name: The module, its options and its place, such as ``"simam pre_norm"``; ``"none"`` has no place.
+        accuracies: Test accuracy in percent, by seed.
+        accuracy: Their mean, with its interval.
+        difference: Of this column and the baseline over the seeds that both have, in percentage points;
+            ``None`` for the baseline and where no seed is shared.
+        corrected_p: The p-value of the difference, corrected by Holm for the columns of the table.
+        minutes: Mean minutes a run.
+    """
+
+    name: str
+    accuracies: Mapping[int, float]
+    accuracy: Estimate
+    difference: Estimate | None
+    corrected_p: float | None
+    minutes: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """The records of one network, data set and recipe.
+
+    Attributes:
+        network: Its name.
+        dataset: Its name.
+        recipe: Its name.
+        common: What all records share, by the keys of the record.
+        baseline: The column that the others are compared with.
+        columns: The baseline first, then the others in the order of their names.
+        missing: Names of runs that would make the table full: its columns times its seeds.
+        repeated: How many records were there a second time, word for word, and were left out.
+        machines: The processors and versions of torch of the records.
+    """
+
+    network: str
+    dataset: str
+    recipe: str
+    common: Mapping[str, Any]
+    baseline: str
+    columns: tuple[Column, ...]
+    missing: tuple[str, ...]
+    repeated: int
+    machines: tuple[str, ...]
+
+    def column(self, name: str) -> Column | None:
+        """Return the column of a name, or ``None``."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+def make_tables(records: Iterable[Record], *, baseline: str = "none") -> list[Table]:
+    """Return one table for each network, data set and recipe of the records.
+
+    Args:
+        records: Of finished runs, in any order.
+        baseline: The column that the others are compared with, seed by seed. Where it has no records, nothing
+            is compared.
+
+    Raises:
+        ValueError: If there is no record; two records of a run differ; or records differ that are to be
+            compared, in what all of a table (:data:`EQUAL_IN_A_TABLE`) or all of a seed
+            (:data:`EQUAL_IN_A_ROW`) must have in common.
+    """
+    every = list(records)
+    if not every:
+        raise ValueError("records must be at least one, got none; run a sweep first")
+    by_table: dict[tuple[str, str, str], list[Record]] = {}
+    for record in every:
+        by_table.setdefault((record["network"], record["dataset"], record["recipe"]), []).append(record)
+    return [_table(rows, baseline) for _, rows in sorted(by_table.items())]
+
+
+def missing_runs(records: Iterable[Record], runs: Iterable[Run]) -> list[str]:
+    """Return the names of those runs of a grid that have no record."""
+    there = {run_id(record) for record in records}
+    return [run.id for run in runs if run.id not in there]
+
+
+def column_name(record: Record) -> str:
+    """Return the name of the column that a record belongs to."""
+    options = [f"{key}={value:g}" for key, value in sorted(record["attention_options"].items())]
+    place = [] if record["attention"] == "none" else [record["slot"]]
+    return " ".join([record["attention"], *options, *place])
+
+
+def _table(records: list[Record], baseline: str) -> Table:
+    unique = _without_repeats(records)
+    common = {key: _agree(unique, key, "all records of a table") for key in EQUAL_IN_A_TABLE}
+    for seed in {record["seed"] for record in unique}:
+        row = [record for record in unique if record["seed"] == seed]
+        for key in EQUAL_IN_A_ROW:
+            _agree(row, key, f"all records of seed {seed}")
+    by_column: dict[str, list[Record]] = {}
+    for record in sorted(unique, key=lambda record: int(record["seed"])):
+        by_column.setdefault(column_name(record), []).append(record)
+    names = sorted(by_column, key=lambda name: (name != baseline, name))
+    base = {r["seed"]: 100 * r["test_accuracy"] for r in by_column.get(baseline, [])}
+    columns = [_column(name, by_column[name], {} if name == baseline else base) for name in names]
+    first = unique[0]
+    return Table(
+        network=first["network"],
+        dataset=first["dataset"],
+        recipe=first["recipe"],
+        common=common,
+        baseline=baseline,
+        columns=_corrected(columns),
+        missing=_missing(unique, by_column),
+        repeated=len(records) - len(unique),
+        machines=tuple(sorted({_machine(record) for record in unique})),
+    )
+
+
+def _without_repeats(records: list[Record]) -> list[Record]:
+    unique: dict[str, Record] = {}
+    for record in records:
+        name = run_id(record)
+        if unique.setdefault(name, record) != record:
+            raise ValueError(
+                f"each run must have one record, got two of {name} that differ, finished "
+                f"{unique[name]['finished']} and {record['finished']}; leave one of them out"
+            )
+    return list(unique.values())
+
+
+def _agree(records: list[Record], key: str, which: str) -> Any:
+    """Return the value that all records have under a key."""
+    found: dict[str, str] = {}
+    for record in records:
+        found.setdefault(json.dumps(_value(record, key), sort_keys=True), run_id(record))
+    if len(found) > 1:
+        told = " and ".join(f"{value} ({name})" for value, name in list(found.items())[:2])
+        raise ValueError(f"{which} must have the same {key}, got {told}; report on them apart")
+    return _value(records[0], key)
+
+
+def _value(record: Record, key: str) -> Any:
+    if key == "torch":
+        return record["environment"]["torch"]
+    if key == "device":  # cuda:0 and cuda:1 are the same
+        return record["device"].partition(":")[0]
+    if key == "processes":  # records from before there could be more than one do not say
+        return record.get("processes", 1)
+    return record[key]
+
+
+def _machine(record: Record) -> str:
+    where = record["environment"]
+    return f"{where['processor']}, threads: {where['threads']}, {record['device']}, torch {where['torch']}"
+
+
+def _column(name: str, records: list[Record], base: Mapping[int, float]) -> Column:
+    accuracies = {record["seed"]: 100 * record["test_accuracy"] for record in records}
+    # Accuracies are counts over counts: what differs behind the ninth decimal is rounding, and no spread.
+    differences = [round(accuracies[seed] - base[seed], 9) for seed in accuracies if seed in base]
+    return Column(
+        name=name,
+        accuracies=accuracies,
+        accuracy=estimate(list(accuracies.values())),
+        difference=estimate(differences) if differences else None,
+        corrected_p=None,
+        minutes=sum(record["minutes"] for record in records) / len(records),
+    )
+
+
+def _corrected(columns: list[Column]) -> tuple[Column, ...]:
+    """Return the columns with their p-values corrected for as many as there are."""
+    tested = {c.name: c.difference.p for c in columns if c.difference and c.difference.p is not None}
+    corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
+    return tuple(replace(column, corrected_p=corrected.get(column.name)) for column in columns)
+
+
+def _missing(records: list[Record], by_column: Mapping[str, list[Record]]) -> tuple[str, ...]:
+    seeds = sorted({record["seed"] for record in records})
+    wanted = [run_id({**rows[0], "seed": seed}) for seed in seeds for rows in by_column.values()]
+    there = {run_id(record) for record in records}
+    return tuple(name for name in wanted if name not in there)

@@ -1,0 +1,213 @@
+r"""What can be said about means and differences of a few runs, as plain functions.
+
+Runs of one column differ by their seed only and are taken as independent and normal. Every interval and
+every test here is Student's; where two columns share their seeds, their differences are tested, seed by seed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+MAX_RUNS = 1_000_000
+"""Where the search for a number of runs ends: a difference that needs more is no difference of networks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A mean of runs or of differences, and how sure it is.
+
+    Attributes:
+        n: How many values.
+        mean: Their mean, in their unit.
+        std: Their standard deviation with ``n - 1`` below; ``None`` for a single value, which has none.
+        low: Lower end of the interval; ``None`` for a single value.
+        high: Upper end of the interval; ``None`` for a single value.
+        p: Two-sided p-value of the test that the true mean is zero; ``None`` where the values do not spread.
+    """
+
+    n: int
+    mean: float
+    std: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+
+    @property
+    def clear(self) -> bool:
+        """Whether there is an interval and zero lies outside of it."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+
+def estimate(values: ArrayLike, *, level: float = 0.95) -> Estimate:
+    r"""Return the mean of values with Student's interval and test.
+
+    .. math:: \bar x \pm t_{n-1} \frac{s}{\sqrt n}, \qquad T = \frac{\bar x \sqrt n}{s}
+
+    where :math:`t_{n-1}` is the quantile that leaves ``(1 - level) / 2`` above it. Handed the differences of
+    two columns over the same seeds, this is the paired t-test.
+
+    Args:
+        values: One value a run, or one difference a seed, at least one.
+        level: How often, over many studies, the interval holds the true mean, in (0, 1).
+
+    Raises:
+        ValueError: If there is no value, one is not finite, or the level is out of its range.
+    """
+    x = np.asarray(values, dtype=float)
+    if x.ndim != 1 or len(x) == 0 or not np.isfinite(x).all():
+        raise ValueError(f"values must be a list of at least one finite number, got {values!r}")
+    _check_part("level", level)
+    n, mean = len(x), float(x.mean())
+    if n == 1:
+        return Estimate(n=1, mean=mean, std=None, low=None, high=None, p=None)
+    # Equal values have no spread, though their mean is rounded and each may seem to be off it.
+    std = float(x.std(ddof=1)) if np.ptp(x) > 0 else 0.0
+    return _student(n=n, mean=mean, std=std, error=std / np.sqrt(n), freedom=n - 1, level=level)
+
+
+def welch(
+    mean: float, std: float, other_mean: float, other_std: float, *, n: int, level: float = 0.95
+) -> Estimate:
+    r"""Return the difference of two means of independent runs, with Welch's interval and test.
+
+    This is for tables that print means and standard deviations only, so that nothing can be paired.
+
+    .. math:: T = \frac{m_1 - m_2}{\sqrt{(s_1^2 + s_2^2) / n}}, \qquad
+        f = \frac{(n - 1)(s_1^2 + s_2^2)^2}{s_1^4 + s_2^4}
+
+    Args:
+        mean: Mean of the runs of one column.
+        std: Their standard deviation, with ``n - 1`` below.
+        other_mean: Mean of the other column.
+        other_std: Its standard deviation.
+        n: Runs of each column, at least 2.
+        level: How often, over many studies, the interval holds the true difference, in (0, 1).
+
+    Returns:
+        The difference ``mean - other_mean``; its ``std`` is that of a difference of two single runs.
+
+    Raises:
+        ValueError: If there are fewer than two runs, a standard deviation is negative, or a number is not
+            finite.
+    """
+    if n < 2:
+        raise ValueError(f"n must be at least 2, got {n}")
+    if not np.isfinite([mean, std, other_mean, other_std]).all() or std < 0 or other_std < 0:
+        raise ValueError(
+            "means and standard deviations must be finite and the latter at least 0, "
+            f"got {mean} ± {std} and {other_mean} ± {other_std}"
+        )
+    _check_part("level", level)
+    squares = np.array([std, other_std]) ** 2
+    freedom = (n - 1) * squares.sum() ** 2 / (squares**2).sum() if squares.any() else n - 1
+    spread = float(np.sqrt(squares.sum()))
+    return _student(
+        n=n, mean=mean - other_mean, std=spread, error=spread / np.sqrt(n), freedom=freedom, level=level
+    )
+
+
+def _student(*, n: int, mean: float, std: float, error: float, freedom: float, level: float) -> Estimate:
+    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    # Values that do not spread at all say nothing of how far they would: no test is made of them.
+    p = None if error == 0 else float(2 * stats.t.sf(abs(mean) / error, freedom))
+    return Estimate(n=n, mean=mean, std=std, low=mean - half, high=mean + half, p=p)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    r"""Return the p-values corrected for how many they are.
+
+    The smallest is multiplied with their number :math:`m`, the next with :math:`m - 1` and so on; none may be
+    below one that was smaller, or above 1. The chance that any true zero difference falls below a threshold
+    is then at most that threshold, however the tests depend on each other.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6(2):65-70, 1979.
+
+    Args:
+        p_values: One a comparison, each in [0, 1].
+
+    Returns:
+        The corrected values, in the order of the given ones.
+
+    Raises:
+        ValueError: If a p-value is not in [0, 1].
+    """
+    p = np.asarray(p_values, dtype=float)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p_values must be in [0, 1], got {list(p_values)}")
+    order = p.argsort(kind="stable")
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(steps, 1.0)
+    return [float(value) for value in corrected]
+
+
+def power(delta: float, std: float, *, n: int, paired: bool = True, alpha: float = 0.05) -> float:
+    r"""Return the chance that a two-sided t-test finds a true difference.
+
+    With noncentrality :math:`\nu` and :math:`f` degrees of freedom it is :math:`P(|T_f(\nu)| > t_f)`, where
+    :math:`t_f` leaves ``alpha / 2`` above it at :math:`\nu = 0`. Paired, :math:`\nu = \delta \sqrt n / s` and
+    :math:`f = n - 1`; for two independent columns, :math:`\nu = \delta \sqrt{n / 2} / s` and
+    :math:`f = 2 (n - 1)`.
+
+    Args:
+        delta: The true difference of the means.
+        std: Paired, the standard deviation of the differences; else that of the runs of each column. In the
+            unit of ``delta``, above 0.
+        n: Seeds, or runs of each column, at least 2.
+        paired: Whether the columns share their seeds.
+        alpha: The threshold of the test, in (0, 1).
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+    if n < 2:
+        raise ValueError(f"n must be at least 2, got {n}")
+    if not (np.isfinite(delta) and np.isfinite(std) and std > 0):
+        raise ValueError(f"delta must be finite and std finite and above 0, got {delta} and {std}")
+    _check_part("alpha", alpha)
+    freedom = n - 1 if paired else 2 * (n - 1)
+    noncentrality = abs(delta) / std * np.sqrt(n if paired else n / 2)
+    threshold = stats.t.isf(alpha / 2, freedom)
+    above = stats.nct.sf(threshold, freedom, noncentrality)
+    # The tail on the wrong side. scipy returns nan for it where it is too small for a double.
+    below = np.nan_to_num(stats.nct.cdf(-threshold, freedom, noncentrality))
+    return float(above + below)
+
+
+def runs_needed(
+    delta: float, std: float, *, chance: float = 0.8, paired: bool = True, alpha: float = 0.05
+) -> int:
+    """Return the smallest number of seeds for which :func:`power` reaches a chance.
+
+    Args:
+        delta: The true difference that shall be found, not 0.
+        std: As in :func:`power`.
+        chance: How often it shall be found, in (0, 1); four in five is customary.
+        paired: Whether the columns share their seeds.
+        alpha: The threshold of the test.
+
+    Raises:
+        ValueError: If a number is out of its range, or more than a million runs would be needed.
+    """
+    _check_part("chance", chance)
+    if delta == 0:
+        raise ValueError("delta must not be 0, got 0; no number of runs finds a difference that is not there")
+    few, many = 1, 2  # few is never enough, many is doubled until it is
+    while power(delta, std, n=many, paired=paired, alpha=alpha) < chance:
+        few, many = many, 2 * many
+        if many > MAX_RUNS:
+            raise ValueError(f"delta must be found by at most {MAX_RUNS} runs, got {delta} with std {std}")
+    while many - few > 1:
+        middle = (few + many) // 2
+        enough = power(delta, std, n=middle, paired=paired, alpha=alpha) >= chance
+        few, many = (few, middle) if enough else (middle, many)
+    return many
+
+
+def _check_part(name: str, value: float) -> None:
+    if not 0 < value < 1:
+        raise ValueError(f"{name} must be between 0 and 1, got {value}")

@@ -1,0 +1,136 @@
+"""Tables as text that reads well in a terminal and is a table on a page as well."""
+
+from collections.abc import Sequence
+
+from simam_edu.experiments.report import Column, Table
+from simam_edu.experiments.statistics import Estimate
+
+ACCURACY = ("runs", "accuracy, %", "std", "95 % interval")
+DIFFERENCE = ("minus {baseline}, points", "95 % interval", "p", "p, corrected")
+
+
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown, its columns aligned so that it reads as well in a terminal.
+
+    Raises:
+        ValueError: If a row has another number of cells than the heads.
+    """
+    for row in rows:
+        if len(row) != len(heads):
+            raise ValueError(f"each row must have {len(heads)} cells, got {len(row)}: {row}")
+    widths = [max(len(line[k]) for line in [heads, *rows]) for k in range(len(heads))]
+    lines = [heads, ["-" * width for width in widths], *rows]
+    return "\n".join(
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
+        for line in lines
+    )
+
+
+def results_table(table: Table) -> str:
+    """Return the columns of a table with their intervals, differences, p-values and minutes."""
+    heads = ["module", *ACCURACY, *_difference_heads(table), "minutes"]
+    return markdown(heads, [[c.name, *_accuracy(c), *_difference(c), _minutes(c)] for c in table.columns])
+
+
+def accuracy_table(table: Table) -> str:
+    """Return the columns of a table, each by itself: runs, mean, standard deviation and interval."""
+    return markdown(["module", *ACCURACY], [[c.name, *_accuracy(c)] for c in table.columns])
+
+
+def difference_table(table: Table) -> str:
+    """Return the differences to the baseline: over how many seeds, mean, interval and p-values."""
+    rows = [
+        [c.name, str(c.difference.n if c.difference else 0), *_difference(c)]
+        for c in table.columns
+        if c.name != table.baseline
+    ]
+    return markdown(["module", "seeds", *_difference_heads(table)], rows)
+
+
+def describe(table: Table) -> str:
+    """Return the whole text on a table: what it is of, its columns, and what is missing or repeated."""
+    common = table.common
+    lines = [
+        f"{table.network} on {table.dataset}, recipe {table.recipe}. Epochs: {common['epochs']}. Images "
+        f"to learn from: {common['training_images']}, to test on: {common['test_images']}. In "
+        f"{common['precision']}.",
+        f"Images: {common['source']}",
+        *(f"Machine: {machine}" for machine in table.machines),
+        "",
+        results_table(table),
+        "",
+    ]
+    if table.column(table.baseline) is None:
+        names = ", ".join(column.name for column in table.columns)
+        lines.append(f"Nothing is compared: {table.baseline} has no record. There are {names}.")
+    if table.missing:
+        lines.append(f"Missing for a full table: {', '.join(table.missing)}")
+    if table.repeated:
+        lines.append(f"Records that were there twice, word for word, and count once: {table.repeated}")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def in_words(difference: Estimate | None, corrected_p: float | None) -> str:
+    """Return what can be said of a difference: larger than the noise or not, alone and among the others.
+
+    Args:
+        difference: Over the seeds that two columns share, or ``None`` where they share none.
+        corrected_p: Its p-value, corrected for the comparisons that were made with it.
+    """
+    if difference is None:
+        return "no seed is shared yet, so nothing can be said"
+    if difference.p is None or corrected_p is None:
+        seeds = "one seed" if difference.n == 1 else f"{difference.n} seeds without any spread"
+        return f"{seeds}, so nothing can be said about the noise"
+    direction = "above" if difference.mean > 0 else "below" if difference.mean < 0 else "level"
+    if corrected_p < 0.05:
+        return f"{direction}, and by more than the noise"
+    if difference.p < 0.05:
+        return f"{direction}, and by more than the noise if it were the only comparison; corrected, not"
+    return f"{direction}, but by no more than the noise"
+
+
+def _difference_heads(table: Table) -> list[str]:
+    return [head.format(baseline=table.baseline) for head in DIFFERENCE]
+
+
+def _accuracy(column: Column) -> list[str]:
+    accuracy = column.accuracy
+    return [
+        str(accuracy.n),
+        f"{accuracy.mean:.2f}",
+        _number(accuracy.std, ".2f"),
+        interval(accuracy, ".2f"),
+    ]
+
+
+def _difference(column: Column) -> list[str]:
+    difference = column.difference
+    return [
+        _number(difference.mean if difference else None, "+.2f"),
+        interval(difference, "+.2f"),
+        p_value(difference.p if difference else None),
+        p_value(column.corrected_p),
+    ]
+
+
+def _minutes(column: Column) -> str:
+    return f"{column.minutes:.0f}" if column.minutes >= 10 else f"{column.minutes:.1f}"
+
+
+def interval(estimate: Estimate | None, form: str) -> str:
+    """Return the ends of an interval, or nothing where there is none."""
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return ""
+    return f"{estimate.low:{form}} to {estimate.high:{form}}"
+
+
+def p_value(p: float | None) -> str:
+    """Return a p-value with three decimals, or nothing where there is none."""
+    if p is None:
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)

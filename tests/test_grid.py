@@ -1,0 +1,153 @@
+"""The grids: which runs they are, in which order, under which names."""
+
+import hashlib
+import itertools
+
+import pytest
+
+from simam_edu.experiments import GRIDS, Run, grid, part, run_id
+from simam_edu.experiments.grid import PAPER_NETWORKS
+from simam_edu.experiments.paper import paper_table
+from simam_edu.training import recorded
+
+
+def test_the_study_has_seven_columns_seed_by_seed():
+    runs = grid("study")
+    assert [run.seed for run in runs] == [0] * 7 + [1] * 7 + [2] * 7
+    columns = [(run.attention, run.slot) for run in runs[:7]]
+    assert columns[1:6] == [
+        ("simam", "pre_norm"), ("se", "post_norm"), ("cbam", "post_norm"), ("eca", "post_norm"),
+        ("gc", "post_norm"),
+    ]  # fmt: skip
+    assert (columns[0][0], columns[6]) == ("none", ("simam", "post_norm"))
+    assert {(run.network, run.dataset, run.recipe, run.epochs, run.held_out) for run in runs} == {
+        ("resnet20", "cifar10", "budget", None, 0.0)
+    }
+
+
+def test_the_paper_has_the_cells_of_its_table_with_five_seeds():
+    runs = grid("paper")
+    cells = {(run.network, run.dataset) for run in runs}
+    assert len(cells) == len(paper_table())
+    assert len(runs) == len(cells) * 6 * 5
+    letters = {name.lower().replace("-", "").replace("_", "") for name, _ in paper_table()}
+    assert {n.replace("_bottleneck", "").replace("_", "") for n in PAPER_NETWORKS} == letters
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_names_are_unique_and_whole_seeds_come_first(name):
+    runs = grid(name)
+    assert len({run.id for run in runs}) == len(runs)
+    assert [run.seed for run in runs] == sorted(run.seed for run in runs)
+
+
+def test_more_seeds_leave_the_other_runs_as_they_are():
+    assert grid("study", seeds=[0, 1, 2, 3])[:21] == grid("study")
+
+
+@pytest.mark.parametrize("seeds", [[], [0, 0], [-1]])
+def test_bad_seeds_are_refused(seeds):
+    with pytest.raises(ValueError, match="seeds must be"):
+        grid("study", seeds=seeds)
+
+
+def test_an_unknown_grid_is_refused():
+    with pytest.raises(ValueError, match="grid must be one of study, paper, smoke, got 'big'"):
+        grid("big")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 30])
+def test_the_parts_are_disjoint_and_all(count):
+    runs = grid("study")
+    parts = [part(runs, f"{k + 1}/{count}") for k in range(count)]
+    together = [run.id for piece in parts for run in piece]
+    assert sorted(together) == sorted(run.id for run in runs)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3", "1/3/5", "", "1.0/2", "²/3"])
+def test_a_bad_part_is_refused(text):
+    with pytest.raises(ValueError, match="part must be K/N"):
+        part(grid("study"), text)
+
+
+def test_names_can_be_read():
+    usual = Run(
+        network="resnet20", attention="simam", slot="pre_norm", dataset="cifar10", recipe="budget", seed=0
+    )
+    assert usual.id == "resnet20-simam-pre_norm-cifar10-budget-s0"
+    none = Run(
+        network="resnet20", attention="none", slot="post_norm", dataset="cifar10", recipe="budget", seed=3
+    )
+    assert none.id == "resnet20-none-cifar10-budget-s3"
+
+
+BASE = {
+    "network": "resnet20", "attention": "simam", "attention_options": {}, "slot": "pre_norm",
+    "dataset": "cifar10", "recipe": "budget", "recipe_values": {"epochs": 10}, "seed": 0, "epochs": 10,
+    "held_out": 0.0,
+}  # fmt: skip
+
+
+def test_every_difference_of_the_configuration_gives_another_name():
+    changes = [
+        {}, {"network": "resnet56"}, {"attention": "none"}, {"slot": "post_norm"}, {"dataset": "cifar100"},
+        {"recipe": "smoke"}, {"seed": 1}, {"epochs": 20}, {"held_out": 0.1},
+        {"attention_options": {"lam": 0.1}}, {"attention_options": {"lam": 0.01}},
+        {"epochs": 20, "held_out": 0.1},
+    ]  # fmt: skip
+    names = [run_id(BASE | change) for change in changes]
+    assert len(set(names)) == len(names)
+    assert names[0] == "resnet20-simam-pre_norm-cifar10-budget-s0"
+    assert all(name.startswith(names[0] + "-") for name in names[7:])
+
+
+def test_the_name_is_the_same_on_every_machine():
+    """The hash is of text, not of Python's own hash, which differs from process to process."""
+    record = BASE | {"held_out": 0.1, "attention_options": {"lam": 0.5, "a": 1.0}}
+    name = run_id(record)
+    assert name == run_id(record | {"attention_options": {"a": 1.0, "lam": 0.5}})
+    hashed = '["resnet20", "simam", "pre_norm", "cifar10", "budget", "s0", null, 0.1, {"a": 1.0, "lam": 0.5}]'
+    assert name.rpartition("-")[2] == hashlib.sha256(hashed.encode()).hexdigest()[:8]
+
+
+def test_a_run_and_its_record_have_the_same_name():
+    for attention, epochs, held_out in itertools.product(("none", "simam"), (None, 10, 20), (0.0, 0.1)):
+        run = Run(
+            network="resnet20", attention=attention, slot="pre_norm", dataset="cifar10", recipe="budget",
+            seed=0, epochs=epochs, held_out=held_out,
+        )  # fmt: skip
+        record = BASE | {"attention": attention, "epochs": epochs or 10, "held_out": held_out}
+        assert run.id == run_id(record)
+
+
+def test_recorded_runs_have_names():
+    names = [run_id(record) for record in recorded("resnet20_cifar10")]
+    assert len(set(names)) == 2
+
+
+def test_arguments_are_those_of_the_command_line():
+    run = grid("smoke")[1]
+    assert " ".join(run.arguments()) == (
+        "--network resnet20 --attention simam --slot pre_norm --dataset shapes --recipe smoke --seed 0 "
+        "--held-out 0.0 --epochs 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"network": "resnet21"}, "network must be one of"),
+        ({"attention": "gated"}, "attention must be one of"),
+        ({"slot": "middle"}, "slot must be one of"),
+        ({"dataset": "mnist"}, "dataset must be one of"),
+        ({"recipe": "fast"}, "recipe must be one of"),
+        ({"seed": -1}, "seed must be at least 0"),
+    ],
+)
+def test_unknown_names_are_told(change, message):
+    good = {"network": "resnet20", "attention": "simam", "slot": "pre_norm", "dataset": "cifar10",
+            "recipe": "budget", "seed": 0}  # fmt: skip
+    Run(**good).check()
+    with pytest.raises(ValueError, match=message):
+        Run(**good | change).check()

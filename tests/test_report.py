@@ -1,0 +1,415 @@
+"""Reports: what is in a table, what may not be mixed, and what is said of what is missing."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from simam_edu import cli, cli_study
+from simam_edu.experiments import Estimate, grid, in_words, make_tables, markdown, missing_runs
+from simam_edu.experiments.paper import paper_differences, paper_table
+from simam_edu.experiments.sweep import Failure, Outcome
+from simam_edu.experiments.text import accuracy_table, describe, difference_table, p_value, results_table
+from simam_edu.training import recorded
+
+COLUMNS = [("none", "pre_norm"), ("simam", "pre_norm"), ("simam", "post_norm"), ("se", "post_norm")]
+
+
+def make_record(attention="none", slot="pre_norm", seed=0, accuracy=0.85, **changes):
+    record = {
+        "network": "resnet20", "attention": attention, "attention_options": {}, "slot": slot,
+        "dataset": "cifar10", "source": "made for a test", "recipe": "budget",
+        "recipe_values": {"epochs": 10, "batch_size": 64}, "seed": seed, "epochs": 10, "held_out": 0.0,
+        "training_images": 50_000, "test_accuracy": accuracy, "test_loss": 0.4, "test_images": 10_000,
+        "minutes": 40.0 + seed, "device": "cpu", "precision": "float32", "finished": "today",
+        "environment": {"torch": "2.13.0", "processor": "a processor", "threads": 1}, "history": [],
+    }  # fmt: skip
+    return record | changes
+
+
+@pytest.fixture
+def study():
+    """Four columns with three seeds, made up."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(0.85, 0.004, 3)
+    return [
+        make_record(attention, slot, seed, float(base[seed] + rng.normal(0.002, 0.001)))
+        for seed in range(3)
+        for attention, slot in COLUMNS
+    ]
+
+
+def values(study, attention, slot):
+    return np.array(
+        [100 * r["test_accuracy"] for r in study if (r["attention"], r["slot"]) == (attention, slot)]
+    )
+
+
+def test_a_table_has_the_statistics_of_its_records(study):
+    (table,) = make_tables(study[::-1])
+    assert [column.name for column in table.columns] == [
+        "none",
+        "se post_norm",
+        "simam post_norm",
+        "simam pre_norm",
+    ]
+    none, simam = values(study, "none", "pre_norm"), values(study, "simam", "pre_norm")
+    column = table.column("simam pre_norm")
+    assert column.accuracies == dict(enumerate(simam))
+    assert column.accuracy.mean == pytest.approx(simam.mean())
+    assert column.accuracy.std == pytest.approx(simam.std(ddof=1))
+    test = stats.ttest_rel(simam, none)
+    assert column.difference.p == pytest.approx(test.pvalue)
+    assert (column.difference.low, column.difference.high) == pytest.approx(tuple(test.confidence_interval()))
+    assert column.minutes == pytest.approx(41.0)
+    assert table.columns[0].difference is None
+    assert (table.missing, table.repeated) == ((), 0)
+
+
+def test_p_values_are_corrected_for_the_columns(study):
+    (table,) = make_tables(study)
+    raw = {column.name: column.difference.p for column in table.columns[1:]}
+    smallest = min(raw, key=raw.get)
+    assert table.column(smallest).corrected_p == pytest.approx(min(1.0, 3 * raw[smallest]))
+    assert all(column.corrected_p >= column.difference.p for column in table.columns[1:])
+    assert table.columns[0].corrected_p is None
+
+
+def test_differences_that_are_equal_but_for_rounding_have_no_spread():
+    records = [make_record(seed=seed, accuracy=0.8423 + seed / 1000) for seed in range(3)]
+    records += [make_record("simam", seed=seed, accuracy=0.8453 + seed / 1000) for seed in range(3)]
+    (table,) = make_tables(records)
+    assert table.columns[1].difference.std == 0.0
+    assert table.columns[1].difference.p is None
+
+
+def test_another_baseline_can_be_asked_for(study):
+    (table,) = make_tables(study, baseline="simam post_norm")
+    found = table.column("simam pre_norm").difference
+    expected = values(study, "simam", "pre_norm") - values(study, "simam", "post_norm")
+    assert found.mean == pytest.approx(expected.mean())
+    assert table.columns[0].name == "simam post_norm"
+
+
+def test_only_shared_seeds_are_compared_and_missing_runs_are_named(study):
+    cut = [r for r in study if (r["attention"], r["seed"]) not in {("none", 2), ("se", 0), ("se", 1)}]
+    (table,) = make_tables(cut)
+    assert table.column("simam pre_norm").difference.n == 2
+    assert table.column("simam pre_norm").accuracy.n == 3
+    assert table.column("se post_norm").difference is None, "seed 2 has no baseline"
+    assert set(table.missing) == {
+        "resnet20-none-cifar10-budget-s2",
+        "resnet20-se-post_norm-cifar10-budget-s0",
+        "resnet20-se-post_norm-cifar10-budget-s1",
+    }
+    assert "resnet20-none-cifar10-budget-s2" in describe(table)
+
+
+def test_one_seed_gives_means_and_no_more(study):
+    (table,) = make_tables(study[:4])
+    assert all(column.accuracy.n == 1 and column.accuracy.low is None for column in table.columns)
+    assert all(column.corrected_p is None for column in table.columns)
+    assert " nan" not in describe(table).lower()
+
+
+def test_without_the_baseline_nothing_is_compared(study):
+    (table,) = make_tables(study[1:4])
+    assert all(column.difference is None for column in table.columns)
+    assert "Nothing is compared: none has no record." in describe(table)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("source", "other images"),
+        ("recipe_values", {"epochs": 10, "batch_size": 128}),
+        ("epochs", 20),
+        ("held_out", 0.1),
+        ("training_images", 45_000),
+        ("test_images", 1_000),
+        ("precision", "bfloat16"),
+        ("processes", 2),
+    ],
+)
+def test_what_must_be_equal_in_a_table_is_held(study, key, value):
+    with pytest.raises(ValueError, match=f"all records of a table must have the same {key}, got .* and "):
+        make_tables([*study[:-1], study[-1] | {key: value}])
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"environment": {"torch": "2.6.0", "processor": "a processor", "threads": 1}}, "torch"),
+        ({"device": "cuda:0"}, "device"),
+    ],
+)
+def test_what_must_be_equal_in_a_row_is_held_there_and_only_there(study, change, key):
+    with pytest.raises(ValueError, match=f"all records of seed 2 must have the same {key}"):
+        make_tables([*study[:-1], study[-1] | change])
+    (table,) = make_tables([r | change if r["seed"] == 2 else r for r in study])
+    assert len(table.machines) == 2
+
+
+def test_cards_of_one_kind_are_one_device(study):
+    make_tables([r | {"device": f"cuda:{k % 2}"} for k, r in enumerate(study)])
+
+
+def test_other_networks_data_and_recipes_are_tables_of_their_own(study):
+    others = [study[0] | {"network": "resnet56"}, study[1] | {"dataset": "cifar100", "training_images": 7}]
+    tables = make_tables([*study, *others])
+    assert [(t.network, t.dataset) for t in tables] == [
+        ("resnet20", "cifar10"), ("resnet20", "cifar100"), ("resnet56", "cifar10"),
+    ]  # fmt: skip
+
+
+def test_options_of_a_module_are_another_column(study):
+    other = make_record("simam", "pre_norm", 0, attention_options={"lam": 0.1})
+    (table,) = make_tables([*study, other])
+    assert table.column("simam lam=0.1 pre_norm").accuracy.n == 1
+
+
+def test_a_record_that_is_there_twice_counts_once(study):
+    (table,) = make_tables([*study, dict(study[0])])
+    assert table.repeated == 1
+    assert table.column("none").accuracy.n == 3
+    assert "there twice, word for word, and count once: 1" in describe(table)
+
+
+def test_two_records_of_one_run_that_differ_are_refused(study):
+    with pytest.raises(ValueError, match="got two of resnet20-none-cifar10-budget-s0 that differ"):
+        make_tables([*study, study[0] | {"test_accuracy": 0.9}])
+
+
+def test_nothing_is_refused():
+    with pytest.raises(ValueError, match="records must be at least one"):
+        make_tables([])
+
+
+def test_missing_runs_of_a_grid_are_named(study):
+    missing = missing_runs(study, grid("study"))
+    assert len(missing) == 21 - 12
+    assert "resnet20-gc-post_norm-cifar10-budget-s1" in missing
+    assert missing_runs(study, grid("study")[:2]) == []
+
+
+def test_the_recorded_runs_make_a_table():
+    (table,) = make_tables(recorded("resnet20_cifar10"))
+    assert table.column("simam pre_norm").difference.n == 1
+
+
+def cells(text):
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+
+
+def test_the_tables_of_the_page_are_the_two_halves_of_the_whole(study):
+    (table,) = make_tables(study)
+    whole, left, right = (cells(f(table)) for f in (results_table, accuracy_table, difference_table))
+    assert [row[:5] for row in whole] == left
+    assert [row[:1] + row[5:9] for k, row in enumerate(whole) if k != 2] == [r[:1] + r[2:] for r in right]
+    column = table.column("simam pre_norm")
+    (row,) = (row for row in whole if row[0] == "simam pre_norm")
+    low, high = column.difference.low, column.difference.high
+    assert row[1:5] == ["3", f"{column.accuracy.mean:.2f}", f"{column.accuracy.std:.2f}", row[4]]
+    assert row[5:7] == [f"{column.difference.mean:+.2f}", f"{low:+.2f} to {high:+.2f}"]
+    assert row[9] == "41"
+
+
+def test_markdown_is_aligned():
+    assert markdown(["a", "bcd"], [["1234", "5"]]) == "| a    | bcd |\n| ---- | --- |\n| 1234 | 5   |"
+    with pytest.raises(ValueError, match="each row must have 2 cells, got 1"):
+        markdown(["a", "b"], [["1"]])
+
+
+@pytest.mark.parametrize(("p", "text"), [(None, ""), (0.0004, "< 0.001"), (0.0456, "0.046"), (1.0, "1.000")])
+def test_p_values_in_text(p, text):
+    assert p_value(p) == text
+
+
+@pytest.mark.parametrize(
+    ("mean", "n", "p", "corrected", "words"),
+    [
+        (0.3, 3, 0.01, 0.03, "above, and by more than the noise"),
+        (-0.3, 3, 0.01, 0.03, "below, and by more than the noise"),
+        (
+            0.3,
+            3,
+            0.01,
+            0.06,
+            "above, and by more than the noise if it were the only comparison; corrected, not",
+        ),
+        (0.3, 3, 0.20, 0.60, "above, but by no more than the noise"),
+        (0.0, 3, 1.00, 1.00, "level, but by no more than the noise"),
+        (0.3, 1, None, None, "one seed, so nothing can be said about the noise"),
+        (0.3, 4, None, None, "4 seeds without any spread, so nothing can be said about the noise"),
+    ],
+)
+def test_differences_in_words(mean, n, p, corrected, words):
+    difference = Estimate(n=n, mean=mean, std=None, low=None, high=None, p=p)
+    assert in_words(difference, corrected) == words
+
+
+def test_no_difference_in_words():
+    assert in_words(None, None) == "no seed is shared yet, so nothing can be said"
+
+
+# The paper's table.
+
+
+def test_the_papers_table_is_whole():
+    table = paper_table()
+    assert len(table) == 16
+    assert {tuple(row) for row in table.values()} == {("none", "se", "cbam", "eca", "gc", "simam")}
+    assert table["ResNet-20", "CIFAR-10"]["simam"] == (92.73, 0.18)
+
+
+def test_the_papers_differences_are_as_known():
+    """Counts and mean gains as re-analysed before this module was written."""
+    gains = {m: paper_differences(m) for m in ("simam", "se", "cbam", "eca", "gc")}
+    means = {m: np.mean([d.mean for d in found.values()]) for m, found in gains.items()}
+    rounded = {m: round(float(mean), 2) for m, mean in means.items()}
+    assert rounded == {"simam": 0.44, "se": 0.30, "cbam": 0.19, "gc": 0.16, "eca": 0.13}
+    assert sum(d.mean > 0 for d in gains["simam"].values()) == 16
+    assert sum(d.p < 0.05 for d in gains["simam"].values()) == 10
+
+
+def test_an_unknown_module_of_the_paper_is_refused():
+    for names in (("gated", "none"), ("simam", "gated")):
+        with pytest.raises(ValueError, match="module must be one of none, se, cbam, eca, gc, simam"):
+            paper_differences(*names)
+
+
+# The commands.
+
+
+@pytest.fixture
+def file(study, tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in study))
+    return path
+
+
+def test_report_prints_the_table(file, study, capsys):
+    assert cli.main(["report", str(file)]) == 0
+    assert capsys.readouterr().out == describe(make_tables(study)[0])
+
+
+def test_report_prints_json(file, study, capsys):
+    assert cli.main(["report", str(file), "--json", "--baseline", "se post_norm"]) == 0
+    (table,) = json.loads(capsys.readouterr().out)
+    (expected,) = make_tables(study, baseline="se post_norm")
+    assert table["columns"][1]["difference"]["p"] == expected.columns[1].difference.p
+    assert table["baseline"] == "se post_norm"
+
+
+def test_report_joins_files_and_says_what_is_missing(file, tmp_path, capsys):
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    first.write_text("".join(lines[:5]))
+    second.write_text("".join(lines[5:]))
+    assert cli.main(["report", str(first), str(second), "--grid", "study"]) == 0
+    joined = capsys.readouterr()
+    assert cli.main(["report", str(file)]) == 0
+    assert joined.out == capsys.readouterr().out
+    assert "9 of the 21 runs of the grid study are missing: resnet20-cbam" in joined.err
+
+
+def test_report_draws(file, tmp_path, capsys):
+    assert cli.main(["report", str(file), "--plot", str(tmp_path / "plot.png")]) == 0
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert "drawn to" in capsys.readouterr().err
+
+
+def test_report_tells_mistakes(file, tmp_path, capsys):
+    with file.open("a") as end:
+        end.write(json.dumps(make_record(seed=0, accuracy=0.1)) + "\n")
+    assert cli.main(["report", str(file)]) == 2
+    assert "got two of resnet20-none" in capsys.readouterr().err
+    assert cli.main(["report", str(tmp_path / "nowhere.jsonl")]) == 2
+    assert "nowhere.jsonl" in capsys.readouterr().err
+
+
+def test_sweep_shows_what_is_left(tmp_path, capsys):
+    arguments = ["sweep", "study", "--runs", str(tmp_path), "--seeds", "0", "1", "--show"]
+    assert cli.main(arguments) == 0
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[0] == "left  resnet20-none-cifar10-budget-s0"
+    assert "runs: 14, done: 0, left: 14" in shown.err
+    assert cli.main([*arguments, "--part", "2/7"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["smoke", "--part", "3/2"], "part must be K/N"),
+        (["smoke", "--jobs", "0"], "jobs must be at least 1"),
+        (["smoke", "--seeds", "1", "1"], "seeds must be"),
+    ],
+)
+def test_mistakes_in_a_sweep_are_told(arguments, message, tmp_path, capsys):
+    assert cli.main(["sweep", *arguments, "--runs", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def swept(monkeypatch, tmp_path):
+    """Call `simam-edu sweep smoke` with a sweep that starts nothing, and return what it was called with."""
+
+    def call(outcome, *arguments):
+        calls = []
+
+        def fake(runs, **options):
+            calls.append((runs, options))
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
+
+        monkeypatch.setattr("simam_edu.experiments.sweep.sweep", fake)
+        monkeypatch.setattr(cli_study, "load", lambda *_, **__: SimpleNamespace(source="drawn for a test"))
+        monkeypatch.chdir(tmp_path)
+        return cli.main(["sweep", "smoke", *arguments]), calls[0]
+
+    return call
+
+
+def test_sweep_starts_the_training_of_this_package(swept):
+    status, (runs, options) = swept(
+        Outcome(done=4, left=(), failures=()), "--jobs", "3", "--data", "images", "--device", "cpu"
+    )
+    assert status == 0
+    assert runs == grid("smoke")
+    command = options["command"]
+    assert command[:4] == [sys.executable, "-m", "simam_edu.cli", "train"]
+    assert command[4:] == ["--device", "cpu", "--data", "images"]
+    assert options["jobs"] == 3
+    assert options["folder"] == Path("runs/smoke")
+    assert options["records"] == Path("runs/smoke/records.jsonl")
+
+
+def test_sweep_tells_what_failed_and_what_is_elsewhere(swept, capsys):
+    failures = (Failure(run="a", reason="ended with status 3 and no record", log="line\nlast line"),)
+    status, _ = swept(Outcome(done=2, left=("a", "b"), failures=failures), "--record", "r.jsonl")
+    said = capsys.readouterr().err
+    assert status == 1
+    assert "a ended with status 3 and no record. The last lines of its log:\nline\nlast line" in said
+    assert "left to other sweeps, which have their locks: b\n" in said
+    assert "done: 2, left: 2; `simam-edu report r.jsonl` shows the results" in said
+
+
+def test_an_interrupted_sweep_says_how_to_go_on(swept, capsys):
+    status, _ = swept(KeyboardInterrupt())
+    assert status == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_arguments_of_a_run_are_those_that_train_takes():
+    """What the sweep hands over is read by the parser of the command that it starts."""
+    for run in grid("smoke"):
+        options = cli._parser().parse_args(["train", *run.arguments()])
+        found = (options.network, options.attention, options.slot, options.dataset, options.recipe)
+        assert found == (run.network, run.attention, run.slot, run.dataset, run.recipe)
+        assert (options.seed, options.epochs, options.held_out) == (run.seed, run.epochs, run.held_out)

@@ -1,0 +1,221 @@
+"""The statistics of a study: against other ways to compute them, and against simulated studies."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from simam_edu.experiments.statistics import Estimate, estimate, holm, power, runs_needed, welch
+
+SEEDS = range(5)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_the_interval_and_the_test_are_students(seed, level):
+    values = np.random.default_rng(seed).normal(1.0, 2.0, size=seed + 2)
+    found = estimate(values, level=level)
+    test = stats.ttest_1samp(values, 0.0)
+    assert (found.n, found.mean) == (len(values), pytest.approx(values.sum() / len(values)))
+    assert found.std == pytest.approx(np.sqrt(np.sum((values - values.mean()) ** 2) / (len(values) - 1)))
+    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval(level)))
+    assert found.p == pytest.approx(test.pvalue)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_differences_over_the_same_seeds_make_the_paired_test(seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(90.0, 0.3, (2, 4))
+    found, test = estimate(a - b), stats.ttest_rel(a, b)
+    assert found.p == pytest.approx(test.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_welch_from_means_and_deviations_is_welch_from_the_runs(seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(92.0, 0.1, 5), rng.normal(92.2, 0.4, 5)
+    found = welch(a.mean(), a.std(ddof=1), b.mean(), b.std(ddof=1), n=5)
+    test = stats.ttest_ind(a, b, equal_var=False)
+    assert found.mean == pytest.approx(a.mean() - b.mean())
+    assert found.p == pytest.approx(test.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
+
+
+def test_small_numbers_by_hand():
+    found = estimate([1.0, 2.0, 3.0])
+    # Student's quantile for two degrees of freedom has a closed form: q = 2 (2p - 1) / sqrt(...) .
+    p = 0.975
+    quantile = (2 * p - 1) / np.sqrt(2 * p * (1 - p))
+    assert found == Estimate(
+        n=3,
+        mean=2.0,
+        std=1.0,
+        low=pytest.approx(2 - quantile / np.sqrt(3)),
+        high=pytest.approx(2 + quantile / np.sqrt(3)),
+        p=pytest.approx(1 - 2 * np.sqrt(3) / np.sqrt(2 + 12)),
+    )
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_the_interval_holds_the_truth_as_often_as_it_says(n):
+    rng = np.random.default_rng(n)
+    found = [estimate(values) for values in rng.normal(0.3, 0.2, (2500, n))]
+    held = np.mean([e.low <= 0.3 <= e.high for e in found])
+    assert abs(held - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 2500)
+
+
+def test_pairing_pays_where_the_seeds_are_shared():
+    """What the seed does to both columns is gone from the differences."""
+    rng = np.random.default_rng(0)
+    seeds = rng.normal(0.0, 1.0, (500, 5))
+    a, b = seeds + rng.normal(0.0, 0.1, (2, 500, 5))
+    widths = [estimate(x - y).high - estimate(x - y).low for x, y in zip(a, b, strict=True)]
+    unpaired = welch(a.mean(), a.std(ddof=1), b.mean(), b.std(ddof=1), n=5)
+    assert np.median(widths) < 0.3 * (unpaired.high - unpaired.low)
+
+
+def test_one_value_has_a_mean_and_no_interval():
+    assert estimate([2.5]) == Estimate(n=1, mean=2.5, std=None, low=None, high=None, p=None)
+    assert not estimate([2.5]).clear
+
+
+@pytest.mark.parametrize("values", [[0.5] * 3, [0.3] * 3, [0.1] * 10, [0.0, 0.0]])
+def test_values_without_spread_are_not_tested(values):
+    found = estimate(values)
+    assert (found.std, found.p) == (0.0, None)
+    assert found.low == found.high == pytest.approx(values[0])
+    assert welch(92.0, 0.0, 91.0, 0.0, n=5).p is None
+
+
+@pytest.mark.parametrize("values", [[-0.1, 1.0, 2.0], [0.9, 1.0, 1.1], [-1.0, -1.1, -1.2]])
+def test_a_difference_is_clear_where_its_p_value_is_small(values):
+    found = estimate(values)
+    assert found.clear == (found.p < 0.05)
+
+
+@pytest.mark.parametrize(
+    ("values", "level"),
+    [([], 0.95), ([1.0, np.nan], 0.95), ([np.inf], 0.95), (1.0, 0.95), ([[1.0]], 0.95), ([1.0, 2.0], 95),
+     ([1.0, 2.0], 0.0)],
+)  # fmt: skip
+def test_bad_values_are_refused(values, level):
+    with pytest.raises(ValueError, match="must be"):
+        estimate(values, level=level)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"n": 1}, {"std": -0.1}, {"other_std": -0.1}, {"mean": np.nan}, {"level": 1.0}]
+)
+def test_bad_tables_are_refused(bad):
+    good = {"mean": 92.0, "std": 0.1, "other_mean": 91.0, "other_std": 0.1, "n": 5}
+    with pytest.raises(ValueError, match="must be"):
+        welch(**(good | bad))
+
+
+def by_closed_testing(p):
+    """Holm's correction from its idea: a claim stands if every set of claims with it falls to Bonferroni."""
+    every = range(len(p))
+    sets = [s for size in range(1, len(p) + 1) for s in combinations(every, size)]
+    return [min(1.0, max(len(s) * min(p[k] for k in s) for s in sets if i in s)) for i in every]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_holm_is_closed_testing_with_bonferroni(count):
+    rng = np.random.default_rng(count)
+    for scale in (0.02, 0.3, 1.0):
+        p = (scale * rng.uniform(size=count)).tolist()
+        assert holm(p) == pytest.approx(by_closed_testing(p))
+    assert holm([0.04] * count) == pytest.approx([min(1.0, 0.04 * count)] * count)
+
+
+def test_holm_of_nothing_is_nothing():
+    assert holm([]) == []
+
+
+def test_holm_finds_a_difference_that_is_not_there_at_most_as_often_as_allowed():
+    rng = np.random.default_rng(0)
+    # Six columns against the same baseline, as in a study: the tests depend on each other.
+    found = []
+    for _ in range(800):
+        runs = rng.normal(size=(7, 4))
+        found.append(min(holm([estimate(column - runs[0]).p for column in runs[1:]])) < 0.05)
+    assert np.mean(found) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 800)
+    assert np.mean(found) > 0.005, "the correction must leave something to find"
+
+
+@pytest.mark.parametrize("p", [[-0.1], [1.1], [0.5, np.nan]])
+def test_holm_refuses_what_is_no_p_value(p):
+    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
+        holm(p)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_power_is_how_often_simulated_studies_find_it(paired):
+    rng = np.random.default_rng(1)
+    delta, std, n, studies = 0.3, 0.2, 4, 4000
+    if paired:
+        found = stats.ttest_1samp(rng.normal(delta, std, (studies, n)), 0.0, axis=1)
+    else:
+        a, b = rng.normal(delta, std, (studies, n)), rng.normal(0.0, std, (studies, n))
+        found = stats.ttest_ind(a, b, axis=1)
+    promised = power(delta, std, n=n, paired=paired)
+    assert abs(np.mean(found.pvalue < 0.05) - promised) < 4 * np.sqrt(promised * (1 - promised) / studies)
+
+
+def test_power_of_no_difference_is_the_threshold():
+    assert power(0.0, 1.0, n=7, alpha=0.02) == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(("delta", "n"), [(0.0, 3), (0.3, 2), (0.3, 5), (1.0, 4), (-0.3, 30)])
+@pytest.mark.parametrize("paired", [True, False])
+def test_power_is_the_integral_over_all_deviations_a_sample_may_have(delta, n, paired):
+    """Given the sample's deviation the mean is normal; the deviation has a scaled chi distribution."""
+    std, freedom = 0.4, n - 1 if paired else 2 * (n - 1)
+    error = std / np.sqrt(n if paired else n / 2)
+    threshold = stats.t.isf(0.025, freedom)
+
+    def found(ratio):
+        """The chance to be significant where the sample's deviation is `ratio` of the true one."""
+        tails = stats.norm.sf([threshold * ratio - delta / error, threshold * ratio + delta / error])
+        return tails.sum() * stats.chi.pdf(ratio * np.sqrt(freedom), freedom) * np.sqrt(freedom)
+
+    expected, _ = integrate.quad(found, 0.0, np.inf, epsabs=1e-10)
+    assert power(delta, std, n=n, paired=paired) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("effect", "runs"), [(0.5, 64), (0.8, 26)])
+def test_runs_needed_are_those_of_the_textbook(effect, runs):
+    """Cohen's medium and large effect for two samples, at one in twenty and four in five."""
+    assert runs_needed(effect, 1.0, paired=False) == runs
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    ratio=st.floats(0.05, 200.0),
+    chance=st.floats(0.1, 0.99),
+    alpha=st.floats(0.001, 0.2),
+    paired=st.booleans(),
+)
+def test_runs_needed_are_enough_and_one_less_is_not(ratio, chance, alpha, paired):
+    n = runs_needed(ratio, 1.0, chance=chance, paired=paired, alpha=alpha)
+    assert chance <= power(ratio, 1.0, n=n, paired=paired, alpha=alpha) <= 1.0 + 1e-12
+    assert n == 2 or power(ratio, 1.0, n=n - 1, paired=paired, alpha=alpha) < chance
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"std": 0.0}, {"std": np.nan}, {"delta": np.inf}, {"delta": 0.0}, {"chance": 1.0}, {"alpha": 0.0},
+     {"delta": 1e-9}],
+)  # fmt: skip
+def test_impossible_plans_are_refused(bad):
+    with pytest.raises(ValueError, match="must"):
+        runs_needed(**({"delta": 0.3, "std": 0.2} | bad))
+
+
+def test_power_needs_two_runs():
+    with pytest.raises(ValueError, match="n must be at least 2"):
+        power(0.3, 0.2, n=1)

@@ -1,0 +1,34 @@
+"""A task and a network small enough for tests of training."""
+
+import numpy as np
+import torch
+
+from simam_edu.attention import AttentionFactory
+from simam_edu.datasets import ImageSet
+
+
+def toy(n: int, seed: int = 0) -> ImageSet:
+    """Two classes, told apart by which half of the image is bright, the upper or the lower."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, n)
+    images = rng.integers(0, 100, (n, 3, 32, 32), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[:, 16 * label : 16 * label + 16] += 120
+    return ImageSet(
+        name="toy", split="train", images=images, labels=labels, classes=("upper", "lower"),
+        mean=(0.43, 0.43, 0.43), std=(0.26, 0.26, 0.26), source="drawn for a test", masks=None,
+    )  # fmt: skip
+
+
+class Tiny(torch.nn.Module):
+    """A network that trains in milliseconds, with the batch norm that most networks have."""
+
+    def __init__(self, *, num_classes: int, attention: AttentionFactory, slot: str) -> None:  # noqa: ARG002
+        super().__init__()
+        self.body = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 4, 3, stride=4), torch.nn.BatchNorm2d(4), attention(4), torch.nn.ReLU()
+        )
+        self.head = torch.nn.Linear(4, num_classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x).mean(dim=(-2, -1)))
