@@ -78,7 +78,7 @@ def test_bad_lam_is_refused(lam: float) -> None:
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (torch.zeros(3, 4), r"the axes \(n, c, l\) or \(n, c, h, w\) or \(n, c, d, h, w\), got shape \(3, 4\)"),
+        (torch.zeros(3, 4), r"the axes \(n, c, l\) or \(n, c, h, w\) or .*, got shape \(3, 4\)"),
         (torch.zeros(2, 3, 1), "at least two positions"),
         (torch.zeros(1, 2, 3, 4, 5, 6), "must have the axes"),
         (torch.zeros(2, 3, 4, 4, dtype=torch.int64), "floating tensor, got torch.int64"),

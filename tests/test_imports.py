@@ -24,7 +24,7 @@ ALLOWED = {
     "solvers": {"energy"},
     "gallery": {"energy"},
     "exercises": {"energy", "solvers", "derivation", "gallery"},
-    "attention": set(),
+    "attention": {"kernels"},
     "kernels": set(),
     "networks": {"attention"},
     "datasets": set(),

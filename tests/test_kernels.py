@@ -1,4 +1,4 @@
-"""The forms of SimAM against the float64 oracle, over dtypes, layouts, options and magnitudes, and against each other."""
+"""The forms of SimAM against the float64 oracle: over dtypes, layouts, options and magnitudes."""
 
 import math
 import shutil
@@ -14,7 +14,9 @@ from simam_edu.kernels import eager, native, plain
 from simam_edu.kernels.options import Options
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
-SHAPES = [(2, 3, 8, 8), (1, 1, 1, 2), (3, 17, 7, 5), (2, 64, 7, 7), (1, 70, 3, 3), (2, 16, 12, 11), (1, 5, 50, 50)]
+SHAPES = [
+    (2, 3, 8, 8), (1, 1, 1, 2), (3, 17, 7, 5), (2, 64, 7, 7), (1, 70, 3, 3), (2, 16, 12, 11), (1, 5, 50, 50),
+]  # fmt: skip
 VARIANTS = {  # of the module, and what the oracle calls the same
     "authors": ({}, "shared"),
     "printed": ({"correction": 0}, "population"),
@@ -205,7 +207,8 @@ def test_an_outlier_among_equals_keeps_its_value(path):
 def test_gradient_may_come_in_any_layout_and_be_expanded(path):
     x = draw((2, 3, 4, 4), torch.float64).requires_grad_()
     module = SimAM(path=path)
-    for incoming in (torch.ones(()).double().expand(2, 3, 4, 4), *layouts(draw((2, 3, 4, 4), torch.float64)).values()):
+    expanded = torch.ones((), dtype=torch.float64).expand(2, 3, 4, 4)
+    for incoming in (expanded, *layouts(draw((2, 3, 4, 4), torch.float64)).values()):
         (gradient,) = torch.autograd.grad(module(x), x, incoming)
         (expected,) = torch.autograd.grad(plain.simam(x, Options()), x, incoming)
         torch.testing.assert_close(gradient, expected)
@@ -239,9 +242,11 @@ def test_the_path_is_told_and_can_be_chosen(monkeypatch):
     assert kernels.path_for(x.to("meta")) == "plain"
     monkeypatch.setattr(native, "is_built", lambda: False)
     assert kernels.path_for(x) == "torch"
-    with pytest.raises(ValueError, match=r"a kernel that is not built; run simam-edu kernels"):
+    with pytest.raises(ValueError, match=r"on cpu and none; build it by simam-edu kernels"):
         kernels.path_for(x, "native")
-    with pytest.raises(ValueError, match=r"path must be one of auto, native, torch, triton, plain, got 'fast'"):
+    with pytest.raises(
+        ValueError, match=r"path must be one of auto, native, torch, triton, plain, got 'fast'"
+    ):
         kernels.path_for(x, "fast")
     with pytest.raises(ValueError, match=r"path 'triton' must have a float tensor on CUDA and triton"):
         kernels.path_for(x, "triton")
@@ -262,7 +267,7 @@ def test_a_failed_compilation_is_told_and_leaves_nothing(monkeypatch, tmp_path):
     compiler.chmod(0o755)
     monkeypatch.setattr(native, "library", lambda: tmp_path / "kernels" / "simam.so")
     monkeypatch.setenv("CXX", str(compiler))
-    with pytest.raises(OSError, match="must take native.cpp, .* but says: no space left"):
+    with pytest.raises(OSError, match=r"must take native\.cpp, .* but says: no space left"):
         native.build()
     assert list((tmp_path / "kernels").iterdir()) == []
 
@@ -294,7 +299,8 @@ def test_threads_do_not_change_the_result():
     assert torch.equal(*results)
 
 
-def test_every_half_number_is_widened_and_narrowed_as_torch_does(_native_kernel):
+@pytest.mark.usefixtures("_native_kernel")
+def test_every_half_number_is_widened_and_narrowed_as_torch_does():
     """A constant channel of each value: its output is the value times one constant, rounded once."""
     bits = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16)
     for dtype in (torch.float16, torch.bfloat16):

@@ -18,7 +18,7 @@ def check_maps(x: Tensor, channels: int | None = None, *, spatial: tuple[int, ..
     if x.ndim - 2 not in spatial:
         axes = {1: "(n, c, l)", 2: "(n, c, h, w)", 3: "(n, c, d, h, w)"}
         raise ValueError(
-            f"x must have the axes {' or '.join(axes[number] for number in spatial)}, got shape {tuple(x.shape)}; "
+            f"x must have the axes {' or '.join(axes[k] for k in spatial)}, got shape {tuple(x.shape)}; "
             "add the missing axes with x.reshape or x[None]"
         )
     if not x.is_floating_point():

@@ -74,7 +74,9 @@ class SimAM(nn.Module):
         if not (math.isfinite(lam) and lam >= 0):
             raise ValueError(f"lam must be a finite number of at least 0, got {lam!r}; the paper uses 1e-4")
         if correction not in (0, 1):
-            raise ValueError(f"correction must be 1, as in the authors' code, or 0, as in Eq. (5), got {correction!r}")
+            raise ValueError(
+                f"correction must be 1, as in the authors' code, or 0, as in Eq. (5), got {correction!r}"
+            )
         if statistics == "leave_one_out" and correction == 0:
             raise ValueError(
                 "correction must be 1 with statistics 'leave_one_out', got 0; "
@@ -112,6 +114,6 @@ class SimAM(nn.Module):
         if self.one_position == "half":
             return x * (1.0 / (1.0 + math.exp(-0.5)))
         raise ValueError(
-            f"x must have maps of at least two positions, got shape {tuple(x.shape)}; one neuron has no others to "
-            "be held against: put SimAM before the global pooling, or choose one_position='half'"
+            f"x must have maps of at least two positions, got shape {tuple(x.shape)}; one neuron has no "
+            "others to be held against: put SimAM before the global pooling, or choose one_position='half'"
         )

@@ -20,14 +20,26 @@ from torch import Tensor, nn
 from simam_edu.kernels import eager, native, plain, triton_kernels
 from simam_edu.kernels.autograd import Fused, Kernel
 from simam_edu.kernels.native import build
-from simam_edu.kernels.options import Options
+from simam_edu.kernels.options import Options, Saved
 
 __all__ = ["Options", "Path", "build", "path_for", "simam"]
 
 Path = Literal["auto", "native", "torch", "triton", "plain"]
 """How SimAM is computed; ``"auto"`` takes the fastest that is ready for the input."""
 
-KERNELS: dict[str, Kernel] = {"native": native, "torch": eager, "triton": triton_kernels}
+
+class _Triton:
+    """The Triton kernels, called as the others are."""
+
+    def forward(self, x: Tensor, options: Options) -> tuple[Tensor, Saved]:
+        y, saved = triton_kernels.forward(x, **options._asdict())
+        return y, (saved,)
+
+    def backward(self, x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
+        return triton_kernels.backward(x, grad, saved[0], **options._asdict())
+
+
+KERNELS: dict[str, Kernel] = {"native": native, "torch": eager, "triton": _Triton()}
 
 
 def simam(x: Tensor, options: Options, path: Path = "auto") -> Tensor:
@@ -77,7 +89,7 @@ def path_for(x: Tensor, path: Path = "auto") -> str:
     if path == "native" and not (native.supports(x) and native.is_built()):
         raise ValueError(
             f"path 'native' must have a float tensor on the CPU and a kernel that is built, got {x.dtype} on "
-            f"{x.device} and a kernel that is {'' if native.is_built() else 'not '}built; run simam-edu kernels"
+            f"{x.device} and {'one' if native.is_built() else 'none'}; build it by simam-edu kernels"
         )
     if path == "triton" and not triton_kernels.supports(x):
         raise ValueError(
@@ -107,5 +119,5 @@ def _is_traced(x: Tensor) -> bool:
         or type(x) not in (Tensor, nn.Parameter)
         or x.device.type == "meta"
         or torch._C._are_functorch_transforms_active()
-        or torch.autograd.forward_ad.unpack_dual(x).tangent is not None
+        or torch.autograd.forward_ad.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
     )

@@ -25,8 +25,8 @@ class Fused(torch.autograd.Function):
     Where the gradient is itself to be differentiated, autograd differentiates the plain form instead.
     """
 
-    # The older form of forward, with the context as an argument: the newer one takes twice the time to call, and small
-    # maps feel that. What needs the newer one, the transforms of torch.func, is given the plain form.
+    # The older form of forward, with the context as an argument: the newer one takes twice the time to call,
+    # and small maps feel that. What needs the newer one, torch.func, is given the plain form.
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: Kernel, options: Options) -> Tensor:
         """Compute the output and keep what the backward pass needs."""

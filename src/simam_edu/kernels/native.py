@@ -40,11 +40,12 @@ def build() -> Path:
     target = library()
     if target.exists():
         return target
-    compilers = [found for name in (os.environ.get("CXX", ""), *COMPILERS) if name and (found := shutil.which(name))]
+    names = [os.environ.get("CXX", ""), *COMPILERS]
+    compilers = [found for name in names if name and (found := shutil.which(name))]
     if not compilers:
         raise OSError(
-            f"a C++ compiler is needed to build the native kernel, found none of {', '.join(COMPILERS)} nor $CXX; "
-            "install one, or go on without: SimAM then runs on torch's own operations"
+            f"a C++ compiler is needed to build the native kernel, found none of {', '.join(COMPILERS)} nor "
+            "$CXX; install one, or go on without: SimAM then runs on torch's own operations"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     words = ""
@@ -126,9 +127,8 @@ def _loaded() -> "ctypes._NamedFuncPointer | None":
     function = ctypes.CDLL(str(file)).simam
     function.restype = None
     whole, address, number = ctypes.c_int64, ctypes.c_void_p, ctypes.c_int
-    function.argtypes = [
-        number, address, address, address, address, whole, whole, whole, number, ctypes.c_double, number, number,
-    ]  # fmt: skip
+    addresses, sizes = [address] * 4, [whole] * 3
+    function.argtypes = [number, *addresses, *sizes, number, ctypes.c_double, number, number]
     return function
 
 

@@ -1,11 +1,10 @@
 """What every form of SimAM is told besides its input."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-
 
 Saved = tuple[Tensor, ...]
 """What a kernel keeps for its backward pass beside the input: two numbers a channel."""
@@ -38,7 +37,8 @@ class Options(NamedTuple):
 
     def first(self, x: Tensor) -> Tensor:
         """Return the first neuron of each map, its axes kept."""
-        return x[(..., *(slice(0, 1),) * self.spatial)]
+        index: tuple[Any, ...] = (..., *(slice(0, 1),) * self.spatial)
+        return x[index]
 
 
 def computed_in(dtype: torch.dtype) -> torch.dtype:

@@ -49,7 +49,8 @@ def simam(x: Float[Tensor, "n c *map"], options: Options) -> Float[Tensor, "n c 
     squares = deviation.square()
     # lam is scaled twice in turn: the square of a scale may overflow, and 0 times that is nan.
     total = squares.sum(options.axes, keepdim=True) + free * (options.lam * scale) * scale  # (n, c, 1, 1)
-    # At lam = 0 a constant channel is 0 / 0. Its squares are 0, so any divisor gives it the limit, and 1 keeps its gradient finite.
+    # At lam = 0 a constant channel is 0 / 0. Its squares are 0, so any divisor gives it the limit;
+    # 1 keeps its gradient finite.
     total = torch.where(total < NOTHING[values.dtype], 1.0, total)
     importance = squares * (free / 4.0) / total
     if options.leave_one_out:
