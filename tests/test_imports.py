@@ -21,9 +21,10 @@ ALLOWED = {
     "__init__": {"attention"},  # when SimAM is first asked for
     "energy": set(),
     "derivation": set(),
+    "gradient": {"energy", "derivation"},
     "solvers": {"energy"},
     "gallery": {"energy"},
-    "exercises": {"energy", "solvers", "derivation", "gallery"},
+    "exercises": {"energy", "solvers", "derivation", "gradient", "gallery"},
     "attention": {"kernels"},
     "kernels": set(),
     "networks": {"attention"},
@@ -35,7 +36,7 @@ ALLOWED = {
     "cli": BELOW_TOP | {"cli_study"},
     "cli_study": BELOW_TOP | {"plots"},  # simam-edu report --plot
 }
-WITHOUT_TORCH = ["energy", "derivation", "solvers", "gallery", "exercises", "datasets"]
+WITHOUT_TORCH = ["energy", "derivation", "gradient", "solvers", "gallery", "exercises", "datasets"]
 
 
 def imported_names(tree: ast.AST) -> set[str]:

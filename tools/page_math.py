@@ -28,7 +28,7 @@ class Equation:
     Attributes:
         label: The label on the page.
         symbols: A sympy expression for each name that is not free. Names are those of LaTeX without
-            backslashes, with ``that`` for ``\hat t``.
+            backslashes, with ``that`` for ``\hat t``. The meaning of ``z_i`` holds in a sum over ``i`` too.
         numbers: Given a generator, the value of every name at a random point, from code that does not
             use the equation. An array stands for the indexed values: ``x[0]`` is :math:`x_1`.
         functions: What a name means that is applied to arguments.
@@ -119,14 +119,15 @@ def power_sum(power: int, *, of_all: bool = False) -> sp.Symbol:
 
 
 def in_power_sums(expression: Any, meanings: Mapping[str, Any]) -> Any:
-    """Put meanings in and write every sum over the neurons by sums of their powers.
+    """Put meanings in and write every sum over the neurons by sums of their powers and products.
 
     A sum is linear in its terms, so this holds for every number of neurons. The sum of powers of all neurons
-    is that of the others and the power of the target.
+    is that of the others and the power of the target. The sum of a product, as of ``x_i**2 * g_i``, is a
+    symbol of its own.
     """
     if isinstance(expression, sp.MatrixBase):
         return expression.applyfunc(lambda entry: in_power_sums(entry, meanings))
-    reduced = expression.replace(lambda e: isinstance(e, sp.Sum), _reduce_sum)
+    reduced = expression.replace(lambda e: isinstance(e, sp.Sum), lambda e: _reduce_sum(e, meanings))
     known = {symbol(name): sp.sympify(value) for name, value in meanings.items()}
     put_in = reduced.subs(known, simultaneous=True)
     target = symbol("t")
@@ -134,21 +135,31 @@ def in_power_sums(expression: Any, meanings: Mapping[str, Any]) -> Any:
     return put_in.subs(of_all)
 
 
-def _reduce_sum(total: sp.Sum) -> sp.Expr:
+def _reduce_sum(total: sp.Sum, meanings: Mapping[str, Any]) -> sp.Expr:
     ((index, first, last),) = total.limits
     if first != 1 or last not in (COUNT, COUNT - 1):
         raise LatexError(f"a sum must run from 1 to M or to M - 1, got {total}")
+    in_terms = {e: symbol(f"{e.base}_{index}") for e in total.function.atoms(sp.Indexed)}
+    known = {symbol(name): value for name, value in meanings.items() if name.endswith(f"_{index}")}
+    function = sp.expand(total.function.xreplace(in_terms).subs(known, simultaneous=True))
+    varying = [s for s in function.free_symbols if s.name.endswith(f"_{index}")]
     terms = []
-    for term in sp.Add.make_args(sp.expand(total.function)):
-        factor, rest = term.as_independent(index)
-        if rest == 1:
-            terms.append(factor * last)
-            continue
-        base, power = rest.as_base_exp()
-        if not (isinstance(base, sp.Indexed) and power.is_Integer):
-            raise LatexError(f"a sum must be over powers of x_i, got {term}")
-        terms.append(factor * power_sum(int(power), of_all=last == COUNT))
+    for term in sp.Add.make_args(function):
+        factor, rest = term.as_independent(*varying) if varying else (term, sp.S.One)
+        terms.append(factor * _sum_of_product(rest, index, last))
     return sp.Add(*terms)
+
+
+def _sum_of_product(product: sp.Expr, index: sp.Symbol, last: sp.Expr) -> sp.Expr:
+    """Return the sum of a product of powers: known for one, of powers of x it is a power sum."""
+    powers = product.as_powers_dict()
+    if product == 1:
+        return last
+    if index in product.free_symbols or not all(b.is_Symbol and p.is_Integer for b, p in powers.items()):
+        raise LatexError(f"a sum must be over powers of x_i and their products, got {product}")
+    if list(powers) == [symbol(f"x_{index}")]:
+        return power_sum(int(*powers.values()), of_all=last == COUNT)
+    return sp.Symbol(f"sum to {last} of {product}", real=True)
 
 
 def vanishes(difference: Any) -> bool:

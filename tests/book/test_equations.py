@@ -110,6 +110,21 @@ def test_the_reader_refuses(latex):
         read_latex(latex)
 
 
+MOMENTS = [
+    (r"\sum_i a_i (x_i - c)", {}, True),
+    (r"\sum_i a_i (c - x_i)", {}, False),
+    (r"\sum_{i=1}^{M-1} a_i (x_i - c)", {}, False),  # another number of terms is another sum
+    (r"\sum_i b_i", {"b_i": symbol("a_i") * (symbol("x_i") - symbol("c"))}, True),
+    (r"\sum_i b_i", {"b_j": symbol("a_j") * (symbol("x_j") - symbol("c"))}, False),
+]
+
+
+@pytest.mark.parametrize(("latex", "symbols", "same"), MOMENTS)
+def test_sums_of_products_are_compared_term_by_term(latex, symbols, same):
+    entry = Equation("eq", symbols=symbols, numbers=lambda _: {})
+    assert entry.proven(rf"{latex} = \sum_i x_i a_i - c \sum_i a_i") is same
+
+
 def test_a_sum_is_over_powers_of_the_neurons():
     entry = Equation("eq", symbols={}, numbers=lambda _: {})
     with pytest.raises(LatexError, match="powers of x_i"):

@@ -35,11 +35,10 @@ def labeled_energy(weight: Any, bias: Any) -> Any:
     return in_sums(RELABELED, weight, bias)
 
 
-# The sums on the page run over the transformed others. In the sums over the others themselves these are:
+# The sums on the page run over the transformed others.
 TRANSFORMED = {
     "that": symbol("w_t") * t + symbol("b_t"),
-    "P_1": symbol("w_t") * P1 + (M - 1) * symbol("b_t"),
-    "P_2": symbol("w_t") ** 2 * P2 + 2 * symbol("w_t") * symbol("b_t") * P1 + (M - 1) * symbol("b_t") ** 2,
+    "xhat_i": symbol("w_t") * symbol("x_i") + symbol("b_t"),
     "energy": labeled_energy(symbol("w_t"), symbol("b_t")).subs(lam, 0),
 }
 # What is left of the two regressions once the bias is the best: the slope at zero, and the curvature.
