@@ -159,7 +159,7 @@ def _sum_of_product(product: sp.Expr, index: sp.Symbol, last: sp.Expr) -> sp.Exp
         raise LatexError(f"a sum must be over powers of x_i and their products, got {product}")
     if list(powers) == [symbol(f"x_{index}")]:
         return power_sum(int(*powers.values()), of_all=last == COUNT)
-    return sp.Symbol(f"sum to {last} of {product}", real=True)
+    return sp.Symbol(f"sum of {product} to {last}", real=True)
 
 
 def vanishes(difference: Any) -> bool:

@@ -1,0 +1,148 @@
+"""The equations of the page on gradients, what their names mean, and their numbers.
+
+The proofs hold for every number of neurons: the sums of products of neurons, as of x_i g_i, are symbols. The
+spread tau is free, and the penalty is its square less the variance.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from equations import MU, OF_ALL, SHARED, VAR, lam, least_energy, random_channel, t
+from page_latex import symbol
+from page_math import Equation, in_power_sums
+from simam_edu import gradient as steps
+
+TAU = symbol("tau")
+NAMES = {
+    steps.x: "x",
+    steps.z: "z",
+    steps.a: "a",
+    steps.g: "g",
+    steps.x_bar: "xbar",
+    steps.y_bar: "ybar",
+    steps.a_bar: "abar",
+}
+
+
+def of_neuron(index: str) -> dict[str, Any]:
+    """What the names of one neuron mean, in its value, its gain and what arrives at its output."""
+    value, gain, arriving = (symbol(f"{name}_{index}") for name in ("x", "g", "ybar"))
+    return {
+        f"z_{index}": (value - MU) / TAU,
+        f"y_{index}": value * gain,
+        f"abar_{index}": arriving * value * gain * (1 - gain),
+    }
+
+
+def on_page(expression: Any) -> Any:
+    """Return an expression of the package in the symbols of the page, all by values, gains and arriving."""
+    named = expression.xreplace({base: sp.IndexedBase(word) for base, word in NAMES.items()})
+    reduced = in_power_sums(named.subs(steps.tau, TAU), of_neuron("i"))
+    alone = {e: symbol(f"{e.base}_{e.indices[0]}") for e in reduced.atoms(sp.Indexed)}
+    known = {symbol(name): value for k in ("i", "j") for name, value in of_neuron(k).items()}
+    return reduced.xreplace(alone).subs(known)
+
+
+def jacobian_by_steps() -> Any:
+    """One output by one input: the gradient where nothing but the output i has one, which is one."""
+    alone = {k: v.replace(lambda e: isinstance(e, sp.Sum), lambda e: e.function) for k, v in STEPS.items()}
+    own = (alone["direct"] + alone["deviation"]).subs(steps.j, steps.i)
+    through_mean = alone["by_mean"] * alone["mean_slope"]
+    through_spread = alone["by_spread"] * alone["spread_slope"]
+    found = symbol("delta_ij") * on_page(own) + on_page(through_mean) + on_page(through_spread)
+    return found.subs(symbol("ybar_i"), 1)
+
+
+STEPS = {name: step.expression for name, step in steps.derive().items()}
+GRADIENT = on_page(STEPS["gradient"])
+TO_I = {symbol(f"{name}_j"): symbol(f"{name}_i") for name in ("x", "g", "ybar")}
+MEANINGS = (
+    OF_ALL
+    | {"lambda": TAU**2 - VAR}
+    | of_neuron("i")
+    | of_neuron("j")
+    | {"xbar_j": GRADIENT, "xbar_i": GRADIENT.subs(TO_I, simultaneous=True)}
+)
+
+
+def sigmoid(value: Any) -> Any:
+    """The sigmoid by its definition."""
+    return 1 / (1 + sp.exp(-value))
+
+
+def outputs(x: Any, penalty: float) -> Any:
+    """SimAM of a channel by its definition; complex numbers pass through."""
+    squares = (x - x.mean()) ** 2
+    return x / (1 + np.exp(-0.5 - squares / (squares.sum() / (x.size - 1) + penalty) / 4))
+
+
+def jacobian(x: Any, penalty: float) -> Any:
+    """The derivative of each output, in rows, by each input, from imaginary steps."""
+    size, step = x.size, 1e-30
+    return np.stack([outputs(x + 1j * step * row, penalty).imag / step for row in np.eye(size)], axis=1)
+
+
+def channel(generator: np.random.Generator) -> dict[str, Any]:
+    """A random channel with all of its neurons in x, what arrives, and all that follows, by other code."""
+    point = random_channel(generator)
+    x, penalty = np.append(point["x"], point["t"]), point["lambda"]
+    size, mu, sigma = x.size, point["mu"], point["sigma"]
+    arriving = generator.normal(size=size)
+    importance = np.array([1 / least_energy(value, mu, sigma, penalty) for value in x])  # by fits
+    slopes, gains = jacobian(x, penalty), outputs(x, penalty) / x
+    arrays = {
+        "x": x,
+        "ybar": arriving,
+        "g": gains,
+        "y": x * gains,
+        "z": np.sign(x - mu) * np.sqrt(np.maximum(4 * importance - 2, 0)),
+        "abar": arriving * x / (2 * np.cosh(importance / 2)) ** 2,
+        "xbar": arriving @ slopes,
+    }
+    i, j = generator.choice(size, 2, replace=bool(generator.integers(2)))
+    scalars = {f"{name}_{k}": values[at] for name, values in arrays.items() for k, at in (("i", i), ("j", j))}
+    tau = math.hypot(sigma, math.sqrt(penalty))
+    return point | arrays | scalars | {"tau": tau, "delta_ij": float(i == j), "J_ij": slopes[i, j]}
+
+
+def with_statistics_held(generator: np.random.Generator) -> dict[str, Any]:
+    """The same, and the derivatives of the loss by the mean and by the spread, from imaginary steps."""
+    point, step = channel(generator), 1e-30
+
+    def loss(mean: Any, spread: Any) -> Any:
+        score = (point["x"] - mean) / spread
+        return np.sum(point["ybar"] * point["x"] / (1 + np.exp(-0.5 - score**2 / 4)))
+
+    mean, spread = point["mu"], point["tau"]
+    return point | {
+        "mubar": loss(mean + step * 1j, spread).imag / step,
+        "taubar": loss(mean, spread + step * 1j).imag / step,
+    }
+
+
+TARGET_IS_I = {"x_i": t, "z_i": (t - MU) / TAU, "lambda": TAU**2 - VAR}
+
+EQUATIONS = (
+    Equation("eq-scores", symbols=MEANINGS, numbers=channel),
+    Equation(
+        "eq-output",
+        symbols=TARGET_IS_I
+        | {"g_i": sigmoid(1 / SHARED.subs(lam, TAU**2 - VAR))}
+        | {"y_i": t * sigmoid(1 / SHARED.subs(lam, TAU**2 - VAR))},
+        numbers=channel,
+    ),
+    Equation("eq-arriving", symbols=of_neuron("i") | {"abar_i": on_page(STEPS["arriving"])}, numbers=channel),
+    Equation(
+        "eq-by-statistics",
+        symbols=MEANINGS | {"mubar": on_page(STEPS["by_mean"]), "taubar": on_page(STEPS["by_spread"])},
+        numbers=with_statistics_held,
+    ),
+    Equation("eq-simam-gradient", symbols=MEANINGS, numbers=channel),
+    Equation("eq-attention-sum", symbols=MEANINGS, numbers=channel),
+    Equation("eq-score-sums", symbols=MEANINGS, numbers=channel),
+    Equation("eq-euler", symbols=MEANINGS, numbers=channel),
+    Equation("eq-jacobian", symbols=MEANINGS | {"J_ij": jacobian_by_steps()}, numbers=channel),
+)
