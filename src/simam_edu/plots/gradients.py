@@ -1,0 +1,108 @@
+"""Figures of the chapter on gradients, memory and precision."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from simam_edu.plots.style import GREY, LOOKS, ORANGE, new_figure
+
+
+def matrices_figure(matrices: Mapping[str, Float[np.ndarray, "m m"]]) -> Figure:
+    """Draw matrices side by side in one scale of colors, with zero in its middle.
+
+    Args:
+        matrices: Derivatives of outputs, in rows, by inputs, in columns, by their title.
+    """
+    figure, axes = new_figure(1, len(matrices), height=2.9, width=2.5 * len(matrices) + 0.6)
+    limit = max(float(np.abs(matrix).max()) for matrix in matrices.values())
+    for axis, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
+        image = axis.imshow(matrix, cmap="PuOr", vmin=-limit, vmax=limit)
+        axis.set(xlabel="input $j$", ylabel="output $i$", xticks=[], yticks=[])
+        axis.set_title(title, fontsize=9)
+        axis.grid(visible=False)
+    figure.colorbar(image, ax=list(axes[0]), fraction=0.04, pad=0.02)
+    return figure
+
+
+def norms_figure(offsets: Float[np.ndarray, "k"], norms: Mapping[str, Float[np.ndarray, "k"]]) -> Figure:
+    """Draw by how much a gradient grows or shrinks against the mean of the channel, beside the identity.
+
+    Args:
+        offsets: The mean of the channel in units of its spread.
+        norms: The factor for each offset, by its name.
+    """
+    figure, axes = new_figure(height=3.1)
+    axis = axes[0, 0]
+    for (name, values), (color, _, line) in zip(norms.items(), LOOKS, strict=False):
+        axis.loglog(offsets, values, color=color, linestyle=line, label=name)
+    axis.axhline(1.0, color=GREY, linewidth=0.8, label="identity")
+    axis.set(xlabel="mean over spread of the channel (logarithmic)", ylabel="gradient, out over in")
+    axis.legend(fontsize=8)
+    return figure
+
+
+def errors_figure(means: Float[np.ndarray, "k"], errors: Mapping[str, Float[np.ndarray, "k"]]) -> Figure:
+    """Draw the largest error of the gain against the mean of the channel, one line a way to compute it.
+
+    Args:
+        means: The mean of a channel of spread one.
+        errors: The largest error for each mean in units of the last place, by the name of the way.
+    """
+    figure, axes = new_figure(height=3.3)
+    axis = axes[0, 0]
+    for (name, values), (color, marker, line) in zip(errors.items(), LOOKS, strict=False):
+        axis.loglog(means, values, color=color, marker=marker, markersize=4, linestyle=line, label=name)
+    axis.axhline(1.0, color=GREY, linewidth=0.8)
+    axis.set(
+        xlabel="mean of a channel of spread one (logarithmic)",
+        ylabel="largest error of the gain,\nin units of the last place",
+    )
+    axis.legend(fontsize=8)
+    return figure
+
+
+def half_precision_figure(
+    spreads: Float[np.ndarray, "k"], gains: Mapping[str, Float[np.ndarray, "k"]], *, floor: float
+) -> Figure:
+    """Draw the gain of one neuron against the spread of its channel; a cross stands for what is no number.
+
+    Args:
+        spreads: The standard deviation of the channel.
+        gains: The gain of the neuron for each, by the name of the module; NaN where it has none.
+        floor: The least gain that there is.
+    """
+    figure, axes = new_figure(height=3.1)
+    axis = axes[0, 0]
+    for (name, values), (color, marker, line) in zip(gains.items(), LOOKS, strict=False):
+        axis.semilogx(spreads, values, color=color, marker=marker, markersize=4, linestyle=line, label=name)
+        lost = spreads[np.isnan(values)]
+        if lost.size:
+            axis.plot(lost, np.full(lost.size, 0.53), "x", color=color, label=f"{name}: not a number")
+    axis.axhline(floor, color=GREY, linestyle=":", label="least gain")
+    axis.set(
+        xlabel="standard deviation of the channel (logarithmic)",
+        ylabel="gain of the farthest neuron",
+        ylim=(0.5, 1.02),
+    )
+    axis.legend(fontsize=8, loc="center left")
+    return figure
+
+
+def copies_figure(copies: Mapping[str, float]) -> Figure:
+    """Draw how many copies of the input each module keeps for the backward pass.
+
+    Args:
+        copies: Bytes kept over bytes of the input, by the name of the module.
+    """
+    figure, axes = new_figure(height=0.6 + 0.42 * len(copies))
+    axis = axes[0, 0]
+    bars = axis.barh(list(copies), list(copies.values()), color=ORANGE, height=0.55)
+    axis.bar_label(bars, labels=[f"{value:.2f}" for value in copies.values()], padding=3, fontsize=9)
+    axis.invert_yaxis()
+    axis.set(
+        xlabel="bytes kept for the backward pass, over bytes of the input",
+        xlim=(0, 1.1 * max(copies.values())),
+    )
+    return figure
