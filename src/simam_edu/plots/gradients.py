@@ -10,19 +10,19 @@ from simam_edu.plots.style import GREY, LOOKS, ORANGE, new_figure
 
 
 def matrices_figure(matrices: Mapping[str, Float[np.ndarray, "m m"]]) -> Figure:
-    """Draw matrices side by side in one scale of colors, with zero in its middle.
+    """Draw matrices side by side, each with its own scale of colors and zero in its middle.
 
     Args:
         matrices: Derivatives of outputs, in rows, by inputs, in columns, by their title.
     """
-    figure, axes = new_figure(1, len(matrices), height=2.9, width=2.5 * len(matrices) + 0.6)
-    limit = max(float(np.abs(matrix).max()) for matrix in matrices.values())
+    figure, axes = new_figure(1, len(matrices), height=2.6, width=2.6 * len(matrices))
     for axis, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
+        limit = float(np.abs(matrix).max())
         image = axis.imshow(matrix, cmap="PuOr", vmin=-limit, vmax=limit)
         axis.set(xlabel="input $j$", ylabel="output $i$", xticks=[], yticks=[])
         axis.set_title(title, fontsize=9)
         axis.grid(visible=False)
-    figure.colorbar(image, ax=list(axes[0]), fraction=0.04, pad=0.02)
+        figure.colorbar(image, ax=axis, fraction=0.046, pad=0.03)
     return figure
 
 
