@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import sympy as sp
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simam_edu import energy
+from simam_edu import SimAM, energy
 from simam_edu.gradient import M, a, a_bar, derive, g, i, j, mu, simam_gradient, tau, x, y_bar, z
 
 STEPS = derive()
@@ -56,6 +57,25 @@ def test_channels_do_not_see_each_other(statistics):
     found = simam_gradient(x, grad, statistics=statistics)
     for k in np.ndindex(2, 3):
         np.testing.assert_array_equal(found[k], simam_gradient(x[k], grad[k], statistics=statistics))
+
+
+MODULES = {
+    "shared": {},
+    "population": {"correction": 0},
+    "leave_one_out": {"statistics": "leave_one_out"},
+}
+
+
+@pytest.mark.parametrize("path", ["auto", "torch", "plain"])
+@pytest.mark.parametrize("statistics", STATISTICS)
+@pytest.mark.parametrize("shape", [(2, 3, 2, 2), (2, 3, 5, 7), (1, 2, 32, 32)])
+def test_the_module_has_this_gradient(shape, statistics, path):
+    x, grad = batch(np.random.default_rng(5), shape)
+    leaf = torch.tensor(x, requires_grad=True)
+    output = SimAM(path=path, **MODULES[statistics])(leaf)
+    (found,) = torch.autograd.grad(output, leaf, torch.tensor(grad))
+    expected = simam_gradient(x, grad, statistics=statistics)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-11, atol=1e-13)
 
 
 def evaluated(expression, channel, lam):
