@@ -29,6 +29,8 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@echo "Making .venv with $(PYTHON) and installing the pinned packages: about two minutes, 2.2 GB ..."
 	@test -f $@ || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@echo "Building the native kernel of SimAM ..."
+	@$(BIN)/simam-edu kernels || echo "Going on without it: SimAM then runs on torch's own operations."
 	@touch $@
 
 # A build that failed leaves pages that Sphinx would not read again, and so would not complain of

@@ -33,7 +33,9 @@ ALLOWED = {
     "experiments": {"training", "attention", "networks", "datasets"},
     "plots": BELOW_TOP,
     "widgets": BELOW_TOP,
-    "cli": BELOW_TOP | {"cli_study"},
+    "benchmark": {"kernels", "attention", "networks"},
+    "cli": BELOW_TOP | {"cli_study", "cli_bench"},
+    "cli_bench": BELOW_TOP,
     "cli_study": BELOW_TOP | {"plots"},  # simam-edu report --plot
 }
 WITHOUT_TORCH = ["energy", "derivation", "gradient", "solvers", "gallery", "exercises", "datasets"]

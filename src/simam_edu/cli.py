@@ -1,4 +1,4 @@
-"""The command line: ``simam-edu train``, and ``sweep`` and ``report`` of :mod:`simam_edu.cli_study`."""
+"""The command line: ``simam-edu train``, and what :mod:`~simam_edu.cli_study` and ``cli_bench`` add."""
 
 import argparse
 import contextlib
@@ -11,7 +11,7 @@ from typing import get_args
 
 from tqdm import tqdm
 
-from simam_edu import cli_study
+from simam_edu import cli_bench, cli_study
 from simam_edu.attention import ATTENTION
 from simam_edu.datasets import NAMES, ImageSet, load
 from simam_edu.networks import NETWORKS, Slot, find
@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="simam-edu", description="Train networks with and without SimAM.")
     commands = parser.add_subparsers(required=True, metavar="command")
     cli_study.add_commands(commands)
+    cli_bench.add_commands(commands)
     command = commands.add_parser(
         "train", help="train one network and test it once", epilog=_recipes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,

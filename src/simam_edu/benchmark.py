@@ -1,0 +1,350 @@
+r"""What SimAM costs beside other modules: time, memory kept, memory at the peak, bytes that must move.
+
+All forms run side by side in one process, in turn, so that what disturbs the machine disturbs all alike. The
+floor is ``torch.nn.functional.silu``, :math:`x \cdot \operatorname{sigmoid}(x)`: SimAM without its
+statistics, with one exponential an element, reading its input once and keeping it for the backward pass.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from simam_edu import kernels
+from simam_edu.attention import ATTENTION, SimAM, attention_factory
+from simam_edu.networks import build
+
+SHAPES = ((128, 16, 32, 32), (128, 64, 8, 8), (16, 256, 56, 56), (1, 512, 7, 7))
+"""A first and a last stage of ResNet-20 at batch 128, a wide early one, and the last map of one image."""
+
+Shape = tuple[int, int, int, int]
+
+
+class TenLines(nn.Module):
+    """SimAM as its paper's Figure 3 has it, with the missing ``keepdim``, written afresh.
+
+    Args:
+        lam: The penalty.
+    """
+
+    def __init__(self, lam: float = 1e-4) -> None:
+        super().__init__()
+        self.lam = lam
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` times its gain."""
+        squares = (x - x.mean(dim=(2, 3), keepdim=True)).pow(2)
+        var = squares.sum(dim=(2, 3), keepdim=True) / (x.shape[2] * x.shape[3] - 1)
+        return x * torch.sigmoid(squares / (4 * (var + self.lam)) + 0.5)
+
+
+def _compiled(make: Callable[[int], nn.Module]) -> Callable[[int], nn.Module]:
+    return lambda channels: torch.compile(make(channels))  # type: ignore[return-value]
+
+
+FORMS: dict[str, Callable[[int], nn.Module]] = {
+    "silu": lambda _: nn.SiLU(),
+    "ten lines": lambda _: TenLines(),
+    "ten lines, compiled": _compiled(lambda _: TenLines()),
+    "simam": lambda _: SimAM(),
+    "simam, torch": lambda _: SimAM(path="torch"),
+    "simam, compiled": _compiled(lambda _: SimAM()),
+    **{name: attention_factory(name) for name in ATTENTION if name not in ("none", "simam")},
+    "3x3 convolution": lambda channels: nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+}
+"""Every form by its name; each takes the number of channels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Times of one form, in milliseconds.
+
+    Attributes:
+        median: The middle of all repeats.
+        low: A quarter of them were faster.
+        high: A quarter were slower.
+    """
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What one form costs on one shape.
+
+    Attributes:
+        name: The form.
+        shape: Of the input.
+        layout: ``"contiguous"`` or ``"channels_last"``.
+        path: The path that SimAM took; None for other forms.
+        forward: Time of the forward pass without a graph.
+        both: Time of forward and backward.
+        saved: Bytes kept for the backward pass over the bytes of the input.
+        peak: The most bytes that were allocated at once during forward and backward, without input, incoming
+            gradient and parameters, over the bytes of the input. The least is 2: output and gradient.
+        must_move: Bytes that any form must move, over the bytes of the input: forward reads and writes a map,
+            backward reads two and writes one.
+    """
+
+    name: str
+    shape: Shape
+    layout: str
+    path: str | None
+    forward: Timing
+    both: Timing
+    saved: float
+    peak: float
+    must_move: float = 5.0
+
+    def record(self) -> dict[str, Any]:
+        """Return the row for a line of JSON."""
+        return asdict(self)
+
+
+def measure(
+    shape: Shape,
+    names: Sequence[str] = tuple(FORMS),
+    *,
+    device: str = "cpu",
+    layout: str = "contiguous",
+    seconds: float = 2.0,
+) -> list[Row]:
+    """Measure forms on one shape, in turn, after a warm-up.
+
+    Args:
+        shape: Of the input, (n, c, h, w).
+        names: Keys of :data:`FORMS`.
+        device: Where to measure.
+        layout: ``"contiguous"`` or ``"channels_last"``.
+        seconds: Time to spend on each form and pass, roughly; at least seven repeats are made.
+
+    Raises:
+        ValueError: If a name or the layout is unknown.
+    """
+    unknown = sorted(set(names) - set(FORMS))
+    if unknown:
+        raise ValueError(f"names must be among {', '.join(FORMS)}, got {', '.join(unknown)}")
+    x, incoming = (_input(shape, device, layout, seed) for seed in (0, 1))
+    modules = {name: FORMS[name](shape[1]).to(device) for name in names}
+    jobs = [_both_job(module, x, incoming) for module in modules.values()]
+    forward = _in_turn([_forward_job(module, x) for module in modules.values()], seconds, device)
+    both = _in_turn(jobs, seconds, device)
+    size = x.numel() * x.element_size()
+    return [
+        Row(
+            name=name,
+            shape=shape,
+            layout=layout,
+            path=_path(module, x),
+            forward=forward[k],
+            both=both[k],
+            saved=saved_bytes(module, x) / size,
+            peak=peak_bytes(jobs[k], device) / size,
+        )
+        for k, (name, module) in enumerate(modules.items())
+    ]
+
+
+def compare(
+    shape: Shape, *, names: Sequence[str] = ("silu", "ten lines", "simam"), device: str = "cpu"
+) -> list[dict[str, Any]]:
+    """Return the median times of a few forms on one shape, for a page.
+
+    Args:
+        shape: Of the input, (n, c, h, w).
+        names: Keys of :data:`FORMS`.
+        device: Where to measure.
+
+    Returns:
+        One entry a form with the keys ``name``, ``path``, ``forward_ms`` and ``both_ms``.
+
+    Raises:
+        ValueError: If a name is unknown.
+    """
+    return [
+        {"name": row.name, "path": row.path, "forward_ms": row.forward.median, "both_ms": row.both.median}
+        for row in measure(shape, names, device=device, seconds=0.5)
+    ]
+
+
+def elements_sweep(
+    sizes: Sequence[int] = (10**4, 10**5, 10**6, 10**7, 10**8),
+    names: Sequence[str] = ("silu", "ten lines", "simam"),
+    *,
+    seconds: float = 2.0,
+) -> list[Row]:
+    """Measure forms while the number of elements grows: more images of 16 channels of 25 by 25.
+
+    Args:
+        sizes: Numbers of elements, multiples of 10,000.
+        names: Keys of :data:`FORMS`.
+        seconds: As in :func:`measure`.
+    """
+    return [row for size in sizes for row in measure((size // 10**4, 16, 25, 25), names, seconds=seconds)]
+
+
+def shapes_sweep(names: Sequence[str] = ("silu", "ten lines", "simam"), *, seconds: float = 1.0) -> list[Row]:
+    """Measure forms on about a million elements cut in different ways: large maps or many channels.
+
+    Args:
+        names: Keys of :data:`FORMS`.
+        seconds: As in :func:`measure`.
+    """
+    maps = [(max(2**14 // side**2, 1), 64, side, side) for side in (2, 4, 7, 8, 14, 16, 28, 32, 56, 64, 128)]
+    channels = [(2**12 // number, number, 16, 16) for number in (1, 3, 16, 64, 256, 1024)]
+    layouts = ("contiguous", "channels_last")
+    return [
+        row
+        for shape in maps + channels
+        for layout in layouts
+        for row in measure(shape, names, layout=layout, seconds=seconds)
+    ]
+
+
+def training_steps(
+    names: Iterable[str] = ("none", "ten lines", "ten lines, compiled", "simam"),
+    *,
+    batch: int = 128,
+    seconds: float = 20.0,
+    device: str = "cpu",
+) -> dict[str, Timing]:
+    """Time one training step of ResNet-20 with each form as its attention, in the authors' place.
+
+    Args:
+        names: ``"none"`` or keys of :data:`FORMS`.
+        batch: Images a step.
+        seconds: Time to spend on each form, roughly.
+        device: Where to measure.
+
+    Returns:
+        The times of a step by the name of the form. A step is forward, loss, backward and update, in the
+        channels-last layout that training uses.
+    """
+    images = _input((batch, 3, 32, 32), device, "channels_last", 0).detach()
+    labels = torch.arange(batch, device=device) % 10
+    jobs = {name: _step_job(name, images, labels) for name in names}
+    return dict(zip(jobs, _in_turn(list(jobs.values()), seconds, device), strict=True))
+
+
+def saved_bytes(module: nn.Module, x: Tensor) -> int:
+    """Return the bytes of distinct memory that autograd keeps for the backward pass, without parameters.
+
+    Args:
+        module: What runs forward once.
+        x: Its input; it counts where it is kept.
+    """
+    own = {parameter.untyped_storage().data_ptr() for parameter in module.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = module(x.detach().requires_grad_())
+    del output  # alive until here, so that no address was used twice
+    return sum(kept.values())
+
+
+def peak_bytes(job: Callable[[], object], device: str = "cpu") -> int:
+    """Return the most bytes that a job has allocated through torch at once.
+
+    Args:
+        job: What runs once.
+        device: Where it runs.
+    """
+    if device == "cuda":
+        torch.cuda.synchronize()
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        job()
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() - before
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
+        job()
+    results = profile.profiler.kineto_results
+    changes = [event for event in results.events() if event.name() == "[memory]"]
+    held = peak = 0
+    for event in sorted(changes, key=lambda event: int(event.start_ns())):
+        held += event.nbytes()
+        peak = max(peak, held)
+    return peak
+
+
+def _step_job(name: str, images: Tensor, labels: Tensor) -> Callable[[], object]:
+    attention = None if name == "none" else FORMS[name]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build("resnet20", num_classes=10, attention=attention)
+    network.to(images.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+
+    def step() -> None:
+        loss = F.cross_entropy(network(images), labels)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+def _input(shape: Shape, device: str, layout: str, seed: int) -> Tensor:
+    if layout not in ("contiguous", "channels_last"):
+        raise ValueError(f"layout must be contiguous or channels_last, got {layout!r}")
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
+    memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+    return x.contiguous(memory_format=memory_format).requires_grad_()
+
+
+def _path(module: nn.Module, x: Tensor) -> str | None:
+    return kernels.path_for(x, module.path) if isinstance(module, SimAM) else None
+
+
+def _forward_job(module: nn.Module, x: Tensor) -> Callable[[], object]:
+    x = x.detach()
+
+    def run() -> Tensor:
+        with torch.no_grad():
+            output: Tensor = module(x)
+            return output
+
+    return run
+
+
+def _both_job(module: nn.Module, x: Tensor, incoming: Tensor) -> Callable[[], object]:
+    wanted = [x, *module.parameters()]
+    return lambda: torch.autograd.grad(module(x), wanted, incoming)
+
+
+def _in_turn(jobs: Sequence[Callable[[], object]], seconds: float, device: str) -> list[Timing]:
+    """Time jobs one after the other, again and again."""
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    times: list[list[float]] = [[] for _ in jobs]
+    for job in jobs:  # warm up, compile
+        for _ in range(3):
+            job()
+    once = sum(_seconds(job, wait) for job in jobs)
+    repeats = min(max(7, round(seconds * len(jobs) / once)), 2000)
+    for _ in range(repeats):
+        for job, mine in zip(jobs, times, strict=True):
+            mine.append(1000 * _seconds(job, wait))
+    quarters = [statistics.quantiles(mine, n=4) for mine in times]
+    return [Timing(low=low, median=median, high=high) for low, median, high in quarters]
+
+
+def _seconds(job: Callable[[], object], wait: Callable[[], object]) -> float:
+    wait()
+    start = time.perf_counter()
+    job()
+    wait()
+    return time.perf_counter() - start

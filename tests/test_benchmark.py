@@ -1,0 +1,149 @@
+"""The benchmark measures what it says; its times are not tested."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from simam_edu import SimAM, benchmark, cli
+from simam_edu.benchmark import FORMS, Row, Timing, measure, peak_bytes, saved_bytes
+
+SMALL = (2, 16, 6, 6)
+EAGER = [name for name in FORMS if "compiled" not in name]
+
+
+@pytest.fixture(autouse=True)
+def _quiet_profiler(monkeypatch):
+    monkeypatch.setenv("KINETO_LOG_LEVEL", "99")
+
+
+def test_every_form_is_measured_on_every_layout():
+    for layout in ("contiguous", "channels_last"):
+        rows = measure(SMALL, EAGER, layout=layout, seconds=0.0)
+        assert [row.name for row in rows] == EAGER
+        for row in rows:
+            assert 0 < row.forward.low <= row.forward.median <= row.forward.high
+            assert 0 < row.both.low <= row.both.median <= row.both.high
+            assert (row.path is not None) == row.name.startswith("simam")
+            json.dumps(row.record())
+
+
+def test_the_ten_lines_of_the_benchmark_are_simam():
+    x = torch.randn(3, 5, 7, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(benchmark.TenLines()(x), SimAM()(x))
+
+
+def test_saved_bytes_are_those_of_autograd():
+    x = torch.zeros(4, 16, 8, 8)
+    size = 4 * x.numel()
+    assert saved_bytes(nn.SiLU(), x) == size
+    assert saved_bytes(nn.Identity(), x) == 0
+    assert saved_bytes(nn.Conv2d(16, 16, 3), x) == size  # the weight does not count
+    ten_lines = saved_bytes(benchmark.TenLines(), x)
+    assert 4 * size <= ten_lines < 4.2 * size
+    assert size < saved_bytes(SimAM(path="torch"), x) == size + 2 * 4 * 4 * 16
+
+
+def test_peak_bytes_counts_what_lives_at_once():
+    def two_at_once():
+        first = torch.zeros(1000)
+        second = torch.zeros(1000)
+        return first + second
+
+    def one_by_one():
+        torch.zeros(1000)
+        torch.zeros(1000)
+
+    assert 12_000 <= peak_bytes(two_at_once) < 13_000
+    assert 4_000 <= peak_bytes(one_by_one) < 5_000
+
+
+def test_sweeps_ask_for_what_they_say(monkeypatch):
+    asked = []
+    monkeypatch.setattr(benchmark, "measure", lambda shape, *_, **__: asked.append(shape) or [])
+    benchmark.elements_sweep()
+    assert [torch.Size(shape).numel() for shape in asked] == [10**4, 10**5, 10**6, 10**7, 10**8]
+    asked.clear()
+    benchmark.shapes_sweep()
+    assert all(5e5 < torch.Size(shape).numel() < 2e6 for shape in asked)
+
+
+def test_a_training_step_leaves_the_global_random_state():
+    before = torch.random.get_rng_state()
+    steps = benchmark.training_steps(("none", "simam"), batch=2, seconds=0.0)
+    assert list(steps) == ["none", "simam"]
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((SMALL, ["silu", "fast"]), "names must be among silu, .* got fast"),
+        ((SMALL, ["silu"], "channels first"), "layout must be contiguous or channels_last"),
+    ],
+)
+def test_unknown_names_are_refused(arguments, message):
+    shape, names, *layout = arguments
+    with pytest.raises(ValueError, match=message):
+        measure(shape, names, **({"layout": layout[0]} if layout else {}))
+
+
+def test_the_command_prints_tables_and_writes_lines(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(benchmark, "SHAPES", (SMALL,))
+    monkeypatch.setattr(benchmark, "training_steps", lambda **_: {"none": TIME, "simam": TIME})
+    file = tmp_path / "new" / "bench.jsonl"
+    status = cli.main(
+        ["bench", "--forms", "silu", "simam", "--seconds", "0", "--steps", "--record", str(file)]
+    )
+    printed = capsys.readouterr().out
+    assert status == 0
+    assert "(2, 16, 6, 6) contiguous" in printed
+    assert "(2, 16, 6, 6) channels_last" in printed
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["kind"] for line in lines] == ["shape"] * 4 + ["step"] * 2
+    assert all("torch" in line["environment"] for line in lines)
+
+
+TIME = Timing(median=2.0, low=1.0, high=3.0)
+
+
+def test_the_table_shows_ratios_to_silu():
+    def row(name, median):
+        time = Timing(median=median, low=median, high=median)
+        return Row(
+            name=name,
+            shape=SMALL,
+            layout="contiguous",
+            path=None,
+            forward=time,
+            both=time,
+            saved=1.0,
+            peak=2.0,
+        )
+
+    lines = cli.cli_bench.table([row("silu", 2.0), row("ten lines", 5.0)]).splitlines()
+    assert lines[-1].split()[2:] == [
+        "5.000",
+        "(5.000-5.000)",
+        "2.50",
+        "5.000",
+        "(5.000-5.000)",
+        "2.50",
+        "1.00",
+        "2.0",
+    ]
+    assert cli.cli_bench.steps_table({"none": TIME, "simam": TIME}).splitlines()[-1].endswith("1.00")
+
+
+def test_the_kernels_command_says_where_the_kernel_is(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(cli.cli_bench.kernels, "build", lambda: tmp_path / "simam.so")
+    assert cli.main(["kernels"]) == 0
+    assert str(tmp_path / "simam.so") in capsys.readouterr().out
+
+    def without_compiler():
+        raise OSError("a C++ compiler is needed")
+
+    monkeypatch.setattr(cli.cli_bench.kernels, "build", without_compiler)
+    assert cli.main(["kernels"]) == 2
+    assert "a C++ compiler is needed" in capsys.readouterr().err
