@@ -32,3 +32,15 @@ class Tiny(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.body(x).mean(dim=(-2, -1)))
+
+
+class NoNorm(torch.nn.Module):
+    """A network without batch norm, so that the parts of a batch do not see each other."""
+
+    def __init__(self, *, num_classes: int, attention: AttentionFactory, slot: str) -> None:  # noqa: ARG002
+        super().__init__()
+        self.body = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, stride=4), attention(4), torch.nn.ReLU())
+        self.head = torch.nn.Linear(4, num_classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x).mean(dim=(-2, -1)))

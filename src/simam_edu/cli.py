@@ -17,7 +17,7 @@ from simam_edu.datasets import NAMES, ImageSet, load
 from simam_edu.networks import NETWORKS, Slot, find
 from simam_edu.training import RECIPES, Progress, TrainConfig, append_record, finish, make_record, train
 from simam_edu.training.config import Device
-from simam_edu.training.distributed import joined
+from simam_edu.training.distributed import join
 from simam_edu.training.record import Record
 from simam_edu.training.run import RECORD_FILE
 from simam_edu.training.tensorboard import tensorboard_curves
@@ -100,22 +100,22 @@ def _train(options: argparse.Namespace) -> None:
         held_out=options.held_out,
         device=options.device,
     )
-    with joined(config.device) as world:
-        if world.local_rank:  # the first process of a machine fetches the images, the others wait for it
-            world.wait()
-        train_set, test_set = (
-            load(options.dataset, split, root=options.data, download=options.download)
-            for split in ("train", "test")
-        )
-        if not world.local_rank:
-            world.wait()
-        if world.rank:
-            _record(options, config, train_set, test_set, None)
-        elif options.folder is not None and (options.folder / RECORD_FILE).exists():
-            _record(options, config, train_set, test_set, None)
-            print(f"{options.folder} holds this run, and it is finished", file=sys.stderr)
-        else:
-            _train_and_show(options, config, train_set, test_set)
+    world = join(config.device)
+    if world.local_rank:  # the first process of a machine fetches the images, the others wait for it
+        world.wait()
+    train_set, test_set = (
+        load(options.dataset, split, root=options.data, download=options.download)
+        for split in ("train", "test")
+    )
+    if not world.local_rank:
+        world.wait()
+    if world.rank:
+        _record(options, config, train_set, test_set, None)
+    elif options.folder is not None and (options.folder / RECORD_FILE).exists():
+        _record(options, config, train_set, test_set, None)
+        print(f"{options.folder} holds this run, and it is finished", file=sys.stderr)
+    else:
+        _train_and_show(options, config, train_set, test_set)
 
 
 def _train_and_show(

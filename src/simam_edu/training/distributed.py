@@ -4,9 +4,9 @@ torchrun starts them and tells each its place by environment variables, which ar
 else. Every process holds all images and draws the same random numbers; of each batch it takes its own part.
 """
 
-import contextlib
+import atexit
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -73,7 +73,7 @@ class World:
         dist.all_gather(rows, values)
         return torch.stack(rows)
 
-    def from_first(self, payload: bytes | None) -> bytes | None:
+    def from_first(self, payload: bytes) -> bytes:
         """Return the bytes that the process of rank 0 has; those of the others are not looked at."""
         if self.size == 1:
             return payload
@@ -93,11 +93,11 @@ class World:
             dist.barrier()
 
 
-@contextlib.contextmanager
-def joined(device: Device) -> Iterator[World]:
-    """Join the processes that torchrun started; without torchrun, a world of one.
+def join(device: Device) -> World:
+    """Join the processes that torchrun started; without torchrun, return a world of one.
 
-    Inside another such context nothing happens but that the world is returned.
+    A process joins once and stays until it ends: joining again after leaving would meet the addresses
+    of the first time.
 
     Args:
         device: Where the processes compute: on CUDA they talk by nccl, elsewhere by gloo.
@@ -107,19 +107,16 @@ def joined(device: Device) -> Iterator[World]:
     """
     world = read_world(os.environ)
     if world.size == 1 or dist.is_initialized():
-        yield world
-        return
+        return world
     chosen = world.device(device)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
-    try:
-        yield world
-    finally:
-        dist.destroy_process_group()
+    atexit.register(dist.destroy_process_group)
+    return world
 
 
-def read_world(variables: "os._Environ[str] | dict[str, str]") -> World:
+def read_world(variables: Mapping[str, str]) -> World:
     """Return what torchrun's variables ``RANK``, ``WORLD_SIZE`` and ``LOCAL_RANK`` say.
 
     Args:

@@ -137,9 +137,9 @@ class Keeper:
             ValueError: If that checkpoint is of another run.
         """
         found = newest_checkpoint(self.folder) if self.world.rank == 0 else None
-        content = self.world.from_first(found[1] if found else None)
+        content = self.world.from_first(found[1] if found else b"")
         self._newest = found[0] if found else None
-        if content is not None:
+        if content:
             path = self._newest or self.folder
             loaded = load_checkpoint(content, path)
             require_same(self.identity, loaded.get("identity", ""), path)

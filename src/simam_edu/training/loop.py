@@ -15,7 +15,7 @@ from simam_edu.networks import build
 from simam_edu.training.batches import DeviceImages
 from simam_edu.training.config import TrainConfig
 from simam_edu.training.device import autocast, choose_precision
-from simam_edu.training.distributed import World, joined
+from simam_edu.training.distributed import World, join
 from simam_edu.training.evaluation import Sums, evaluate
 from simam_edu.training.folder import Keeper, identity_of
 from simam_edu.training.recipes import RECIPES, Recipe
@@ -57,30 +57,30 @@ def train(
         OSError: If a checkpoint cannot be written; the ones before it stay.
     """
     recipe = RECIPES[config.recipe]
-    with joined(config.device) as world:
-        device = world.device(config.device)
-        precision = choose_precision(device)
-        learn, held_out = (DeviceImages.put(part, device) for part in _split(train_set, config.held_out))
-        network = _new_network(config, len(train_set.classes)).to(device)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        state = TrainState(
-            network=network,
-            optimizer=recipe.optimizer(network.parameters()),
-            generator=torch.Generator().manual_seed(config.seed),
-            sums=Sums(device),
-        )
-        keeper = Keeper(folder, identity_of(config, train_set, test_set, world), world) if folder else None
-        if keeper is not None:
-            keeper.restore(state)
-        run = _Run(
-            recipe=recipe, epochs=config.total_epochs, learn=learn, held_out=held_out, precision=precision,
-            world=world, keeper=keeper, on_step=on_step,
-        )  # fmt: skip
-        run.train(state)
+    world = join(config.device)
+    device = world.device(config.device)
+    precision = choose_precision(device)
+    learn, held_out = (DeviceImages.put(part, device) for part in _split(train_set, config.held_out))
+    network = _new_network(config, len(train_set.classes)).to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    state = TrainState(
+        network=network,
+        optimizer=recipe.optimizer(network.parameters()),
+        generator=torch.Generator().manual_seed(config.seed),
+        sums=Sums(device),
+    )
+    keeper = Keeper(folder, identity_of(config, train_set, test_set, world), world) if folder else None
+    if keeper is not None:
+        keeper.restore(state)
+    run = _Run(
+        recipe=recipe, epochs=config.total_epochs, learn=learn, held_out=held_out, precision=precision,
+        world=world, keeper=keeper, on_step=on_step,
+    )  # fmt: skip
+    run.train(state)
 
-        test = evaluate(network, DeviceImages.put(test_set, device), precision, world=world)
-        _require_finite(test, "test images after the last epoch")
-        state.tick()
+    test = evaluate(network, DeviceImages.put(test_set, device), precision, world=world)
+    _require_finite(test, "test images after the last epoch")
+    state.tick()
     return TrainResult(
         network=network,
         epochs=tuple(state.history),

@@ -7,7 +7,7 @@ from pathlib import Path
 from simam_edu.datasets import ImageSet
 from simam_edu.training.checkpoint import write_atomically
 from simam_edu.training.config import TrainConfig
-from simam_edu.training.distributed import joined
+from simam_edu.training.distributed import join
 from simam_edu.training.folder import claim, identity_of
 from simam_edu.training.loop import train
 from simam_edu.training.record import Record, make_record
@@ -43,17 +43,18 @@ def finish(
         FloatingPointError: If a loss is not finite.
         OSError: If the folder cannot be written.
     """
-    with joined(config.device) as world:
-        file = folder / RECORD_FILE
-        done = None
+    world = join(config.device)
+    file = folder / RECORD_FILE
+    done = b""
+    if world.rank == 0:
+        claim(folder, identity_of(config, train_set, test_set, world))
+        done = file.read_bytes() if file.exists() else b""
+    done = world.from_first(done)
+    if not done:
+        result = train(config, train_set, test_set, folder=folder, on_step=on_step)
         if world.rank == 0:
-            claim(folder, identity_of(config, train_set, test_set, world))
-            done = file.read_bytes() if file.exists() else None
-        done = world.from_first(done)
-        if done is None:
-            result = train(config, train_set, test_set, folder=folder, on_step=on_step)
             done = (json.dumps(make_record(config, train_set, result)) + "\n").encode()
-            if world.rank == 0:
-                write_atomically(file, done)
-        record: Record = json.loads(done)
-        return record
+            write_atomically(file, done)
+        done = world.from_first(done)
+    record: Record = json.loads(done)
+    return record
