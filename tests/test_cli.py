@@ -8,6 +8,9 @@ import pytest
 
 from simam_edu import cli
 from simam_edu.datasets import ImageSet, Split, load, shapes
+from simam_edu.networks import NETWORKS
+from simam_edu.training import RECIPES, Progress
+from toys import Tiny
 
 
 @pytest.fixture
@@ -43,6 +46,50 @@ def test_train_appends_the_record_that_it_prints(tmp_path: Path, capsys: pytest.
     assert "epoch 1/1" in printed.err
     assert "images/s" in printed.err
     assert "test accuracy" in printed.err
+
+
+@pytest.mark.usefixtures("few_shapes")
+def test_a_run_in_a_folder_goes_on_and_is_not_run_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
+    folder = tmp_path / "run"
+    command = ["train", "--network", "tiny", "--dataset", "shapes", "--epochs", "3", "--device", "cpu",
+               "--tensorboard", "--folder", str(folder)]  # fmt: skip
+
+    def interrupt(_: object, progress: Progress) -> None:
+        if len(progress.history) == 2:
+            raise OSError("the machine is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cli, "_show", interrupt)
+        assert cli.main(command) == 2
+    assert not (folder / "record.json").exists()
+    capsys.readouterr()
+
+    assert cli.main(command) == 0
+    printed = capsys.readouterr()
+    record = json.loads(printed.out)
+    assert record == json.loads((folder / "record.json").read_text())
+    assert "432/432" in printed.err
+    assert f"record in {folder}" in printed.err
+    assert "record.json" not in {file.name for file in tmp_path.iterdir()}, "only its own folder is written"
+    assert {file.name for file in folder.iterdir()} > {"config.json", "record.json", "tensorboard"}
+
+    assert cli.main(command) == 0
+    again = capsys.readouterr()
+    assert again.out == ""
+    assert f"{folder} holds this run, and it is finished" in again.err
+    assert cli.main([*command, "--seed", "1"]) == 2
+    assert "seed is 0 there and 1 here" in capsys.readouterr().err
+
+
+def test_the_recipes_are_told_with_what_to_expect(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for name, recipe in RECIPES.items():
+        assert f"{name}: {recipe.expected}" in told
 
 
 @pytest.mark.usefixtures("few_shapes")

@@ -1,8 +1,10 @@
 """The figures: each draws the numbers it was given, labels its axes, and shows itself in a notebook."""
 
+import nbformat
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from nbclient import NotebookClient
 
 from simam_edu import energy
 from simam_edu.plots.energy import energies_figure, separation_figure
@@ -108,9 +110,45 @@ def test_curves_show_training_and_held_out() -> None:
 
 
 def test_schedule_and_stages_are_drawn_as_given() -> None:
-    figure = schedule_figure(np.array([0.1, 0.2, 0.0]))
+    figure = schedule_figure({"budget": np.array([0.1, 0.2, 0.0]), "paper": np.array([0.1, 0.01])})
     assert_labeled(figure)
     np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), [0.1, 0.2, 0.0])
+    np.testing.assert_array_equal(figure.axes[1].lines[0].get_ydata(), [0.1, 0.01])
+    assert [axis.get_title() for axis in figure.axes] == ["budget", "paper"]
     figure = stages_figure([("stem", 16, 32), ("stage 1", 64, 8)])
     heights = [[bar.get_height() for bar in axis.patches] for axis in figure.axes]
     assert heights == [[16, 64], [32, 8]]
+
+
+def test_live_curves_are_one_picture_that_is_drawn_anew() -> None:
+    """In a real notebook: one output, of the finished run, and nothing on standard error."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [
+        nbformat.v4.new_code_cell(source)
+        for source in (
+            "from simam_edu.plots import training as plots\n"
+            "from simam_edu.training import EpochResult, Progress, Score\n"
+            "drawn, real = [], plots.curves_figure\n"
+            "plots.curves_figure = lambda runs: (drawn.append(runs), real(runs))[1]\n"
+            "score = Score(images=8, loss=1.5, accuracy=0.5)\n"
+            "done = EpochResult(epoch=1, train=score, held_out=score, learning_rate=0.1, seconds=1.0)\n"
+            "def at(images, history):\n"
+            "    return Progress(epoch=1 + len(history), epochs=2, images=images, seen=8, score=score,\n"
+            "                    learning_rate=0.1, history=history)",
+            "show = plots.live_curves('mine', every=1e9)\n"
+            "for progress in (at(4, ()), at(4, ()), at(0, (done,)), at(4, (done,))):\n"
+            "    show(progress)",
+            "show = plots.live_curves(every=0.0)\nshow(at(4, ()))\nshow(at(4, (done,)))",
+            "print([[point['held_out'] is not None for point in history] "
+            "for runs in drawn for history in runs.values()])",
+        )
+    ]
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    quiet, rare, often, said = (cell.outputs for cell in notebook.cells)
+    assert quiet == []
+    for outputs in (rare, often):
+        (output,) = outputs
+        assert output["output_type"] == "display_data"
+        assert "image/png" in output["data"]
+    # Rarely: the first report and the end of an epoch. Often: every report, with the running epoch.
+    assert said[0]["text"] == "[[False], [True], [False], [True, False]]\n"
