@@ -168,13 +168,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=OUT, help="the file to write")
     parser.add_argument("--dataset", choices=NAMES, default="cifar10")
+    parser.add_argument("--data", type=Path, help="folder that holds the data set")
     parser.add_argument("--images", type=int, default=1280, help="a round")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2], help="of the usual loop")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    full = load(options.dataset, "train")
+    full = load(options.dataset, "train", root=options.data)
     images = replace(
         full, images=full.images[: options.images], labels=full.labels[: options.images], masks=None
     )

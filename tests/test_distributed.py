@@ -121,13 +121,13 @@ def test_variables_that_do_not_fit_are_refused(variables: dict[str, str]) -> Non
 
 def test_a_batch_with_fewer_images_than_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(NETWORKS, "tiny", Tiny)
-    run = loop._Run(
+    run = loop.Run(
         recipe=loop.RECIPES["smoke"], epochs=1, learn=DeviceImages.put(toy(34), torch.device("cpu")),
         held_out=None, precision=torch.float32, world=World(size=2), keeper=None, on_step=None,
     )  # fmt: skip
     assert run.batches == 2
     with pytest.raises(ValueError, match="an image for each of 3 processes, got 2"):
-        loop._Run(**{**vars(run), "world": World(size=3)})
+        loop.Run(**{**vars(run), "world": World(size=3)})
 
 
 def test_the_devices_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:

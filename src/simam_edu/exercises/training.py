@@ -7,7 +7,7 @@ import numpy as np
 
 from simam_edu.exercises.checking import Exercise, Mistake
 
-FIRST = 0.04  # of the peak, where the recipe's schedule begins
+FIRST = 0.04  # of the peak, where the one-cycle schedule begins
 
 
 def moments_of_a_run(_: np.random.Generator) -> list[tuple[Any, ...]]:
@@ -50,6 +50,16 @@ def count_steps(images: int, held_out: int, batch_size: int, epochs: int) -> int
     return epochs * math.ceil((images - held_out) / batch_size)
 
 
+def parts_of_a_batch(_: np.random.Generator) -> list[tuple[Any, ...]]:
+    """Equal parts, parts that differ by one, and a single process."""
+    return [(32, 128, 4), (7, 13, 2), (6, 13, 2), (21, 64, 3), (64, 64, 1)]
+
+
+def share(own: int, total: int, processes: int) -> float:
+    """The weight that makes the mean over the processes the mean over the batch."""
+    return processes * own / total
+
+
 def accuracies(_: np.random.Generator) -> list[tuple[Any, ...]]:
     """Accuracies and numbers of test images."""
     return [(0.85, 10_000), (0.5, 10_000), (0.92, 1_000)]
@@ -69,15 +79,15 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 answer=from_zero,
-                hint="Here the rise begins at zero, so the first step does nothing. The recipe begins at four hundredths of the peak.",
+                hint="Here the rise begins at zero, so the first step does nothing. The schedule begins at four hundredths of the peak.",
             ),
             Mistake(
                 answer=with_a_cosine,
-                hint="The fall follows a cosine here. The recipe falls along a straight line; see 'The recipe'.",
+                hint="The fall follows a cosine here. That of the recipe falls along a straight line; see 'The recipes'.",
             ),
             Mistake(
                 answer=without_a_fall,
-                hint="The rate stays at its peak here. It must come down to zero at the last step, or the weights never settle; see 'The recipe'.",
+                hint="The rate stays at its peak here. It must come down to zero at the last step, or the weights never settle; see 'The recipes'.",
             ),
         ),
     ),
@@ -104,6 +114,26 @@ EXERCISES = (
                     epochs * (images - held_out) / batch_size
                 ),
                 hint="Here a batch may reach from one epoch into the next. Each epoch begins with a new batch, so the rounding happens once an epoch.",
+            ),
+        ),
+    ),
+    Exercise(
+        name="share_of_a_process",
+        asks="a function of (own, total, processes) that returns the factor of a process's mean loss",
+        truth=share,
+        inputs=parts_of_a_batch,
+        mistakes=(
+            Mistake(
+                answer=lambda own, total, processes: own / total,  # noqa: ARG005
+                hint="This would be right if the gradients were added up. They are averaged, which divides by the number of processes.",
+            ),
+            Mistake(
+                answer=lambda own, total, processes: 1.0,  # noqa: ARG005
+                hint="Here every process counts the same, however many images it has. When the parts differ in size, the images of the smaller part weigh too much.",
+            ),
+            Mistake(
+                answer=lambda own, total, processes: total / (processes * own),
+                hint="This is upside down: a process with more images must count more.",
             ),
         ),
     ),

@@ -59,7 +59,7 @@ def curves_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figur
     return figure
 
 
-def live_curves(name: str = "this run", *, every: float = 2.0) -> "Callable[[Progress], None]":
+def live_curves(name: str = "this run", *, every: float = 5.0) -> "Callable[[Progress], None]":
     """Show the curves of a run in a notebook and draw them anew while it trains.
 
     The last point is that of the epoch that is being trained, so far; its held-out images follow at its end.

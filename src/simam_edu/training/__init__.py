@@ -7,6 +7,7 @@ from simam_edu.training.recipes import RECIPES, Drops, OneCycle, Recipe
 from simam_edu.training.record import append_record, make_record, read_records, recorded
 from simam_edu.training.results import EpochResult, Progress, Score, TrainResult
 from simam_edu.training.run import finish
+from simam_edu.training.tensorboard import tensorboard_curves
 
 __all__ = [
     "RECIPES",
@@ -24,5 +25,6 @@ __all__ = [
     "make_record",
     "read_records",
     "recorded",
+    "tensorboard_curves",
     "train",
 ]

@@ -72,7 +72,7 @@ def train(
     keeper = Keeper(folder, identity_of(config, train_set, test_set, world), world) if folder else None
     if keeper is not None:
         keeper.restore(state)
-    run = _Run(
+    run = Run(
         recipe=recipe, epochs=config.total_epochs, learn=learn, held_out=held_out, precision=precision,
         world=world, keeper=keeper, on_step=on_step,
     )  # fmt: skip
@@ -94,7 +94,7 @@ def train(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Run:
+class Run:
     """What stays the same while a run trains."""
 
     recipe: Recipe
