@@ -13,13 +13,14 @@ import triton.language as tl
 
 @triton.jit
 def power_of_two(largest):
-    """Return the power of two that brings ``largest`` into [1, 4), from the bits of its exponent."""
+    """Return the power of two that brings ``largest`` near one, from the bits of its exponent; 1 for 0."""
     if largest.dtype == tl.float64:
         exponent = (largest.to(tl.int64, bitcast=True) >> 52) & 0x7FF
-        return (tl.maximum(2046 - exponent, 1) << 52).to(tl.float64, bitcast=True)
-    else:  # noqa: RET505 - Triton compiles both ways unless they are the two branches of one choice
+        power = (tl.maximum(2046 - exponent, 1) << 52).to(tl.float64, bitcast=True)
+    else:
         exponent = (largest.to(tl.int32, bitcast=True) >> 23) & 0xFF
-        return (tl.maximum(254 - exponent, 1) << 23).to(tl.float32, bitcast=True)
+        power = (tl.maximum(254 - exponent, 1) << 23).to(tl.float32, bitcast=True)
+    return tl.where(largest > 0.0, power, 1.0)
 
 
 @triton.jit

@@ -150,10 +150,10 @@ def forward_loop(
     begins, row, exists = channels_of_program(channels, image_stride, channel_stride, BLOCK_C)
     count = positions.to(STATS)
 
-    # Each lane adds up its values on a scale of its own, which shrinks when a larger value comes.
+    # Each lane adds up its values on a scale of its own, which changes when a larger value comes.
     highest = tl.full((BLOCK_C, BLOCK_M), float("-inf"), STATS)
     lowest = tl.full((BLOCK_C, BLOCK_M), float("inf"), STATS)
-    scales_so_far = power_of_two(tl.zeros((BLOCK_C, BLOCK_M), STATS))
+    scales_so_far = tl.full((BLOCK_C, BLOCK_M), 1.0, STATS)
     sums = tl.zeros((BLOCK_C, BLOCK_M), STATS)
     for first in range(0, positions, BLOCK_M):
         inside, offset, mask = positions_of_tile(first, positions, begins, position_stride, exists, BLOCK_M)
