@@ -190,46 +190,49 @@ template <Index W, class A> inline double in_pairs(A* lanes) {
     return double(lanes[0]);
 }
 
-template <Index W, class A, class F> inline double summed_in(Index count, F value) {
-    double total = 0;
+// Calls add(i, a, b) for i from 0 to count, to add to two sums, and returns them.
+template <Index W, class A, class F> inline void two_sums_in(Index count, F add, double& a, double& b) {
+    a = b = 0;
     for (Index start = 0; start < count; start += BLOCK) {
         const Index stop = std::min(count, start + BLOCK);
-        alignas(64) A lanes[W] = {};
+        alignas(64) A lanes_a[W] = {}, lanes_b[W] = {};
         Index i = start;
         for (; i + W <= stop; i += W)
 #pragma omp simd
-            for (Index j = 0; j < W; ++j) lanes[j] += value(i + j);
-        A rest = 0;
-        for (; i < stop; ++i) rest += value(i);
-        total += in_pairs<W>(lanes) + double(rest);
+            for (Index j = 0; j < W; ++j) add(i + j, lanes_a[j], lanes_b[j]);
+        A rest_a = 0, rest_b = 0;
+        for (; i < stop; ++i) add(i, rest_a, rest_b);
+        a += in_pairs<W>(lanes_a) + double(rest_a), b += in_pairs<W>(lanes_b) + double(rest_b);
     }
-    return total;
 }
 
-// The sum of value(i) for i from 0 to count.
-template <class A, class F> inline double summed(Index count, F value) {
-    return count < 4 * LANES ? summed_in<FEW, A>(count, value) : summed_in<LANES, A>(count, value);
+template <class A, class F> inline void two_sums(Index count, F add, double& a, double& b) {
+    count < 4 * LANES ? two_sums_in<FEW, A>(count, add, a, b) : two_sums_in<LANES, A>(count, add, a, b);
 }
 
 // Differences to a neuron of the channel are small, and zero where all are equal; the mean is taken of these. Several short
 // channels go through each step together, so that one need not wait for the other.
-template <class A> inline void statistics(const A* x, Index channels, const Options& o, Statistics<A>& s) {
+template <class A> inline void statistics(const A* x, Index channels, const Options& options, Statistics<A>& s) {
+    const Options o = options;
     const Index m = o.neurons;
-    alignas(64) double total[GROUP] = {};
+    alignas(64) double sum[GROUP] = {}, squares[GROUP] = {};
     for (Index k = 0; k < channels; ++k) {
         const A first = s.first[k] = x[k * m];
-        total[k] = summed<A>(m, [=](Index i) { return x[k * m + i] - first; });
+        two_sums<A>(m, [=](Index i, A& a, A& b) { const A d = x[k * m + i] - first; a += d, b += d * d; }, sum[k], squares[k]);
     }
     const double share = 1 / double(m);
 #pragma omp simd
-    for (Index k = 0; k < GROUP; ++k) s.offset[k] = A(total[k] * share);
+    for (Index k = 0; k < GROUP; ++k) s.offset[k] = A(sum[k] * share);
     for (Index k = 0; k < channels; ++k) {
+        // The squares about the mean are a difference, which is sharp unless x_1 is far from the mean.
+        const double about_mean = squares[k] - sum[k] * sum[k] * share;
+        if (about_mean > squares[k] / 4) { squares[k] = about_mean; continue; }
         const A first = s.first[k], offset = s.offset[k];
-        total[k] = summed<A>(m, [=](Index i) { const A d = (x[k * m + i] - first) - offset; return d * d; });
+        double none;
+        two_sums<A>(m, [=](Index i, A& a, A&) { const A d = (x[k * m + i] - first) - offset; a += d * d; }, squares[k], none);
     }
-    const Options copy = o;
 #pragma omp simd
-    for (Index k = 0; k < GROUP; ++k) s.r[k] = width_inverse<A>(total[k], copy);
+    for (Index k = 0; k < GROUP; ++k) s.r[k] = width_inverse<A>(squares[k], o);
 }
 
 template <class A, class R>
@@ -251,18 +254,7 @@ inline void row_own_part(const A* x, const A* g, A* out, A first, A offset, A r,
         out[i] = gs + A(2) * part;
         sum += part, sum2 += part * z;
     };
-    qz = qz2 = 0;
-    for (Index start = 0; start < neurons; start += BLOCK) {
-        const Index stop = std::min(neurons, start + BLOCK);
-        alignas(64) A lanes[FEW] = {}, lanes2[FEW] = {};
-        Index i = start;
-        for (; i + FEW <= stop; i += FEW)
-#pragma omp simd
-            for (Index j = 0; j < FEW; ++j) add(i + j, lanes[j], lanes2[j]);
-        A rest = 0, rest2 = 0;
-        for (; i < stop; ++i) add(i, rest, rest2);
-        qz += in_pairs<FEW>(lanes) + double(rest), qz2 += in_pairs<FEW>(lanes2) + double(rest2);
-    }
+    two_sums_in<FEW, A>(neurons, add, qz, qz2);
 }
 
 template <class A, class R>
