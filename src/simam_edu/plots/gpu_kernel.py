@@ -71,5 +71,5 @@ def roofline_figure(cards: Mapping[str, tuple[float, float]], intensities: Mappi
     axis.set(
         xscale="log", yscale="log", xlabel="operations per byte moved", ylabel="trillion operations a second"
     )
-    axis.legend(fontsize=8, loc="lower right")
+    figure.legend(*axis.get_legend_handles_labels(), fontsize=8, ncols=4, loc="outside upper center")
     return figure
