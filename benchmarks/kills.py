@@ -96,7 +96,7 @@ def kill_one(place: Path, after: float) -> str:
         process.kill()
     found = newest_checkpoint(place)
     left = "no checkpoint" if found is None else f"the checkpoint of step {int(found[0].name.split('-')[1])}"
-    unfinished = " and an unfinished file" if (place / "unfinished.tmp").exists() else ""
+    unfinished = " and an unfinished file" if list(place.glob("*.tmp")) else ""
     return left + unfinished + (" and its record" if (place / "record.json").exists() else "")
 
 

@@ -118,6 +118,7 @@ def test_minutes_add_up_over_the_parts(tmp_path: Path) -> None:
 
 
 def test_two_checkpoints_are_kept_and_nothing_unfinished(tmp_path: Path) -> None:
+    (tmp_path / "config.json.1.tmp").write_text("what a crash left")
     train(CONFIG, TRAIN, TEST, folder=tmp_path)
     steps = [int(path.name.split("-")[1]) for path in checkpoints(tmp_path)]
     assert steps == [STEPS - 1, STEPS]

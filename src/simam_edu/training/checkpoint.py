@@ -26,7 +26,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OSError: If it cannot be written, for example on a full disk; what was there before stays.
     """
-    temporary = path.with_name("unfinished.tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # no two processes write into one
     try:
         with temporary.open("wb") as file:
             file.write(content)

@@ -73,6 +73,8 @@ def claim(folder: Path, identity: Identity) -> None:
         OSError: If it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for unfinished in folder.glob("*.tmp"):  # what a crash left
+        unfinished.unlink()
     file = folder / IDENTITY_FILE
     if file.exists():
         require_same(identity, file.read_text(encoding="utf-8"), file)

@@ -28,7 +28,7 @@ def train(
     train_set: ImageSet,
     test_set: ImageSet,
     *,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     on_step: Callable[[Progress], None] | None = None,
 ) -> TrainResult:
     """Train one network as a configuration says and test it once.
@@ -69,8 +69,9 @@ def train(
         generator=torch.Generator().manual_seed(config.seed),
         sums=Sums(device),
     )
-    keeper = Keeper(folder, identity_of(config, train_set, test_set, world), world) if folder else None
-    if keeper is not None:
+    keeper = None
+    if folder is not None:
+        keeper = Keeper(Path(folder), identity_of(config, train_set, test_set, world), world)
         keeper.restore(state)
     run = Run(
         recipe=recipe, epochs=config.total_epochs, learn=learn, held_out=held_out, precision=precision,

@@ -22,7 +22,7 @@ def finish(
     train_set: ImageSet,
     test_set: ImageSet,
     *,
-    folder: Path,
+    folder: str | Path,
     on_step: Callable[[Progress], None] | None = None,
 ) -> Record:
     """Bring the run of a folder to its end and return its record; a finished run is not run again.
@@ -44,10 +44,10 @@ def finish(
         OSError: If the folder cannot be written.
     """
     world = join(config.device)
-    file = folder / RECORD_FILE
+    file = Path(folder) / RECORD_FILE
     done = b""
     if world.rank == 0:
-        claim(folder, identity_of(config, train_set, test_set, world))
+        claim(file.parent, identity_of(config, train_set, test_set, world))
         done = file.read_bytes() if file.exists() else b""
     done = world.from_first(done)
     if not done:
