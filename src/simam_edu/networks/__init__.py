@@ -48,13 +48,16 @@ def find(name: str) -> Callable[..., nn.Module]:
     Args:
         name: ``"resnet20"`` or another depth :math:`6n + 2`, ``"resnet110_bottleneck"`` or another depth
             :math:`9n + 2`, ``"preresnet20"`` and ``"preresnet110_bottleneck"`` likewise, ``"wrn28_10"`` or
-            another depth :math:`6n + 4` and width, or ``"mobilenetv2"``.
+            another depth :math:`6n + 4` and width, ``"mobilenetv2"``, or what else was put into
+            :data:`NETWORKS`.
 
     Raises:
         ValueError: If the name is of no such form or its depth is not one of those.
     """
-    if name == "mobilenetv2":
-        return MobileNetV2
+    return NETWORKS[name] if name in NETWORKS else _of_depth(name)
+
+
+def _of_depth(name: str) -> Callable[..., nn.Module]:
     for form, step, rest, network in _FAMILIES:
         match = re.fullmatch(form.replace("{}", "([1-9][0-9]{0,3})"), str(name))
         if match:
@@ -75,7 +78,7 @@ def find(name: str) -> Callable[..., nn.Module]:
 
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    name: find(name)
+    name: _of_depth(name)
     for name in (
         "resnet20",
         "resnet32",
@@ -87,9 +90,8 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
         "preresnet110",
         "preresnet110_bottleneck",
         "wrn28_10",
-        "mobilenetv2",
     )
-}
+} | {"mobilenetv2": MobileNetV2}
 """The networks of the paper's Table 2, and a few beside them; :func:`find` takes other depths and widths."""
 
 
