@@ -327,16 +327,20 @@ def _both_job(module: nn.Module, x: Tensor, incoming: Tensor) -> Callable[[], ob
 
 
 def _in_turn(jobs: Sequence[Callable[[], object]], seconds: float, device: str) -> list[Timing]:
-    """Time jobs one after the other, again and again."""
+    """Time jobs one after the other, again and again.
+
+    Before it is timed a job runs once untimed: what the job before it left in the caches is not its doing.
+    """
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     times: list[list[float]] = [[] for _ in jobs]
     for job in jobs:  # warm up, compile
         for _ in range(3):
             job()
     once = sum(_seconds(job, wait) for job in jobs)
-    repeats = min(max(7, round(seconds * len(jobs) / once)), 2000)
+    repeats = min(max(7, round(seconds * len(jobs) / (2 * once))), 2000)
     for _ in range(repeats):
         for job, mine in zip(jobs, times, strict=True):
+            job()
             mine.append(1000 * _seconds(job, wait))
     quarters = [statistics.quantiles(mine, n=4) for mine in times]
     return [Timing(low=low, median=median, high=high) for low, median, high in quarters]

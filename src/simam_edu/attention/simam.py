@@ -85,7 +85,7 @@ class SimAM(nn.Module):
         for name, value, known in (
             ("statistics", statistics, get_args(Statistics)),
             ("one_position", one_position, ("refuse", "half")),
-            ("path", path, get_args(kernels.Path)),
+            ("path", path, kernels.PATHS),
         ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")

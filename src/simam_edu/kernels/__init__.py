@@ -27,6 +27,9 @@ __all__ = ["Options", "Path", "build", "path_for", "simam"]
 Path = Literal["auto", "native", "torch", "triton", "plain"]
 """How SimAM is computed; ``"auto"`` takes the fastest that is ready for the input."""
 
+PATHS = get_args(Path)
+"""All of them."""
+
 
 class _Triton:
     """The Triton kernels, called as the others are."""
@@ -80,8 +83,8 @@ def path_for(x: Tensor, path: Path = "auto") -> str:
     Raises:
         ValueError: If the path is unknown, or asked for where it cannot run.
     """
-    if path not in get_args(Path):
-        raise ValueError(f"path must be one of {', '.join(get_args(Path))}, got {path!r}")
+    if path not in PATHS:
+        raise ValueError(f"path must be one of {', '.join(PATHS)}, got {path!r}")
     if path == "plain" or _is_traced(x):
         return "plain"
     if path == "auto":

@@ -1,7 +1,6 @@
 // SimAM on the CPU: a forward and a backward pass over each channel while it is in the cache.
 //
-// native.py builds this file and calls the two functions at its end; autograd.py says what they compute and
-// chapter 9 of the book derives it. For a channel x_1 ... x_M, with d_i = x_i - mu and T = sum d_i^2 + (M - correction) lam,
+// native.py builds this file and calls the function at its end; chapter 9 of the book derives what it computes. For a channel x_1 ... x_M, with d_i = x_i - mu and T = sum d_i^2 + (M - correction) lam,
 //
 //     r^2 = (M - correction) / (4 T),   z_i = d_i r,   u_i = 1/2 + rise(z_i^2),   s_i = sigmoid(u_i),   y_i = x_i s_i
 //
@@ -16,7 +15,6 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <type_traits>
 #include <vector>
@@ -39,7 +37,7 @@ constexpr Index LANES = 64, FEW = 16;
 // Short channels that are worked on together where they lie one after the other.
 constexpr Index GROUP = 16;
 // Fewer elements than this are done sooner by one thread than shared.
-constexpr Index SHARE = 1 << 14;
+constexpr Index SHARE = 1 << 15;
 
 // ---- numbers ----
 
@@ -183,7 +181,7 @@ template <class A> struct Statistics {  // of each channel of a group
 };
 
 // Sums run in lanes, and the lanes are added in pairs: that is fast, and it rounds less than one long sum.
-template <Index W, class A> inline double in_pairs(A* lanes) {
+template <Index W, class A> [[gnu::always_inline]] inline double in_pairs(A* lanes) {
     for (Index half = W / 2; half > 0; half /= 2)
 #pragma omp simd
         for (Index j = 0; j < half; ++j) lanes[j] += lanes[j + half];
@@ -191,7 +189,7 @@ template <Index W, class A> inline double in_pairs(A* lanes) {
 }
 
 // Calls add(i, a, b) for i from 0 to count, to add to two sums, and returns them.
-template <Index W, class A, class F> inline void two_sums_in(Index count, F add, double& a, double& b) {
+template <Index W, class A, class F> [[gnu::always_inline]] inline void two_sums_in(Index count, F add, double& a, double& b) {
     a = b = 0;
     for (Index start = 0; start < count; start += BLOCK) {
         const Index stop = std::min(count, start + BLOCK);
@@ -238,20 +236,21 @@ template <class A> inline void statistics(const A* x, Index channels, const Opti
 template <class A, class R>
 inline void rows_forward(const A* x, A* y, Index channels, const Statistics<A>& s, const Options& o, const R& rise) {
     for (Index k = 0; k < channels; ++k) {
-        const A first = s.first[k], offset = s.offset[k], r = s.r[k];
+        const A first = s.first[k], r = s.r[k], shift = -s.offset[k] * r;
 #pragma omp simd
-        for (Index i = k * o.neurons; i < (k + 1) * o.neurons; ++i) y[i] = output(x[i], ((x[i] - first) - offset) * r, rise);
+        for (Index i = k * o.neurons; i < (k + 1) * o.neurons; ++i) y[i] = output(x[i], (x[i] - first) * r + shift, rise);
     }
 }
 
-// out = g s + 2 q z, and the sums of q z and q z^2.
+// out = g s + 2 q z, and the sums of q z / r and q z^2 / r.
 template <class A, class R>
 inline void row_own_part(const A* x, const A* g, A* out, A first, A offset, A r, Index neurons, const R& rise, double& qz, double& qz2) {
+    const A shift = -offset * r, twice = 2 * r;
     const auto add = [=, &rise](Index i, A& sum, A& sum2) {
-        const A z = ((x[i] - first) - offset) * r;
+        const A z = (x[i] - first) * r + shift;
         A q;
-        const A gs = direct(x[i], g[i], z, rise, q), part = q * r * z;
-        out[i] = gs + A(2) * part;
+        const A gs = direct(x[i], g[i], z, rise, q), part = q * z;
+        out[i] = gs + twice * part;
         sum += part, sum2 += part * z;
     };
     two_sums_in<FEW, A>(neurons, add, qz, qz2);
@@ -261,16 +260,19 @@ template <class A, class R>
 inline void rows_backward(const A* x, const A* g, A* out, Index channels, const Statistics<A>& s, const Options& o, const R& rise) {
     const Index m = o.neurons;
     alignas(64) double qz[GROUP] = {}, qz2[GROUP] = {};
-    alignas(64) A by_mean[GROUP], by_variance[GROUP];
+    alignas(64) A constant[GROUP], slope[GROUP];
     for (Index k = 0; k < channels; ++k)
         row_own_part(x + k * m, g + k * m, out + k * m, s.first[k], s.offset[k], s.r[k], m, rise, qz[k], qz2[k]);
-    const double mean_factor = -2 / double(m), variance_factor = -8 / double(m - o.correction);
+    const double by_mean = -2 / double(m), by_variance = -8 / double(m - o.correction);
 #pragma omp simd
-    for (Index k = 0; k < GROUP; ++k) by_mean[k] = A(mean_factor * qz[k]), by_variance[k] = A(variance_factor * qz2[k]) * s.r[k];
+    for (Index k = 0; k < GROUP; ++k) {  // what all neurons share, as a line over x - x_1
+        slope[k] = A(by_variance * qz2[k]) * s.r[k] * s.r[k];
+        constant[k] = A(by_mean * qz[k]) * s.r[k] - slope[k] * s.offset[k];
+    }
     for (Index k = 0; k < channels; ++k) {
-        const A first = s.first[k], offset = s.offset[k], constant = by_mean[k], slope = by_variance[k];
+        const A first = s.first[k], height = constant[k], steepness = slope[k];
 #pragma omp simd
-        for (Index i = k * m; i < (k + 1) * m; ++i) out[i] += constant + slope * ((x[i] - first) - offset);
+        for (Index i = k * m; i < (k + 1) * m; ++i) out[i] += height + steepness * (x[i] - first);
     }
 }
 
@@ -340,12 +342,13 @@ template <Index WIDTH, class T, class R>
 inline void lanes_forward(const T* x, T* y, Index stride, Index rows, Lanes<Real<T>>& s, const R& rise) {
     using A = Real<T>;
     const Index width = WIDTH ? WIDTH : s.width;
-    alignas(64) A narrowing[LANES];
+    alignas(64) A narrowing[LANES], shift[LANES];
     lanes_statistics<WIDTH>(x, stride, rows, s);
+    for (Index j = 0; j < width; ++j) shift[j] = -s.offset[j] * s.r[j];
     over_positions(x, stride, width, rows, [&](Index i, const A* v) {
         A* to = room(y + i * stride, narrowing);
 #pragma omp simd
-        for (Index j = 0; j < width; ++j) to[j] = output(v[j], ((v[j] - s.first[j]) - s.offset[j]) * s.r[j], rise);
+        for (Index j = 0; j < width; ++j) to[j] = output(v[j], (v[j] - s.first[j]) * s.r[j] + shift[j], rise);
         stored(to, y + i * stride, width);
     }, [] {});
 }
@@ -354,7 +357,7 @@ template <Index WIDTH, class T, class R>
 inline void lanes_backward(const T* x, const T* g, T* out, Index stride, Index rows, Lanes<Real<T>>& s, const R& rise) {
     using A = Real<T>;
     const Index width = WIDTH ? WIDTH : s.width;
-    alignas(64) A g_buffer[LANES], by_mean[LANES], by_variance[LANES];
+    alignas(64) A g_buffer[LANES], shift[LANES], twice[LANES], constant[LANES], slope[LANES];
     // Half types keep the first part of their gradient in float32 until it is whole.
     std::vector<A> whole(std::is_same_v<T, A> ? 0 : std::size_t(rows * width));
     const auto place = [&](Index i) {
@@ -363,27 +366,28 @@ inline void lanes_backward(const T* x, const T* g, T* out, Index stride, Index r
     };
     std::copy_n(widened(x, g_buffer, s.channels), s.channels, s.first);
     s.repeat(s.first);
+    for (Index j = 0; j < width; ++j) shift[j] = -s.offset[j] * s.r[j], twice[j] = 2 * s.r[j];
     over_positions(x, stride, width, rows, [&](Index i, const A* v) {
         const A* gv = widened(g + i * stride, g_buffer, width);
         A* to = place(i);
 #pragma omp simd
         for (Index j = 0; j < width; ++j) {
-            const A z = ((v[j] - s.first[j]) - s.offset[j]) * s.r[j];
+            const A z = (v[j] - s.first[j]) * s.r[j] + shift[j];
             A q;
-            const A gs = direct(v[j], gv[j], z, rise, q), part = q * s.r[j] * z;
-            to[j] = gs + A(2) * part;
+            const A gs = direct(v[j], gv[j], z, rise, q), part = q * z;
+            to[j] = gs + twice[j] * part;
             s.part[j] += part, s.part2[j] += part * z;
         }
     }, [&] { s.flush(); });
     s.finish([&](Index j, double qz, double qz2) {
-        by_mean[j] = A(-2 * qz / double(s.options.neurons));
-        by_variance[j] = A(-8 * qz2 / double(s.options.neurons - s.options.correction)) * s.r[j];
+        slope[j] = A(-8 * qz2 / double(s.options.neurons - s.options.correction)) * s.r[j] * s.r[j];
+        constant[j] = A(-2 * qz / double(s.options.neurons)) * s.r[j] - slope[j] * s.offset[j];
     });
-    s.repeat(by_mean), s.repeat(by_variance);
+    s.repeat(constant), s.repeat(slope);
     over_positions(x, stride, width, rows, [&](Index i, const A* v) {
         A* to = place(i);
 #pragma omp simd
-        for (Index j = 0; j < width; ++j) to[j] += by_mean[j] + by_variance[j] * ((v[j] - s.first[j]) - s.offset[j]);
+        for (Index j = 0; j < width; ++j) to[j] += constant[j] + slope[j] * (v[j] - s.first[j]);
         stored(to, out + i * stride, width);
     }, [] {});
 }
@@ -453,9 +457,11 @@ template <class T> struct Job {
     Options options;
 };
 
-template <class T, bool L> void do_rows(const Job<T>& job, Index row, Index channels) {
+// M is the number of positions where the compiler shall know it, or 0.
+template <class T, bool L, Index M> void do_rows_of(const Job<T>& job, Index row, Index channels) {
     using A = Real<T>;
-    const Options& o = job.options;
+    Options o = job.options;
+    if (M) o.neurons = M;
     const Index at = row * o.neurons, count = channels * o.neurons;
     const Rise<A, L> rise(o);
     Statistics<A> s;
@@ -475,6 +481,13 @@ template <class T, bool L> void do_rows(const Job<T>& job, Index row, Index chan
         rows_backward(x, g, out, channels, s, o, rise);
         stored(out, job.out + at, count);
     }
+}
+
+// The loops over the smallest usual maps, 7 by 7 and 8 by 8, are too short to choose their length while they run.
+template <class T, bool L> void do_rows(const Job<T>& job, Index row, Index channels) {
+    if (job.options.neurons == 64) do_rows_of<T, L, 64>(job, row, channels);
+    else if (job.options.neurons == 49) do_rows_of<T, L, 49>(job, row, channels);
+    else do_rows_of<T, L, 0>(job, row, channels);
 }
 
 template <class T, bool L> void do_lanes(const Job<T>& job, Index image, Index channel, Index channels) {
