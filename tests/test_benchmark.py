@@ -13,11 +13,6 @@ SMALL = (2, 16, 6, 6)
 EAGER = [name for name in FORMS if "compiled" not in name]
 
 
-@pytest.fixture(autouse=True)
-def _quiet_profiler(monkeypatch):
-    monkeypatch.setenv("KINETO_LOG_LEVEL", "99")
-
-
 def test_every_form_is_measured_on_every_layout():
     for layout in ("contiguous", "channels_last"):
         rows = measure(SMALL, EAGER, layout=layout, seconds=0.0)

@@ -77,3 +77,17 @@ def test_bars_have_the_length_and_the_name_of_each_module():
     assert [text.get_text() for text in axis.get_yticklabels()] == list(copies)
     assert [text.get_text() for text in axis.texts] == ["4.00", "1.25"]
     assert axis.yaxis_inverted(), "the first stands at the top"
+
+
+def test_growth_has_marks_and_the_line_of_each_fit():
+    elements = np.array([1e4, 1e6, 1e8])
+    times = {"one": np.array([1.0, 2.0, 30.0]), "other": np.array([2.0, 3.0, 50.0])}
+    figure = gradients.growth_figure(elements, times, {"one": (1.0, 1e-7), "other": (2.0, 2e-7)})
+    assert_labeled(figure)
+    (axis,) = figure.axes
+    lines = lines_by_label(axis)
+    for name, values in times.items():
+        np.testing.assert_array_equal(lines[name], [elements, values])
+    fit = axis.get_lines()[1]
+    np.testing.assert_allclose(fit.get_ydata(), 1.0 + 1e-7 * fit.get_xdata())
+    assert (axis.get_xscale(), axis.get_yscale()) == ("log", "log")

@@ -1,10 +1,11 @@
 r"""What SimAM costs beside other modules: time, memory kept, memory at the peak, bytes that must move.
 
-All forms run side by side in one process, in turn, so that what disturbs the machine disturbs all alike. The
-floor is ``torch.nn.functional.silu``, :math:`x \cdot \operatorname{sigmoid}(x)`: SimAM without its
+All forms run side by side in one process and in turns, so that what disturbs the machine disturbs all alike.
+The floor is ``torch.nn.functional.silu``, :math:`x \cdot \operatorname{sigmoid}(x)`: SimAM without its
 statistics, with one exponential an element, reading its input once and keeping it for the backward pass.
 """
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +22,12 @@ from simam_edu.networks import build
 
 SHAPES = ((128, 16, 32, 32), (128, 64, 8, 8), (16, 256, 56, 56), (1, 512, 7, 7))
 """A first and a last stage of ResNet-20 at batch 128, a wide early one, and the last map of one image."""
+
+ROUNDS = 5
+"""How often each form has its turn, so that a slow minute of the machine meets all of them."""
+
+UNTIMED = 3
+"""Calls at the beginning of a turn that are not timed."""
 
 Shape = tuple[int, int, int, int]
 
@@ -116,14 +123,14 @@ def measure(
     layout: str = "contiguous",
     seconds: float = 2.0,
 ) -> list[Row]:
-    """Measure forms on one shape, in turn, after a warm-up.
+    """Measure forms on one shape, in turns, after a warm-up.
 
     Args:
         shape: Of the input, (n, c, h, w).
         names: Keys of :data:`FORMS`.
         device: Where to measure.
         layout: ``"contiguous"`` or ``"channels_last"``.
-        seconds: Time to spend on each form and pass, roughly; at least seven repeats are made.
+        seconds: Time to spend on each form and pass, roughly; at least fifteen calls are timed.
 
     Raises:
         ValueError: If a name or the layout is unknown.
@@ -269,6 +276,7 @@ def peak_bytes(job: Callable[[], object], device: str = "cpu") -> int:
         job()
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or the profiler reports its own steps on standard error
     activities = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
         job()
@@ -327,21 +335,22 @@ def _both_job(module: nn.Module, x: Tensor, incoming: Tensor) -> Callable[[], ob
 
 
 def _in_turn(jobs: Sequence[Callable[[], object]], seconds: float, device: str) -> list[Timing]:
-    """Time jobs one after the other, again and again.
+    """Time jobs in rounds, each job several times before the next one begins.
 
-    Before it is timed a job runs once untimed: what the job before it left in the caches is not its doing.
+    The first calls of a job in a round are not timed: what other jobs left in the caches and in the memory
+    that the process keeps is not its doing.
     """
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     times: list[list[float]] = [[] for _ in jobs]
     for job in jobs:  # warm up, compile
-        for _ in range(3):
-            job()
-    once = sum(_seconds(job, wait) for job in jobs)
-    repeats = min(max(7, round(seconds * len(jobs) / (2 * once))), 2000)
-    for _ in range(repeats):
+        job()
+    once = sum(_seconds(job, wait) for job in jobs) / len(jobs)
+    calls = min(max(3, round(seconds / once / ROUNDS)), 200)
+    for _ in range(ROUNDS):
         for job, mine in zip(jobs, times, strict=True):
-            job()
-            mine.append(1000 * _seconds(job, wait))
+            for _ in range(UNTIMED):
+                job()
+            mine += [1000 * _seconds(job, wait) for _ in range(calls)]
     quarters = [statistics.quantiles(mine, n=4) for mine in times]
     return [Timing(low=low, median=median, high=high) for low, median, high in quarters]
 

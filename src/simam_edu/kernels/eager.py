@@ -17,9 +17,9 @@ SAFE = {torch.float32: (1e-26, 1e30), torch.float64: (1e-270, 1e290)}
 def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
     r"""Return the output and the two numbers of each channel.
 
-    They are :math:`\mu - x_1` and :math:`r^2 = (M - c) / (4 T)`, for which :math:`w = d^2 r^2`. Where a
-    channel leaves the safe range there are none, and both passes take the plain form; to know that, the
-    least and the largest :math:`T` are read back from the device.
+    They are :math:`\mu - x_1` and :math:`4 T / (M - c)`, over which :math:`d^2` is :math:`w`. Where a channel
+    leaves the safe range there are none, and both passes take the plain form; to know that, a number or two
+    are read back from the device.
 
     Args:
         x: A batch (n, c, ...).
@@ -33,13 +33,11 @@ def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
     offset = w.mean(options.axes, keepdim=True)  # (n, c, 1, 1)
     w.sub_(offset).square_()
     total = w.sum(options.axes, keepdim=True).add_(free * options.lam)
-    least, largest = total.aminmax()
-    low, high = SAFE[values.dtype]
-    if not (least.item() > low and largest.item() < high):
+    if not _is_safe(total, free * options.lam):
         return plain.simam(x, options), ()
-    r2 = total.reciprocal_().mul_(free / 4.0)
-    y = _importance(w.mul_(r2), options.neurons(x), options).sigmoid_().mul_(values)
-    return y.to(x.dtype), (offset, r2)
+    divisor = total.mul_(4.0 / free)
+    y = _importance(w.div_(divisor), options.neurons(x), options).sigmoid_().mul_(values)
+    return y.to(x.dtype), (offset, divisor)
 
 
 def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
@@ -53,7 +51,7 @@ def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
     """
     if not saved:
         return plain.gradient(x, grad, options, create_graph=False)
-    offset, r = saved[0], saved[1].sqrt()
+    offset, r = saved[0], saved[1].rsqrt()
     values, incoming = x.to(r.dtype), grad.to(r.dtype)
     neurons = options.neurons(x)
     z = (values - options.first(values)).sub_(offset).mul_(r)
@@ -68,6 +66,15 @@ def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
     by_mean = qz.sum(options.axes, keepdim=True).mul_(-2.0 / neurons)
     by_variance = qz.mul_(z).sum(options.axes, keepdim=True).mul_(-8.0 / (neurons - options.correction))
     return result.add_(z.mul_(by_variance)).add_(by_mean).to(x.dtype)
+
+
+def _is_safe(total: Tensor, least: float) -> bool:
+    """Return whether all sums of squares are in the safe range, none of them below ``least``."""
+    low, high = SAFE[total.dtype]
+    if least > low:
+        return bool(total.sum().item() < high)  # one operation less than the extremes; nan is not less
+    smallest, largest = total.aminmax()
+    return bool(smallest.item() > low and largest.item() < high)
 
 
 def _importance(w: Tensor, neurons: int, options: Options) -> Tensor:

@@ -106,3 +106,27 @@ def copies_figure(copies: Mapping[str, float]) -> Figure:
         xlim=(0, 1.1 * max(copies.values())),
     )
     return figure
+
+
+def growth_figure(
+    elements: Float[np.ndarray, "k"],
+    milliseconds: Mapping[str, Float[np.ndarray, "k"]],
+    fits: Mapping[str, tuple[float, float]],
+) -> Figure:
+    """Draw times over the number of elements, with the straight lines that fit them.
+
+    Args:
+        elements: Numbers in the input.
+        milliseconds: The time for each, by the name of the form.
+        fits: For each name the time a call takes anyway and the time an element adds, in milliseconds.
+    """
+    figure, axes = new_figure(height=3.6)
+    axis = axes[0, 0]
+    fine = np.geomspace(elements.min(), elements.max(), 200)
+    for (name, times), (color, marker, line) in zip(milliseconds.items(), LOOKS, strict=False):
+        start, slope = fits[name]
+        axis.loglog(elements, times, color=color, marker=marker, linestyle="none", label=name)
+        axis.loglog(fine, start + slope * fine, color=color, linestyle=line, linewidth=0.9)
+    axis.set(xlabel="elements of the input", ylabel="forward and backward, ms")
+    axis.legend(fontsize=8, title="measured; lines: fit", title_fontsize=8)
+    return figure
