@@ -48,9 +48,6 @@ def _bench(options: argparse.Namespace) -> None:
         lines.extend({"kind": kind, **row.record()} for row in rows)
         print(table(rows), flush=True)
 
-    os.environ.setdefault(
-        "KINETO_LOG_LEVEL", "99"
-    )  # the profiler, which counts memory, reports its own steps
     path = kernels.path_for(torch.zeros(1, 1, 2, 2, device=options.device))
     print(f"{torch.get_num_threads()} threads, path of SimAM: {path}", file=sys.stderr)
     for shape in benchmark.SHAPES:
