@@ -5,6 +5,7 @@ The floor is ``torch.nn.functional.silu``, :math:`x \cdot \operatorname{sigmoid}
 statistics, with one exponential an element, reading its input once and keeping it for the backward pass.
 """
 
+import contextlib
 import os
 import statistics
 import time
@@ -51,7 +52,16 @@ class TenLines(nn.Module):
 
 
 def _compiled(make: Callable[[int], nn.Module]) -> Callable[[int], nn.Module]:
-    return lambda channels: torch.compile(make(channels))  # type: ignore[return-value]
+    return lambda channels: torch.compile(make(channels), dynamic=False)  # type: ignore[return-value]
+
+
+def _many_compilations() -> contextlib.AbstractContextManager[object]:
+    """Forget what was compiled, and let one class be compiled for each of its modules and shapes.
+
+    Beyond a small number torch.compile would fall back to plain execution, with a warning only.
+    """
+    torch.compiler.reset()
+    return torch._dynamo.config.patch(recompile_limit=64)  # type: ignore[no-any-return]
 
 
 FORMS: dict[str, Callable[[int], nn.Module]] = {
@@ -141,8 +151,9 @@ def measure(
     x, incoming = (_input(shape, device, layout, seed) for seed in (0, 1))
     modules = {name: FORMS[name](shape[1]).to(device) for name in names}
     jobs = [_both_job(module, x, incoming) for module in modules.values()]
-    forward = _in_turn([_forward_job(module, x) for module in modules.values()], seconds, device)
-    both = _in_turn(jobs, seconds, device)
+    with _many_compilations():
+        forward = _in_turn([_forward_job(module, x) for module in modules.values()], seconds, device)
+        both = _in_turn(jobs, seconds, device)
     size = x.numel() * x.element_size()
     return [
         Row(
@@ -237,7 +248,8 @@ def training_steps(
     images = _input((batch, 3, 32, 32), device, "channels_last", 0).detach()
     labels = torch.arange(batch, device=device) % 10
     jobs = {name: _step_job(name, images, labels) for name in names}
-    return dict(zip(jobs, _in_turn(list(jobs.values()), seconds, device), strict=True))
+    with _many_compilations():
+        return dict(zip(jobs, _in_turn(list(jobs.values()), seconds, device), strict=True))
 
 
 def saved_bytes(module: nn.Module, x: Tensor) -> int:
