@@ -27,8 +27,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
-from torch import Tensor, nn
+from torch import Tensor
 
+from simam_edu.benchmark import TenLines
 from simam_edu.datasets import NAMES, ImageSet, load
 from simam_edu.networks import build
 from simam_edu.training import RECIPES, DeviceImages, TrainConfig, train
@@ -38,20 +39,6 @@ from simam_edu.training.record import environment
 OUT = Path(__file__).resolve().parent.parent / "book" / "results" / "throughput.jsonl"
 CONFIG = TrainConfig(recipe="budget", epochs=1, held_out=0.0, device="cpu")
 RECIPE = RECIPES[CONFIG.recipe]
-
-
-class TenLines(nn.Module):
-    """SimAM as the paper prints it, with the keepdim that the print lacks."""
-
-    def __init__(self, lam: float = 1e-4) -> None:
-        super().__init__()
-        self.lam = lam
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x times its gain."""
-        squares = (x - x.mean(dim=(2, 3), keepdim=True)).pow(2)
-        var = squares.sum(dim=(2, 3), keepdim=True) / (x.shape[2] * x.shape[3] - 1)
-        return x * torch.sigmoid(squares / (4 * (var + self.lam)) + 0.5)
 
 
 def window(pixels: np.ndarray, top: int, left: int, flip: bool) -> Image.Image:

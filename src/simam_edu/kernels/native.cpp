@@ -1,6 +1,7 @@
 // SimAM on the CPU: a forward and a backward pass over each channel while it is in the cache.
 //
-// native.py builds this file and calls the function at its end; chapter 9 of the book derives what it computes. For a channel x_1 ... x_M, with d_i = x_i - mu and T = sum d_i^2 + (M - correction) lam,
+// native.py builds this file and calls the function at its end; chapter 9 of the book derives what it computes. For a channel
+// x_1 ... x_M, with d_i = x_i - mu and T = sum d_i^2 + (M - correction) lam,
 //
 //     r^2 = (M - correction) / (4 T),   z_i = d_i r,   u_i = 1/2 + rise(z_i^2),   s_i = sigmoid(u_i),   y_i = x_i s_i
 //
@@ -449,8 +450,8 @@ template <class T, bool L> void extreme_backward(const T* x, const T* g, T* out,
 // ---- all channels ----
 
 template <class T> struct Job {
-    const T *x, *g;  // g and out are used by the backward pass
-    T* out;
+    const T *x, *g;  // g is null in the forward pass
+    T* out;  // the output, or the gradient of x
     Real<T>*offset, *r;  // two numbers a channel
     Index images, channels;
     bool channels_last;
