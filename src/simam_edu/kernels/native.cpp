@@ -10,7 +10,7 @@
 //     dL/dx_j = g_j s_j + 2 q_j z_j - 2/M sum q_i z_i - 8/(M - correction) z_j sum q_i z_i^2.
 //
 // The loops are written so that a compiler turns them into vector instructions by itself. That is why the exponential stands
-// here, and why half-precision values are widened run by run.
+// here, why it is one of base 2, with z counted in units of sqrt(ln 2), and why half-precision values are widened run by run.
 
 #include <algorithm>
 #include <bit>
@@ -35,8 +35,8 @@ template <class T> using Real = std::conditional_t<std::is_same_v<T, double>, do
 constexpr Index BLOCK = 2048, POSITIONS = 64;
 // Channels that are worked on together where they lie side by side.
 constexpr Index LANES = 64, FEW = 16;
-// Short channels that are worked on together where they lie one after the other.
-constexpr Index GROUP = 16;
+// Channels that are worked on together where they lie one after the other, and how many neurons a short one has at most.
+constexpr Index GROUP = 32, SHORT = 255;
 // Fewer elements than this are done sooner by one thread than shared.
 constexpr Index SHARE = 1 << 15;
 
@@ -45,18 +45,18 @@ constexpr Index SHARE = 1 << 15;
 template <class A> struct Format;
 template <> struct Format<float> {
     using Bits = std::uint32_t;
-    static constexpr float ROUND = 0x1.8p23f, LARGEST = 80.f;
+    static constexpr float ROUND = 0x1.8p23f, LARGEST = 115.f;
     static constexpr int SHIFT = 23, DEGREE = 5;
     static constexpr double SAFE_LOW = 1e-26, SAFE_HIGH = 1e30;
 };
 template <> struct Format<double> {
     using Bits = std::uint64_t;
-    static constexpr double ROUND = 0x1.8p52, LARGEST = 700.;
+    static constexpr double ROUND = 0x1.8p52, LARGEST = 1000.;
     static constexpr int SHIFT = 52, DEGREE = 13;
     static constexpr double SAFE_LOW = 1e-270, SAFE_HIGH = 1e290;
 };
 
-constexpr double LN2 = 0.693147180559945309417, LOG2E = 1.44269504088896340736;
+constexpr double LN2 = 0.693147180559945309417, LOG2E = 1.44269504088896340736, UNIT = 1.20112240878644998;  // its square root
 
 constexpr double series(int k) { return k == 0 ? 1 : series(k - 1) * LN2 / k; }  // ln(2)^k / k!
 
@@ -74,13 +74,14 @@ template <class A, int K = 0> inline A power_of_two(A f) {
     else return power_of_two<A, K + 1>(f) * f + coefficient<A>(K);
 }
 
-// exp(-u) for u >= 1/2. Its relative error grows with u, but in 1 / (1 + exp(-u)) it then counts for less: there it stays below
-// one unit in the last place.
-template <class A> inline A exp_of_minus(A u) {
+// 2^-w for w >= 0. Its relative error grows with w, but in 1 / (1 + 2^-w) it then counts for less: there it stays below one unit
+// in the last place.
+template <class A> inline A power_of_half(A w) {
     using Bits = typename Format<A>::Bits;
-    u = u > Format<A>::LARGEST ? Format<A>::LARGEST : u;  // exp(-80) is nothing beside 1
-    const A rounded = u * A(-LOG2E) + Format<A>::ROUND;  // the nearest integer stands in its last bits
-    const A f = u * A(-LOG2E) - (rounded - Format<A>::ROUND);
+    // Positive numbers are ordered as their bits are, and integers have a minimum in one instruction.
+    w = std::bit_cast<A>(std::min(std::bit_cast<Bits>(w), std::bit_cast<Bits>(Format<A>::LARGEST)));  // 2^-115 is nothing beside 1
+    const A rounded = Format<A>::ROUND - w;  // the nearest integer stands in its last bits
+    const A f = (Format<A>::ROUND - rounded) - w;
     const Bits exponent = std::bit_cast<Bits>(rounded) << Format<A>::SHIFT;
     return std::bit_cast<A>(Bits(std::bit_cast<Bits>(power_of_two(f)) + exponent));
 }
@@ -141,13 +142,14 @@ struct Options {
     int correction;
 };
 
-// How the energy rises with w = z^2: by w itself, or, with the statistics of the others only, by a^2 w / (1 - b w).
+// How the energy rises with w = z^2, in the units of z: by w itself, or, with the statistics of the others only, by
+// a^2 w / (1 - b w).
 template <class A, bool LEAVE_ONE_OUT> struct Rise {
     A a2 = 1, b = 0;
     explicit Rise(const Options& o) {
         if constexpr (LEAVE_ONE_OUT) {
             const double m = double(o.neurons), a = m / (m - 1);
-            a2 = A(a * a), b = A(4 * a / (m - 1));
+            a2 = A(a * a), b = A(4 * a / (m - 1) * LN2);
         }
     }
     // A neuron that differs from equal others has no room left; the floor gives it the gain 1 and the slope 0.
@@ -157,12 +159,12 @@ template <class A, bool LEAVE_ONE_OUT> struct Rise {
 };
 
 template <class A, class R> inline A output(A x, A z, const R& rise) {
-    return x / (A(1) + exp_of_minus(A(0.5) + rise.value(z * z)));
+    return x / (A(1) + power_of_half(A(LOG2E / 2) + rise.value(z * z)));
 }
 
 // g s, and with it q / r: the share of a neuron in what all have together.
 template <class A, class R> inline A direct(A x, A g, A z, const R& rise, A& q_over_r) {
-    const A e = exp_of_minus(A(0.5) + rise.value(z * z));
+    const A e = power_of_half(A(LOG2E / 2) + rise.value(z * z));
     const A s = A(1) / (A(1) + e), gs = g * s;
     q_over_r = (gs * x) * (e * s) * rise.slope(z * z);  // 1 - s = e s, without the rounding of 1 - s
     return gs;
@@ -190,7 +192,7 @@ template <Index W, class A> [[gnu::always_inline]] inline double in_pairs(A* lan
 }
 
 // Calls add(i, a, b) for i from 0 to count, to add to two sums, and returns them.
-template <Index W, class A, class F> [[gnu::always_inline]] inline void two_sums_in(Index count, F add, double& a, double& b) {
+template <Index W, class A, class F> [[gnu::always_inline]] inline void two_sums(Index count, F add, double& a, double& b) {
     a = b = 0;
     for (Index start = 0; start < count; start += BLOCK) {
         const Index stop = std::min(count, start + BLOCK);
@@ -205,20 +207,73 @@ template <Index W, class A, class F> [[gnu::always_inline]] inline void two_sums
     }
 }
 
-template <class A, class F> inline void two_sums(Index count, F add, double& a, double& b) {
-    count < 4 * LANES ? two_sums_in<FEW, A>(count, add, a, b) : two_sums_in<LANES, A>(count, add, a, b);
+// The sums of the lanes of several rows, step by step for all of them, so that no row waits for another.
+template <Index W, class A> [[gnu::always_inline]] inline void rows_in_pairs(A (*lanes)[FEW], Index rows, double* sums) {
+    if constexpr (W > 4) {
+        for (Index k = 0; k < rows; ++k)
+#pragma omp simd
+            for (Index j = 0; j < W / 2; ++j) lanes[k][j] += lanes[k][j + W / 2];
+        rows_in_pairs<W / 2>(lanes, rows, sums);
+    } else {
+        for (Index k = 0; k < rows; ++k) sums[k] = double((lanes[k][0] + lanes[k][2]) + (lanes[k][1] + lanes[k][3]));
+    }
+}
+
+// The same for the k-th of several rows by add(k, i, a, b). The lanes of short rows are added at the end, for all rows step by
+// step, so that no row waits for another. `count` is then one of whole_vectors().
+template <Index W, class A, class F>
+[[gnu::always_inline]] inline void two_sums_of_rows(Index rows, Index count, F add, double* a, double* b) {
+    if (count > SHORT) {
+        for (Index k = 0; k < rows; ++k) two_sums<W, A>(count, [=](Index i, A& a, A& b) { add(k, i, a, b); }, a[k], b[k]);
+        return;
+    }
+    alignas(64) A lanes_of_a[GROUP][FEW], lanes_of_b[GROUP][FEW];
+    for (Index k = 0; k < rows; ++k) {
+        alignas(64) A lanes_a[FEW] = {}, lanes_b[FEW] = {};
+        for (Index i = 0; i < count; i += FEW)
+#pragma omp simd
+            for (Index j = 0; j < FEW; ++j) add(k, i + j, lanes_a[j], lanes_b[j]);
+        std::copy_n(lanes_a, FEW, lanes_of_a[k]), std::copy_n(lanes_b, FEW, lanes_of_b[k]);
+    }
+    rows_in_pairs<FEW>(lanes_of_a, rows, a), rows_in_pairs<FEW>(lanes_of_b, rows, b);
+}
+
+// How many neurons of a channel fill whole vectors, where that matters.
+inline Index whole_vectors(Index neurons) { return neurons > SHORT ? neurons : neurons - neurons % FEW; }
+
+// The last neurons of the channels of a group, which fill no vector of their own: the i-th of all channels side by side.
+template <class A> using Last = A[FEW - 1][GROUP];
+
+template <class A> [[gnu::always_inline]] inline void collect(const A* x, Index neurons, Index channels, Last<A>& last) {
+    const Index body = whole_vectors(neurons);
+    for (Index i = body; i < neurons; ++i) {
+        std::fill_n(last[i - body], GROUP, A(0));
+        for (Index k = 0; k < channels; ++k) last[i - body][k] = x[k * neurons + i];
+    }
+}
+template <class A> [[gnu::always_inline]] inline void spread(const Last<A>& last, Index neurons, Index channels, A* x) {
+    const Index body = whole_vectors(neurons);
+    for (Index i = body; i < neurons; ++i)
+        for (Index k = 0; k < channels; ++k) x[k * neurons + i] = last[i - body][k];
 }
 
 // Differences to a neuron of the channel are small, and zero where all are equal; the mean is taken of these. Several short
 // channels go through each step together, so that one need not wait for the other.
-template <class A> inline void statistics(const A* x, Index channels, const Options& options, Statistics<A>& s) {
+template <class A> [[gnu::always_inline]] inline void statistics(const A* x, Index channels, const Options& options, Statistics<A>& s) {
     const Options o = options;
-    const Index m = o.neurons;
+    const Index m = o.neurons, body = whole_vectors(m);
     alignas(64) double sum[GROUP] = {}, squares[GROUP] = {};
-    for (Index k = 0; k < channels; ++k) {
-        const A first = s.first[k] = x[k * m];
-        two_sums<A>(m, [=](Index i, A& a, A& b) { const A d = x[k * m + i] - first; a += d, b += d * d; }, sum[k], squares[k]);
-    }
+    for (Index k = 0; k < channels; ++k) s.first[k] = x[k * m];
+    const A* first = s.first;
+    two_sums_of_rows<LANES, A>(channels, body, [=](Index k, Index i, A& a, A& b) {
+        const A d = x[k * m + i] - first[k];
+        a += d, b += d * d;
+    }, sum, squares);
+    alignas(64) Last<A> last;
+    collect(x, m, channels, last);
+    for (Index i = 0; i < m - body; ++i)
+#pragma omp simd
+        for (Index k = 0; k < GROUP; ++k) { const A d = last[i][k] - s.first[k]; sum[k] += double(d), squares[k] += double(d * d); }
     const double share = 1 / double(m);
 #pragma omp simd
     for (Index k = 0; k < GROUP; ++k) s.offset[k] = A(sum[k] * share);
@@ -228,43 +283,61 @@ template <class A> inline void statistics(const A* x, Index channels, const Opti
         if (about_mean > squares[k] / 4) { squares[k] = about_mean; continue; }
         const A first = s.first[k], offset = s.offset[k];
         double none;
-        two_sums<A>(m, [=](Index i, A& a, A&) { const A d = (x[k * m + i] - first) - offset; a += d * d; }, squares[k], none);
+        two_sums<LANES, A>(m, [=](Index i, A& a, A&) { const A d = (x[k * m + i] - first) - offset; a += d * d; }, squares[k], none);
     }
 #pragma omp simd
     for (Index k = 0; k < GROUP; ++k) s.r[k] = width_inverse<A>(squares[k], o);
 }
 
 template <class A, class R>
-inline void rows_forward(const A* x, A* y, Index channels, const Statistics<A>& s, const Options& o, const R& rise) {
-    for (Index k = 0; k < channels; ++k) {
-        const A first = s.first[k], r = s.r[k], shift = -s.offset[k] * r;
+[[gnu::always_inline]] inline void rows_forward(const A* x, A* y, Index channels, const Statistics<A>& s, const Options& o, const R& rise) {
+    const Index m = o.neurons, body = whole_vectors(m);
+    alignas(64) A steep[GROUP], shift[GROUP];
 #pragma omp simd
-        for (Index i = k * o.neurons; i < (k + 1) * o.neurons; ++i) y[i] = output(x[i], (x[i] - first) * r + shift, rise);
+    for (Index k = 0; k < GROUP; ++k) steep[k] = s.r[k] * A(UNIT), shift[k] = -s.offset[k] * steep[k];
+    alignas(64) Last<A> last;
+    collect(x, m, channels, last);
+    for (Index k = 0; k < channels; ++k) {
+        const A first = s.first[k], a = steep[k], b = shift[k];
+#pragma omp simd
+        for (Index i = k * m; i < k * m + body; ++i) y[i] = output(x[i], (x[i] - first) * a + b, rise);
     }
-}
-
-// out = g s + 2 q z, and the sums of q z / r and q z^2 / r.
-template <class A, class R>
-inline void row_own_part(const A* x, const A* g, A* out, A first, A offset, A r, Index neurons, const R& rise, double& qz, double& qz2) {
-    const A shift = -offset * r, twice = 2 * r;
-    const auto add = [=, &rise](Index i, A& sum, A& sum2) {
-        const A z = (x[i] - first) * r + shift;
-        A q;
-        const A gs = direct(x[i], g[i], z, rise, q), part = q * z;
-        out[i] = gs + twice * part;
-        sum += part, sum2 += part * z;
-    };
-    two_sums_in<FEW, A>(neurons, add, qz, qz2);
+    for (Index i = 0; i < m - body; ++i)
+#pragma omp simd
+        for (Index k = 0; k < GROUP; ++k) last[i][k] = output(last[i][k], (last[i][k] - s.first[k]) * steep[k] + shift[k], rise);
+    spread(last, m, channels, y);
 }
 
 template <class A, class R>
-inline void rows_backward(const A* x, const A* g, A* out, Index channels, const Statistics<A>& s, const Options& o, const R& rise) {
-    const Index m = o.neurons;
+[[gnu::always_inline]] inline void rows_backward(const A* x, const A* g, A* out, Index channels, const Statistics<A>& s, const Options& o, const R& rise) {
+    const Index m = o.neurons, body = whole_vectors(m);
     alignas(64) double qz[GROUP] = {}, qz2[GROUP] = {};
-    alignas(64) A constant[GROUP], slope[GROUP];
-    for (Index k = 0; k < channels; ++k)
-        row_own_part(x + k * m, g + k * m, out + k * m, s.first[k], s.offset[k], s.r[k], m, rise, qz[k], qz2[k]);
-    const double by_mean = -2 / double(m), by_variance = -8 / double(m - o.correction);
+    alignas(64) A steep[GROUP], shift[GROUP], twice[GROUP], constant[GROUP], slope[GROUP];
+#pragma omp simd
+    for (Index k = 0; k < GROUP; ++k) steep[k] = s.r[k] * A(UNIT), shift[k] = -s.offset[k] * steep[k], twice[k] = s.r[k] * A(2 / UNIT);
+    alignas(64) Last<A> last_x, last_g;
+    collect(x, m, channels, last_x), collect(g, m, channels, last_g);
+    // g s + 2 q z, and the terms of the sums of q z / r and q z^2 / r.
+    const auto own_part = [&rise](A x, A g, A first, A steep, A shift, A twice, A& part, A& part2) {
+        const A z = (x - first) * steep + shift;
+        A q;
+        const A gs = direct(x, g, z, rise, q);
+        part = q * z, part2 = part * z;
+        return gs + twice * part;
+    };
+    two_sums_of_rows<FEW, A>(channels, body, [&](Index k, Index i, A& sum, A& sum2) {
+        A part, part2;
+        out[k * m + i] = own_part(x[k * m + i], g[k * m + i], s.first[k], steep[k], shift[k], twice[k], part, part2);
+        sum += part, sum2 += part2;
+    }, qz, qz2);
+    for (Index i = 0; i < m - body; ++i)
+#pragma omp simd
+        for (Index k = 0; k < GROUP; ++k) {
+            A part, part2;
+            last_g[i][k] = own_part(last_x[i][k], last_g[i][k], s.first[k], steep[k], shift[k], twice[k], part, part2);
+            qz[k] += double(part), qz2[k] += double(part2);
+        }
+    const double by_mean = -2 / UNIT / double(m), by_variance = -8 / LOG2E / double(m - o.correction);
 #pragma omp simd
     for (Index k = 0; k < GROUP; ++k) {  // what all neurons share, as a line over x - x_1
         slope[k] = A(by_variance * qz2[k]) * s.r[k] * s.r[k];
@@ -273,20 +346,24 @@ inline void rows_backward(const A* x, const A* g, A* out, Index channels, const 
     for (Index k = 0; k < channels; ++k) {
         const A first = s.first[k], height = constant[k], steepness = slope[k];
 #pragma omp simd
-        for (Index i = k * m; i < (k + 1) * m; ++i) out[i] += height + steepness * (x[i] - first);
+        for (Index i = k * m; i < k * m + body; ++i) out[i] += height + steepness * (x[i] - first);
     }
+    for (Index i = 0; i < m - body; ++i)
+#pragma omp simd
+        for (Index k = 0; k < GROUP; ++k) last_g[i][k] += constant[k] + slope[k] * (last_x[i][k] - s.first[k]);
+    spread(last_g, m, channels, out);
 }
 
 // ---- channels that lie side by side, value by value (channels_last) ----
 
-// Calls use(i, values) for every position i with the values of all lanes, and flush() after each block of positions.
-template <class T, class Use, class Flush>
-inline void over_positions(const T* x, Index stride, Index width, Index neurons, Use use, Flush flush) {
-    alignas(64) Real<T> buffer[LANES];
-    for (Index start = 0; start < neurons; start += POSITIONS) {
-        const Index stop = std::min(neurons, start + POSITIONS);
-        for (Index i = start; i < stop; ++i) use(i, widened(x + i * stride, buffer, width));
-        flush();
+// Calls use(start, stop, j, w) for blocks of positions, and in each of them for every vector of lanes: w lanes from the j-th on.
+template <class Use> inline void over_lanes(Index rows, Index width, Use use) {
+    for (Index start = 0; start < rows; start += POSITIONS) {
+        const Index stop = std::min(rows, start + POSITIONS);
+        Index j = 0;
+        for (; j + LANES <= width; j += LANES) use(start, stop, j, std::integral_constant<Index, LANES>());
+        for (; j + FEW <= width; j += FEW) use(start, stop, j, std::integral_constant<Index, FEW>());
+        if (j < width) use(start, stop, j, width - j);
     }
 }
 
@@ -295,12 +372,9 @@ template <class A> struct Lanes {
     Index width, channels;
     Options options;
     // A vector across two cache lines costs twice.
-    alignas(64) A first[LANES] = {}, offset[LANES] = {}, r[LANES] = {}, part[LANES] = {}, part2[LANES] = {};
+    alignas(64) A first[LANES] = {}, offset[LANES] = {}, r[LANES] = {};
     alignas(64) double total[LANES] = {}, total2[LANES] = {};
 
-    void flush() {
-        for (Index j = 0; j < width; ++j) total[j] += double(part[j]), part[j] = 0, total2[j] += double(part2[j]), part2[j] = 0;
-    }
     // Adds up what belongs to one channel, gives it to all its lanes as value(sum, sum2), and clears the sums.
     template <class F> void finish(F value) {
         for (Index j = channels; j < width; ++j) total[j % channels] += total[j], total2[j % channels] += total2[j];
@@ -312,85 +386,124 @@ template <class A> struct Lanes {
     }
 };
 
-template <Index WIDTH, class T>
-inline void lanes_statistics(const T* x, Index stride, Index rows, Lanes<Real<T>>& s) {
+// Numbers of a vector of lanes that do not change while it goes through the positions.
+template <class A> struct Fixed {
+    alignas(64) A at[LANES];
+    Fixed(const A* from, Index count) { std::copy_n(from, count, at); }
+    A operator[](Index k) const { return at[k]; }
+};
+
+template <class T> inline void lanes_statistics(const T* x, Index stride, Index rows, Lanes<Real<T>>& s) {
     using A = Real<T>;
-    const Index width = WIDTH ? WIDTH : s.width;
-    const auto flush = [&] { s.flush(); };
-    std::copy_n(widened(x, s.offset, s.channels), s.channels, s.first);
+    alignas(64) A buffer[LANES];
+    std::copy_n(widened(x, buffer, s.channels), s.channels, s.first);
     s.repeat(s.first);
-    const A* first = s.first;
-    const A* offset = s.offset;
-    A* part = s.part;
-    over_positions(x, stride, width, rows, [=](Index, const A* v) {
+    over_lanes(rows, s.width, [&](Index start, Index stop, Index j, auto w) {
+        alignas(64) A buffer[LANES], part[LANES] = {}, part2[LANES] = {};
+        const Fixed<A> first(s.first + j, w);
+        for (Index i = start; i < stop; ++i) {
+            const A* v = widened(x + i * stride + j, buffer, w);
 #pragma omp simd
-        for (Index j = 0; j < width; ++j) part[j] += v[j] - first[j];
-    }, flush);
-    s.finish([&](Index j, double sum, double) { s.offset[j] = A(sum / double(s.options.neurons)); });
-    s.repeat(s.offset);
-    over_positions(x, stride, width, rows, [=](Index, const A* v) {
-#pragma omp simd
-        for (Index j = 0; j < width; ++j) {
-            const A d = (v[j] - first[j]) - offset[j];
-            part[j] += d * d;
+            for (Index k = 0; k < w; ++k) {
+                const A d = v[k] - first[k];
+                part[k] += d, part2[k] += d * d;
+            }
         }
-    }, flush);
-    s.finish([&](Index j, double sum, double) { s.r[j] = width_inverse<A>(sum, s.options); });
+        for (Index k = 0; k < w; ++k) s.total[j + k] += double(part[k]), s.total2[j + k] += double(part2[k]);
+    });
+    bool sharp = true;
+    const double share = 1 / double(s.options.neurons);
+    s.finish([&](Index j, double sum, double squares) {
+        s.offset[j] = A(sum * share);
+        const double about_mean = squares - sum * sum * share;
+        sharp = sharp && about_mean > squares / 4;
+        s.r[j] = width_inverse<A>(about_mean, s.options);
+    });
+    s.repeat(s.offset);
+    if (!sharp) {
+        over_lanes(rows, s.width, [&](Index start, Index stop, Index j, auto w) {
+            alignas(64) A buffer[LANES], part[LANES] = {};
+            const Fixed<A> first(s.first + j, w), offset(s.offset + j, w);
+            for (Index i = start; i < stop; ++i) {
+                const A* v = widened(x + i * stride + j, buffer, w);
+#pragma omp simd
+                for (Index k = 0; k < w; ++k) {
+                    const A d = (v[k] - first[k]) - offset[k];
+                    part[k] += d * d;
+                }
+            }
+            for (Index k = 0; k < w; ++k) s.total[j + k] += double(part[k]);
+        });
+        s.finish([&](Index j, double squares, double) { s.r[j] = width_inverse<A>(squares, s.options); });
+    }
     s.repeat(s.r);
 }
 
-template <Index WIDTH, class T, class R>
+template <class T, class R>
 inline void lanes_forward(const T* x, T* y, Index stride, Index rows, Lanes<Real<T>>& s, const R& rise) {
     using A = Real<T>;
-    const Index width = WIDTH ? WIDTH : s.width;
-    alignas(64) A narrowing[LANES], shift[LANES];
-    lanes_statistics<WIDTH>(x, stride, rows, s);
-    for (Index j = 0; j < width; ++j) shift[j] = -s.offset[j] * s.r[j];
-    over_positions(x, stride, width, rows, [&](Index i, const A* v) {
-        A* to = room(y + i * stride, narrowing);
+    alignas(64) A steep[LANES], shift[LANES];
+    lanes_statistics(x, stride, rows, s);
+    for (Index j = 0; j < s.width; ++j) steep[j] = s.r[j] * A(UNIT), shift[j] = -s.offset[j] * steep[j];
+    over_lanes(rows, s.width, [&](Index start, Index stop, Index j, auto w) {
+        alignas(64) A buffer[LANES], narrowing[LANES];
+        const Fixed<A> first(s.first + j, w), a(steep + j, w), b(shift + j, w);
+        for (Index i = start; i < stop; ++i) {
+            const A* v = widened(x + i * stride + j, buffer, w);
+            A* to = room(y + i * stride + j, narrowing);
 #pragma omp simd
-        for (Index j = 0; j < width; ++j) to[j] = output(v[j], (v[j] - s.first[j]) * s.r[j] + shift[j], rise);
-        stored(to, y + i * stride, width);
-    }, [] {});
+            for (Index k = 0; k < w; ++k) to[k] = output(v[k], (v[k] - first[k]) * a[k] + b[k], rise);
+            stored(to, y + i * stride + j, w);
+        }
+    });
 }
 
-template <Index WIDTH, class T, class R>
+template <class T, class R>
 inline void lanes_backward(const T* x, const T* g, T* out, Index stride, Index rows, Lanes<Real<T>>& s, const R& rise) {
     using A = Real<T>;
-    const Index width = WIDTH ? WIDTH : s.width;
-    alignas(64) A g_buffer[LANES], shift[LANES], twice[LANES], constant[LANES], slope[LANES];
+    alignas(64) A steep[LANES], shift[LANES], twice[LANES], constant[LANES], slope[LANES];
     // Half types keep the first part of their gradient in float32 until it is whole.
-    std::vector<A> whole(std::is_same_v<T, A> ? 0 : std::size_t(rows * width));
+    std::vector<A> whole(std::is_same_v<T, A> ? 0 : std::size_t(rows * s.width));
     const auto place = [&](Index i) {
         if constexpr (std::is_same_v<T, A>) return out + i * stride;
-        else return whole.data() + i * width;
+        else return whole.data() + i * s.width;
     };
-    std::copy_n(widened(x, g_buffer, s.channels), s.channels, s.first);
+    std::copy_n(widened(x, steep, s.channels), s.channels, s.first);
     s.repeat(s.first);
-    for (Index j = 0; j < width; ++j) shift[j] = -s.offset[j] * s.r[j], twice[j] = 2 * s.r[j];
-    over_positions(x, stride, width, rows, [&](Index i, const A* v) {
-        const A* gv = widened(g + i * stride, g_buffer, width);
-        A* to = place(i);
+    for (Index j = 0; j < s.width; ++j) steep[j] = s.r[j] * A(UNIT), shift[j] = -s.offset[j] * steep[j], twice[j] = s.r[j] * A(2 / UNIT);
+    over_lanes(rows, s.width, [&](Index start, Index stop, Index j, auto w) {
+        alignas(64) A x_buffer[LANES], g_buffer[LANES], part[LANES] = {}, part2[LANES] = {};
+        const Fixed<A> first(s.first + j, w), a(steep + j, w), b(shift + j, w), c(twice + j, w);
+        for (Index i = start; i < stop; ++i) {
+            const A *v = widened(x + i * stride + j, x_buffer, w), *incoming = widened(g + i * stride + j, g_buffer, w);
+            A* to = place(i) + j;
 #pragma omp simd
-        for (Index j = 0; j < width; ++j) {
-            const A z = (v[j] - s.first[j]) * s.r[j] + shift[j];
-            A q;
-            const A gs = direct(v[j], gv[j], z, rise, q), part = q * z;
-            to[j] = gs + twice[j] * part;
-            s.part[j] += part, s.part2[j] += part * z;
+            for (Index k = 0; k < w; ++k) {
+                const A z = (v[k] - first[k]) * a[k] + b[k];
+                A q;
+                const A gs = direct(v[k], incoming[k], z, rise, q), qz = q * z;
+                to[k] = gs + c[k] * qz;
+                part[k] += qz, part2[k] += qz * z;
+            }
         }
-    }, [&] { s.flush(); });
+        for (Index k = 0; k < w; ++k) s.total[j + k] += double(part[k]), s.total2[j + k] += double(part2[k]);
+    });
     s.finish([&](Index j, double qz, double qz2) {
-        slope[j] = A(-8 * qz2 / double(s.options.neurons - s.options.correction)) * s.r[j] * s.r[j];
-        constant[j] = A(-2 * qz / double(s.options.neurons)) * s.r[j] - slope[j] * s.offset[j];
+        slope[j] = A(-8 / LOG2E * qz2 / double(s.options.neurons - s.options.correction)) * s.r[j] * s.r[j];
+        constant[j] = A(-2 / UNIT * qz / double(s.options.neurons)) * s.r[j] - slope[j] * s.offset[j];
     });
     s.repeat(constant), s.repeat(slope);
-    over_positions(x, stride, width, rows, [&](Index i, const A* v) {
-        A* to = place(i);
+    over_lanes(rows, s.width, [&](Index start, Index stop, Index j, auto w) {
+        alignas(64) A buffer[LANES];
+        const Fixed<A> first(s.first + j, w), height(constant + j, w), steepness(slope + j, w);
+        for (Index i = start; i < stop; ++i) {
+            const A* v = widened(x + i * stride + j, buffer, w);
+            A* to = place(i) + j;
 #pragma omp simd
-        for (Index j = 0; j < width; ++j) to[j] += constant[j] + slope[j] * (v[j] - s.first[j]);
-        stored(to, out + i * stride, width);
-    }, [] {});
+            for (Index k = 0; k < w; ++k) to[k] += height[k] + steepness[k] * (v[k] - first[k]);
+            stored(to, out + i * stride + j, w);
+        }
+    });
 }
 
 // ---- a channel of extreme values: in float64, scaled by a power of two, which changes no digit ----
@@ -466,7 +579,7 @@ template <class T, bool L, Index M> void do_rows_of(const Job<T>& job, Index row
     const Index at = row * o.neurons, count = channels * o.neurons;
     const Rise<A, L> rise(o);
     Statistics<A> s;
-    thread_local std::vector<A> wide_x, wide_g;
+    static thread_local std::vector<A> wide_x, wide_g;
     if constexpr (!std::is_same_v<T, A>) wide_x.resize(std::size_t(count)), wide_g.resize(std::size_t(count));
     const A* x = widened(job.x + at, wide_x.data(), count);
     if (!job.g) {
@@ -502,14 +615,12 @@ template <class T, bool L> void do_lanes(const Job<T>& job, Index image, Index c
     const T *x = job.x + at, *g = job.g + at;
     T* out = job.out + at;
     if (!job.g) {
-        if (s.width == LANES) lanes_forward<LANES>(x, out, stride, rows, s, rise);  // a width that the compiler knows is faster
-        else lanes_forward<0>(x, out, stride, rows, s, rise);
+        lanes_forward(x, out, stride, rows, s, rise);
         std::copy_n(s.offset, channels, job.offset + row), std::copy_n(s.r, channels, job.r + row);
     } else {
         std::copy_n(job.offset + row, channels, s.offset), std::copy_n(job.r + row, channels, s.r);
         s.repeat(s.offset), s.repeat(s.r);
-        if (s.width == LANES) lanes_backward<LANES>(x, g, out, stride, rows, s, rise);
-        else lanes_backward<0>(x, g, out, stride, rows, s, rise);
+        lanes_backward(x, g, out, stride, rows, s, rise);
     }
 }
 

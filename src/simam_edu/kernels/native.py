@@ -23,7 +23,7 @@ from simam_edu.kernels.options import Options, Saved, computed_in
 
 SOURCE = Path(__file__).with_name("native.cpp")
 COMPILERS = ("c++", "g++", "clang++")
-BASIC = ("-std=c++20", "-O3", "-fno-math-errno", "-shared", "-fPIC")
+BASIC = ("-std=c++20", "-O3", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 # The first of each that the compiler takes: vectors as wide as the processor's, and threads.
 TUNING = (("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ("-mcpu=native",), ())
 THREADS = (("-fopenmp",), ("-fopenmp-simd",), ())
