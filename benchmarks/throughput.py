@@ -6,17 +6,19 @@ Run it by hand on two quiet cores; it takes about four minutes:
 
 The usual loop has a DataLoader whose data set crops and flips each image with Pillow, the ten lines of the
 paper as the module, and the default memory layout; it runs without workers and with two, and the faster
-counts. This package's loop is simam_edu.training.train. Both train ResNet-20 with the recipe "budget" on the
-same images. After a warm-up they take turns, each round in another order; what counts is the median over the
-rounds. Augmentation is timed in the same rounds, as a part of a training step. One line of JSON is printed
-and written.
+counts. This package's loop is simam_edu.training.train, as the command simam-edu train runs it. Both train
+ResNet-20 with the recipe "budget" on the same images, each in a process of its own. After a warm-up they take
+turns, each round in another order; what counts is the median over the rounds. Augmentation is timed in the
+same rounds, as a part of a training step. One line of JSON is printed and written.
 """
 
 import argparse
+import contextlib
 import json
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -34,6 +36,7 @@ from simam_edu.datasets import NAMES, ImageSet, load
 from simam_edu.networks import build
 from simam_edu.training import RECIPES, DeviceImages, TrainConfig, train
 from simam_edu.training.batches import PADDING
+from simam_edu.training.device import keep_freed_memory
 from simam_edu.training.record import environment
 
 OUT = Path(__file__).resolve().parent.parent / "book" / "results" / "throughput.jsonl"
@@ -106,23 +109,51 @@ def augmentation(images: DeviceImages) -> float:
     return time.perf_counter() - start
 
 
-def measure(images: ImageSet, *, workers: Sequence[int], rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each round by the name of what was timed; the first round is not kept."""
-    device_images = DeviceImages.put(images, torch.device("cpu"))
-    jobs: dict[str, Callable[[], float]] = {
-        "package": partial(our_loop, images),
-        "augmentation": partial(augmentation, device_images),
-        **{f"usual, {count} workers": partial(usual_loop, images, count) for count in workers},
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in jobs}
-    names = list(jobs)
-    for number in range(rounds + 1):
-        names = names[1:] + names[:1]  # whoever comes first meets another machine than whoever comes last
-        for name in names:
-            spent = jobs[name]()
-            if number > 0:
-                seconds[name].append(spent)
-        print(f"round {number} of {rounds}", file=sys.stderr, flush=True)
+def jobs_of(side: str, images: ImageSet, workers: Sequence[int]) -> dict[str, Callable[[], float]]:
+    """Return what the process of the package or of the usual loop can be asked to time, by name."""
+    if side == "package":
+        keep_freed_memory()  # as simam-edu train does
+        device_images = DeviceImages.put(images, torch.device("cpu"))
+        return {"package": partial(our_loop, images), "augmentation": partial(augmentation, device_images)}
+    return {f"usual, {count} workers": partial(usual_loop, images, count) for count in workers}
+
+
+@contextlib.contextmanager
+def process(side: str, arguments: Sequence[str]) -> Iterator[Callable[[str], float]]:
+    """Start the process of a side; inside the block, a call with a name returns the seconds it took."""
+    command = [sys.executable, __file__, *arguments, "--side", side]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+
+        def ask(name: str) -> float:
+            print(name, file=child.stdin, flush=True)
+            return float(child.stdout.readline())
+
+        yield ask
+        child.stdin.close()
+
+
+def measure(arguments: Sequence[str], names: Sequence[str], *, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each round by the name of what was timed; the first round is not kept.
+
+    Args:
+        arguments: Of this script, for the processes that it starts.
+        names: What they are asked to time.
+        rounds: How many are kept.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    with process("package", arguments) as package, process("usual", arguments) as usual:
+        for number in range(rounds + 1):
+            names = [
+                *names[1:],
+                names[0],
+            ]  # whoever comes first meets another machine than whoever comes last
+            for name in names:
+                spent = (usual if name.startswith("usual") else package)(name)
+                if number > 0:
+                    seconds[name].append(spent)
+            print(f"round {number} of {rounds}", file=sys.stderr, flush=True)
     return seconds
 
 
@@ -160,14 +191,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2], help="of the usual loop")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--side", choices=("package", "usual"), help=argparse.SUPPRESS)
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     full = load(options.dataset, "train", root=options.data)
     images = replace(
         full, images=full.images[: options.images], labels=full.labels[: options.images], masks=None
     )
+    if options.side:
+        jobs = jobs_of(options.side, images, options.workers)
+        for line in sys.stdin:
+            print(jobs[line.strip()](), flush=True)
+        return
     start = time.perf_counter()
-    seconds = measure(images, workers=options.workers, rounds=options.rounds)
+    names = ["package", "augmentation", *(f"usual, {count} workers" for count in options.workers)]
+    seconds = measure(arguments, names, rounds=options.rounds)
     record = {
         "benchmark": "throughput",
         "network": CONFIG.network,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from simam_edu import SimAM
 from simam_edu.kernels import plain
@@ -128,6 +129,30 @@ def test_checkpointing_gives_the_same_gradient():
     (plainly,) = torch.autograd.grad(SimAM()(x).sum(), x)
     y = torch.utils.checkpoint.checkpoint(SimAM(), x, use_reentrant=False)
     assert torch.equal(torch.autograd.grad(y.sum(), x)[0], plainly)
+
+
+@pytest.mark.parametrize("path", ["auto", "torch"])
+def test_gradients_in_a_batch_are_those_one_by_one(path):
+    x = draw(2, 3, 4, 5).requires_grad_()
+    y = SimAM(path=path)(x)
+    several = torch.stack([draw(2, 3, 4, 5, seed=k) for k in (1, 2, 3)])
+    (together,) = torch.autograd.grad(y, x, several, is_grads_batched=True, retain_graph=True)
+    one_by_one = [torch.autograd.grad(y, x, grad, retain_graph=True)[0] for grad in several]
+    torch.testing.assert_close(together, torch.stack(one_by_one))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.jit.trace is deprecated, and still in use
+@pytest.mark.parametrize("record", [torch.jit.trace, lambda module, x: make_fx(module)(x)], ids=["jit", "fx"])
+def test_what_is_recorded_on_one_input_holds_for_another(record):
+    recorded = record(SimAM(), draw(2, 3, 4, 5))
+    x = draw(2, 3, 4, 5, seed=1)
+    torch.testing.assert_close(recorded(x), SimAM()(x))
+
+
+def test_a_view_that_is_negative_in_name_only_is_negated():
+    x = torch._neg_view(draw(2, 3, 4, 5))
+    assert x.is_neg()
+    torch.testing.assert_close(SimAM()(x), SimAM()(x.resolve_neg()))
 
 
 def test_an_input_that_is_changed_before_the_backward_pass_is_noticed():

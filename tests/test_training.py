@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -26,8 +28,9 @@ from simam_edu.training import (
     recorded,
     train,
 )
+from simam_edu.training import device as device_module
 from simam_edu.training.batches import PADDING
-from simam_edu.training.device import choose_device, choose_precision
+from simam_edu.training.device import choose_device, choose_precision, keep_freed_memory
 from simam_edu.training.loop import evaluate
 from toys import Tiny, toy
 
@@ -303,6 +306,32 @@ def test_bad_configuration_is_refused(change: dict[str, object], message: str) -
 def test_held_out_must_leave_an_image() -> None:
     with pytest.raises(ValueError, match="leave at least one image"):
         train(TrainConfig(held_out=0.9, device="cpu"), toy(2), toy(2))
+
+
+def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch) -> None:
+    code = """
+import resource, sys, torch
+from simam_edu.training.device import keep_freed_memory
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        torch.zeros(2**22).add_(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+torch.set_num_threads(1)
+usual = faults()
+if not keep_freed_memory():
+    sys.exit("no mallopt")
+faults()
+print(usual, faults())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if run.stderr == "no mallopt\n":
+        pytest.skip("this C library has no mallopt")
+    usual, kept = map(int, run.stdout.split())
+    assert usual > 4 * 2**24 / 2**16, "16 MB come as fresh pages, of 64 KB at most, each time"
+    assert kept < usual / 100
+    monkeypatch.setattr(device_module.ctypes, "CDLL", lambda _: object())
+    assert not keep_freed_memory()
 
 
 def test_device_and_precision() -> None:

@@ -227,7 +227,7 @@ def shapes_sweep(names: Sequence[str] = ("silu", "ten lines", "simam"), *, secon
 
 
 def training_steps(
-    names: Iterable[str] = ("none", "ten lines", "ten lines, compiled", "simam"),
+    names: Iterable[str] = ("none", "silu", "ten lines", "ten lines, compiled", "simam"),
     *,
     batch: int = 128,
     seconds: float = 20.0,

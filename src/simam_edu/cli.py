@@ -17,6 +17,7 @@ from simam_edu.datasets import NAMES, ImageSet, load
 from simam_edu.networks import NETWORKS, Slot, find
 from simam_edu.training import RECIPES, Progress, TrainConfig, append_record, finish, make_record, train
 from simam_edu.training.config import Device
+from simam_edu.training.device import keep_freed_memory
 from simam_edu.training.distributed import join
 from simam_edu.training.record import Record
 from simam_edu.training.run import RECORD_FILE
@@ -100,6 +101,7 @@ def _train(options: argparse.Namespace) -> None:
         held_out=options.held_out,
         device=options.device,
     )
+    keep_freed_memory()
     world = join(config.device)
     if world.local_rank:  # the first process of a machine fetches the images, the others wait for it
         world.wait()

@@ -13,6 +13,7 @@ import torch
 
 from simam_edu import benchmark, kernels
 from simam_edu.benchmark import FORMS, Row, Timing
+from simam_edu.training.device import keep_freed_memory
 from simam_edu.training.record import environment
 
 WIDTHS = (28, 8, 28, 8, 7, 6)
@@ -59,6 +60,7 @@ def _bench(options: argparse.Namespace) -> None:
         show("elements", benchmark.elements_sweep(seconds=options.seconds))
         show("cut", benchmark.shapes_sweep(seconds=options.seconds / 2))
     if options.steps:
+        keep_freed_memory()  # as simam-edu train does
         steps = benchmark.training_steps(seconds=10 * options.seconds, device=options.device)
         lines.extend({"kind": "step", "name": name, "step": asdict(time)} for name, time in steps.items())
         print(steps_table(steps))

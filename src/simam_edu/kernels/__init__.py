@@ -42,7 +42,8 @@ class _Triton:
         return triton_kernels.backward(x, grad, saved[0], **options._asdict())
 
 
-KERNELS: dict[str, Kernel] = {"native": native, "torch": eager, "triton": _Triton()}
+KERNELS: dict[str, Kernel] = {"torch": eager, "triton": _Triton()}
+"""The kernels that :class:`Fused` makes a step of autograd; the native one is its own."""
 
 
 def simam(x: Tensor, options: Options, path: Path = "auto") -> Tensor:
@@ -59,13 +60,32 @@ def simam(x: Tensor, options: Options, path: Path = "auto") -> Tensor:
     chosen = path_for(x, path)
     if chosen == "plain":
         return plain.simam(x, options)
-    kernel = KERNELS[chosen]
     if not x.is_contiguous() and not x.movedim(1, -1).is_contiguous():
         x = x.contiguous()
+    if chosen == "native":
+        y = quick(x, options.lam, options.correction, options.leave_one_out)
+        return plain.simam(x, options) if y is None else y
+    kernel = KERNELS[chosen]
     if x.requires_grad and torch.is_grad_enabled():
-        y: Tensor = Fused.apply(x, kernel, options)  # type: ignore[no-untyped-call]
-        return y
+        result: Tensor = Fused.apply(x, kernel, options)  # type: ignore[no-untyped-call]
+        return result
     return kernel.forward(x, options)[0]
+
+
+def quick(x: Tensor, lam: float, correction: int, leave_one_out: bool) -> Tensor | None:
+    """Return SimAM of a batch by the native kernel, or None where it is not built or does not take the input.
+
+    The kernel checks its input itself. On a small map everything else takes longer than the computation.
+
+    Args:
+        x: Anything that SimAM is called with.
+        lam: As in :class:`Options`.
+        correction: As in :class:`Options`.
+        leave_one_out: As in :class:`Options`.
+    """
+    if _is_recorded(x) or (operator := native.operator()) is None:
+        return None
+    return operator(x, lam, correction, leave_one_out)
 
 
 def path_for(x: Tensor, path: Path = "auto") -> str:
@@ -118,9 +138,18 @@ def _fastest(x: Tensor) -> str:
 
 def _is_traced(x: Tensor) -> bool:
     return (
+        _is_recorded(x)
+        or x.device.type == "meta"
+        or torch.autograd.forward_ad.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
+    )
+
+
+def _is_recorded(x: Tensor) -> bool:
+    """Return whether something watches the operations, or may hold other values than those in memory."""
+    return (
         torch.compiler.is_compiling()
         or type(x) not in (Tensor, nn.Parameter)
-        or x.device.type == "meta"
         or torch._C._are_functorch_transforms_active()
-        or torch.autograd.forward_ad.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._get_tracing_state() is not None
     )

@@ -62,10 +62,11 @@ def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
         room = z.square().mul_(-b).add_(1.0).clamp_min_(plain.FLOOR)
         q.mul_(a2).div_(room.square_())
     qz = q.mul_(z)
-    result = s.mul_(incoming).add_(qz, alpha=2.0)
+    # In-place steps change only what holds the incoming gradient: vmap may give a batch of these.
+    result = (incoming * s).add_(qz, alpha=2.0)
     by_mean = qz.sum(options.axes, keepdim=True).mul_(-2.0 / neurons)
     by_variance = qz.mul_(z).sum(options.axes, keepdim=True).mul_(-8.0 / (neurons - options.correction))
-    return result.add_(z.mul_(by_variance)).add_(by_mean).to(x.dtype)
+    return result.addcmul_(z, by_variance).add_(by_mean).to(x.dtype)
 
 
 def _is_safe(total: Tensor, least: float) -> bool:

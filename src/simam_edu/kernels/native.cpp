@@ -259,7 +259,8 @@ template <class A> [[gnu::always_inline]] inline void spread(const Last<A>& last
 
 // Differences to a neuron of the channel are small, and zero where all are equal; the mean is taken of these. Several short
 // channels go through each step together, so that one need not wait for the other.
-template <class A> [[gnu::always_inline]] inline void statistics(const A* x, Index channels, const Options& options, Statistics<A>& s) {
+template <class A>
+[[gnu::always_inline]] inline void statistics(const A* x, Index channels, const Options& options, Statistics<A>& s) {
     const Options o = options;
     const Index m = o.neurons, body = whole_vectors(m);
     alignas(64) double sum[GROUP] = {}, squares[GROUP] = {};
@@ -283,14 +284,16 @@ template <class A> [[gnu::always_inline]] inline void statistics(const A* x, Ind
         if (about_mean > squares[k] / 4) { squares[k] = about_mean; continue; }
         const A first = s.first[k], offset = s.offset[k];
         double none;
-        two_sums<LANES, A>(m, [=](Index i, A& a, A&) { const A d = (x[k * m + i] - first) - offset; a += d * d; }, squares[k], none);
+        const A* row = x + k * m;
+        two_sums<LANES, A>(m, [=](Index i, A& a, A&) { const A d = (row[i] - first) - offset; a += d * d; }, squares[k], none);
     }
 #pragma omp simd
     for (Index k = 0; k < GROUP; ++k) s.r[k] = width_inverse<A>(squares[k], o);
 }
 
 template <class A, class R>
-[[gnu::always_inline]] inline void rows_forward(const A* x, A* y, Index channels, const Statistics<A>& s, const Options& o, const R& rise) {
+[[gnu::always_inline]] inline void rows_forward(const A* x, A* y, Index channels, const Statistics<A>& s, const Options& o,
+                                                const R& rise) {
     const Index m = o.neurons, body = whole_vectors(m);
     alignas(64) A steep[GROUP], shift[GROUP];
 #pragma omp simd
@@ -309,12 +312,14 @@ template <class A, class R>
 }
 
 template <class A, class R>
-[[gnu::always_inline]] inline void rows_backward(const A* x, const A* g, A* out, Index channels, const Statistics<A>& s, const Options& o, const R& rise) {
+[[gnu::always_inline]] inline void rows_backward(const A* x, const A* g, A* out, Index channels, const Statistics<A>& s,
+                                                 const Options& o, const R& rise) {
     const Index m = o.neurons, body = whole_vectors(m);
     alignas(64) double qz[GROUP] = {}, qz2[GROUP] = {};
     alignas(64) A steep[GROUP], shift[GROUP], twice[GROUP], constant[GROUP], slope[GROUP];
 #pragma omp simd
-    for (Index k = 0; k < GROUP; ++k) steep[k] = s.r[k] * A(UNIT), shift[k] = -s.offset[k] * steep[k], twice[k] = s.r[k] * A(2 / UNIT);
+    for (Index k = 0; k < GROUP; ++k)
+        steep[k] = s.r[k] * A(UNIT), shift[k] = -s.offset[k] * steep[k], twice[k] = s.r[k] * A(2 / UNIT);
     alignas(64) Last<A> last_x, last_g;
     collect(x, m, channels, last_x), collect(g, m, channels, last_g);
     // g s + 2 q z, and the terms of the sums of q z / r and q z^2 / r.
@@ -470,7 +475,8 @@ inline void lanes_backward(const T* x, const T* g, T* out, Index stride, Index r
     };
     std::copy_n(widened(x, steep, s.channels), s.channels, s.first);
     s.repeat(s.first);
-    for (Index j = 0; j < s.width; ++j) steep[j] = s.r[j] * A(UNIT), shift[j] = -s.offset[j] * steep[j], twice[j] = s.r[j] * A(2 / UNIT);
+    for (Index j = 0; j < s.width; ++j)
+        steep[j] = s.r[j] * A(UNIT), shift[j] = -s.offset[j] * steep[j], twice[j] = s.r[j] * A(2 / UNIT);
     over_lanes(rows, s.width, [&](Index start, Index stop, Index j, auto w) {
         alignas(64) A x_buffer[LANES], g_buffer[LANES], part[LANES] = {}, part2[LANES] = {};
         const Fixed<A> first(s.first + j, w), a(steep + j, w), b(shift + j, w), c(twice + j, w);
@@ -589,7 +595,8 @@ template <class T, bool L, Index M> void do_rows_of(const Job<T>& job, Index row
         rows_forward(x, y, channels, s, o, rise);
         stored(y, job.out + at, count);
     } else {
-        for (Index k = 0; k < channels; ++k) s.first[k] = x[k * o.neurons], s.offset[k] = job.offset[row + k], s.r[k] = job.r[row + k];
+        for (Index k = 0; k < channels; ++k)
+            s.first[k] = x[k * o.neurons], s.offset[k] = job.offset[row + k], s.r[k] = job.r[row + k];
         const A* g = widened(job.g + at, wide_g.data(), count);
         A* out = room(job.out + at, wide_g.data());
         rows_backward(x, g, out, channels, s, o, rise);
@@ -608,7 +615,8 @@ template <class T, bool L> void do_lanes(const Job<T>& job, Index image, Index c
     using A = Real<T>;
     const Options& o = job.options;
     const Index at = image * o.neurons * job.channels + channel, row = image * job.channels + channel;
-    const Index together = channels == job.channels && LANES % channels == 0 && o.neurons % (LANES / channels) == 0 ? LANES / channels : 1;
+    const bool shared = channels == job.channels && LANES % channels == 0 && o.neurons % (LANES / channels) == 0;
+    const Index together = shared ? LANES / channels : 1;
     const Index stride = together * job.channels, rows = o.neurons / together;
     const Rise<A, L> rise(o);
     Lanes<A> s{together * channels, channels, o};

@@ -1,17 +1,15 @@
-"""The native kernel: ``native.cpp``, built once on request for this machine, kept in the user's cache.
+"""The native kernel, ``native.cpp``; the operator of torch around it, ``operator.cpp``; how they are built.
 
-It holds no code of torch and no code of Python: it is handed addresses. So it builds in seconds and serves
-every version of both.
+They are built once, on request, for this machine and this version of torch, and kept in the user's cache.
 """
 
-import ctypes
 import hashlib
 import os
 import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -19,16 +17,21 @@ import platformdirs
 import torch
 from torch import Tensor
 
-from simam_edu.kernels.options import Options, Saved, computed_in
+from simam_edu.kernels import plain
+from simam_edu.kernels.options import Options
 
-SOURCE = Path(__file__).with_name("native.cpp")
+KERNEL, OPERATOR = (Path(__file__).with_name(name) for name in ("native.cpp", "operator.cpp"))
 COMPILERS = ("c++", "g++", "clang++")
-BASIC = ("-std=c++20", "-O3", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+BASIC = ("-std=c++20", "-fPIC", "-fvisibility=hidden")
+FAST = ("-O3", "-fno-math-errno", "-fno-trapping-math")
 # The first of each that the compiler takes: vectors as wide as the processor's, and threads.
 TUNING = (("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ("-mcpu=native",), ())
 THREADS = (("-fopenmp",), ("-fopenmp-simd",), ())
 
-FORMATS = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
+DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+
+Operator = Callable[[Tensor, float, int, bool], Tensor | None]
+"""Takes a map, ``lam``, ``correction`` and whether to leave one out; None for what is no plain map."""
 
 
 def build() -> Path:
@@ -48,94 +51,77 @@ def build() -> Path:
             "$CXX; install one, or go on without: SimAM then runs on torch's own operations"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    words = ""
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        made = Path(folder) / target.name
-        for command in _commands(compilers[0], made):
-            run = subprocess.run(command, capture_output=True, text=True, check=False)
-            if run.returncode == 0:
-                made.replace(target)  # whole or not at all
-                _loaded.cache_clear()
-                return target
-            words = run.stderr.strip()
-    raise OSError(f"{compilers[0]} must take {SOURCE.name}, a C++20 source, but says: {words[-400:]}")
+        kernel, made = Path(folder) / "native.o", Path(folder) / target.name
+        tries = [(*FAST, *tuning, *threads) for threads in THREADS for tuning in TUNING]
+        taken = _compile([compilers[0], "-c", str(KERNEL), "-o", str(kernel)], tries)
+        _compile([compilers[0], "-shared", str(OPERATOR), str(kernel), "-o", str(made), *_torch()], [taken])
+        made.replace(target)  # whole or not at all
+    operator.cache_clear()
+    return target
 
 
 def library() -> Path:
-    """Return the file of the kernel for this source and this processor, whether it is there or not."""
-    key = hashlib.sha256(SOURCE.read_bytes())
-    key.update(repr((BASIC, TUNING, THREADS, platform.system(), platform.machine(), _processor())).encode())
+    """Return the file of the kernel for these sources, processor and torch, whether it is there or not."""
+    key = hashlib.sha256(KERNEL.read_bytes() + OPERATOR.read_bytes())
+    machine = (platform.system(), platform.machine(), _processor(), torch.__version__)
+    key.update(repr((BASIC, FAST, TUNING, THREADS, *machine)).encode())
     return platformdirs.user_cache_path("simam_edu") / "kernels" / f"simam-{key.hexdigest()[:16]}.so"
 
 
 def is_built() -> bool:
     """Return whether the kernel can be used; it is loaded for that."""
-    return _loaded() is not None
+    return operator() is not None
+
+
+@cache
+def operator() -> Operator | None:
+    """Return the operator, or None where it is not built. It is loaded once, in less than a second.
+
+    Raises:
+        OSError: If the file is there and cannot be loaded.
+    """
+    file = library()
+    if not file.exists():
+        return None
+    torch.ops.load_library(file)  # type: ignore[no-untyped-call]
+    found: Operator = torch.ops.simam_edu.simam.default
+    return found
 
 
 def supports(x: Tensor) -> bool:
     """Return whether the kernel can take this tensor, built or not."""
-    return x.device.type == "cpu" and x.dtype in FORMATS
+    return x.device.type == "cpu" and x.dtype in DTYPES
 
 
-def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
-    r"""Return the output and, in one tensor, :math:`\mu - x_1` and :math:`r` of each channel.
-
-    Args:
-        x: A batch (n, c, ...), contiguous or channels_last.
-        options: The constants.
-    """
-    saved = torch.empty((2, x.shape[0], x.shape[1]), dtype=computed_in(x.dtype))
-    y = torch.empty_like(x)
-    _call(x, 0, y, saved, options)
-    return y, (saved,)
+def _gradient(x: Tensor, grad: Tensor, lam: float, correction: int, leave_one_out: bool) -> Tensor:
+    options = Options(lam, correction, leave_one_out, x.ndim - 2)
+    return plain.gradient(x, grad, options, create_graph=torch.is_grad_enabled())
 
 
-def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
-    """Return the gradient of the input.
-
-    Args:
-        x: The input of the forward pass.
-        grad: The gradient of its output.
-        saved: The two numbers of each channel.
-        options: The constants.
-    """
-    if grad.stride() != x.stride() or grad.dtype != x.dtype:
-        grad = torch.empty_like(x).copy_(grad)
-    result = torch.empty_like(x)
-    _call(x, grad.data_ptr(), result, saved[0], options)
-    return result
+# What operator.cpp calls back for. The library object must live as long as the process.
+_PYTHON = torch.library.Library("simam_edu", "IMPL")  # type: ignore[no-untyped-call]
+_PYTHON.impl("gradient", _gradient, "CompositeImplicitAutograd")  # type: ignore[no-untyped-call]
 
 
-def _call(x: Tensor, grad: int, out: Tensor, saved: Tensor, options: Options) -> None:
-    function = _loaded()
-    if function is None:
-        raise RuntimeError("the native kernel must be built first; run simam-edu kernels, or kernels.build()")
-    images, channels = x.shape[:2]
-    function(
-        FORMATS[x.dtype], x.data_ptr(), grad, out.data_ptr(), saved.data_ptr(),
-        images, channels, options.neurons(x), not x.is_contiguous(),
-        options.lam, options.correction, options.leave_one_out,
-    )  # fmt: skip
+def _compile(command: list[str], tries: Sequence[Sequence[str]]) -> Sequence[str]:
+    """Run a compiler with the first options that it takes, and return them."""
+    for options in tries:
+        run = subprocess.run([*command, *BASIC, *options], capture_output=True, text=True, check=False)
+        if run.returncode == 0:
+            return options
+    words = run.stderr.strip()[-400:]
+    raise OSError(f"{command[0]} must take {Path(command[2]).name}, a C++20 source, but says: {words}")
 
 
-@cache
-def _loaded() -> "ctypes._NamedFuncPointer | None":
-    file = library()
-    if not file.exists():
-        return None
-    function = ctypes.CDLL(str(file)).simam
-    function.restype = None
-    whole, address, number = ctypes.c_int64, ctypes.c_void_p, ctypes.c_int
-    addresses, sizes = [address] * 4, [whole] * 3
-    function.argtypes = [number, *addresses, *sizes, number, ctypes.c_double, number, number]
-    return function
-
-
-def _commands(compiler: str, target: Path) -> Iterator[list[str]]:
-    for threads in THREADS:
-        for tuning in TUNING:
-            yield [compiler, *BASIC, *tuning, *threads, "-o", str(target), str(SOURCE)]
+def _torch() -> list[str]:
+    """Return what a compiler must know of torch."""
+    home = Path(torch.__file__).parent
+    return [
+        *(f"-I{home / 'include' / part}" for part in ("", "torch/csrc/api/include")),
+        f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}",
+        *(f"-L{home / 'lib'}", "-lc10", "-ltorch_cpu"),
+    ]
 
 
 def _processor() -> str:

@@ -1,6 +1,7 @@
 """Where a run computes, and in which precision."""
 
 import contextlib
+import ctypes
 
 import torch
 
@@ -46,3 +47,18 @@ def autocast(device: torch.device, precision: torch.dtype) -> contextlib.Abstrac
     if precision == torch.float32:
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=precision)
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep memory that it frees, for good; return whether the C library can do that.
+
+    glibc gives large blocks back to the system, which hands them out again page by page, each filled with
+    zeros first. A training step frees and takes the same blocks every time, so that costs it some percent,
+    and more where maps are large. It concerns the whole process; that is why commands call it and the
+    library does not. Source: mallopt(3), https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    trim_threshold, mmap_max = -1, -4  # the names of the options in malloc.h
+    return bool(mallopt(mmap_max, 0) and mallopt(trim_threshold, 2**31 - 1))
