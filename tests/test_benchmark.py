@@ -96,7 +96,7 @@ def test_the_command_prints_tables_and_writes_lines(monkeypatch, tmp_path, capsy
     assert "(2, 16, 6, 6) contiguous" in printed
     assert "(2, 16, 6, 6) channels_last" in printed
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [line["kind"] for line in lines] == ["shape"] * 4 + ["step"] * 2
+    assert [line["kind"] for line in lines] == ["shape"] * 4 + ["kept"] * 4 + ["step"] * 2
     assert all("torch" in line["environment"] for line in lines)
 
 

@@ -19,6 +19,9 @@ from simam_edu.training.record import environment
 WIDTHS = (28, 8, 28, 8, 7, 6)
 """Of the columns of a table."""
 
+KEPT = ("silu", "ten lines", "simam")
+"""The forms that are timed once more with freed memory kept."""
+
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -31,7 +34,7 @@ def add_commands(commands: Commands) -> None:
     bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     bench.add_argument("--seconds", type=float, default=2.0, help="for each form, shape and pass (default 2)")
     bench.add_argument("--sweeps", action="store_true", help="also growing sizes, map sizes and channels")
-    bench.add_argument("--steps", action="store_true", help="also training steps of ResNet-20")
+    bench.add_argument("--steps", action="store_true", help="also training steps of ResNet-20, with freed memory kept")
     bench.add_argument("--record", type=Path, metavar="FILE", help="file for the figures, as lines of JSON")
     build = commands.add_parser("kernels", help="build the native kernel of SimAM, once for this machine")
     build.set_defaults(command=_kernels)
@@ -49,18 +52,23 @@ def _bench(options: argparse.Namespace) -> None:
         lines.extend({"kind": kind, **row.record()} for row in rows)
         print(table(rows), flush=True)
 
+    def show_shapes(kind: str, forms: Sequence[str]) -> None:
+        for shape in benchmark.SHAPES:
+            for layout in ("contiguous", "channels_last"):
+                show(kind, benchmark.measure(
+                    shape, forms, device=options.device, layout=layout, seconds=options.seconds
+                ))  # fmt: skip
+
     path = kernels.path_for(torch.zeros(1, 1, 2, 2, device=options.device))
     print(f"{torch.get_num_threads()} threads, path of SimAM: {path}", file=sys.stderr)
-    for shape in benchmark.SHAPES:
-        for layout in ("contiguous", "channels_last"):
-            show("shape", benchmark.measure(
-                shape, options.forms, device=options.device, layout=layout, seconds=options.seconds
-            ))  # fmt: skip
+    show_shapes("shape", options.forms)
     if options.sweeps:
         show("elements", benchmark.elements_sweep(seconds=options.seconds))
         show("cut", benchmark.shapes_sweep(seconds=options.seconds / 2))
     if options.steps:
-        keep_freed_memory()  # as simam-edu train does
+        keep_freed_memory()
+        print("\nFrom here on the process keeps the memory that it frees, as simam-edu train does.")
+        show_shapes("kept", [form for form in KEPT if form in options.forms])
         steps = benchmark.training_steps(seconds=10 * options.seconds, device=options.device)
         lines.extend({"kind": "step", "name": name, "step": asdict(time)} for name, time in steps.items())
         print(steps_table(steps))
