@@ -34,7 +34,9 @@ def add_commands(commands: Commands) -> None:
     bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     bench.add_argument("--seconds", type=float, default=2.0, help="for each form, shape and pass (default 2)")
     bench.add_argument("--sweeps", action="store_true", help="also growing sizes, map sizes and channels")
-    bench.add_argument("--steps", action="store_true", help="also training steps of ResNet-20, with freed memory kept")
+    bench.add_argument(
+        "--steps", action="store_true", help="also training steps of ResNet-20, with freed memory kept"
+    )
     bench.add_argument("--record", type=Path, metavar="FILE", help="file for the figures, as lines of JSON")
     build = commands.add_parser("kernels", help="build the native kernel of SimAM, once for this machine")
     build.set_defaults(command=_kernels)
