@@ -96,7 +96,7 @@ struct SimAMBackward : Node {
     }
 };
 
-// Nodes were held by std::shared_ptr until torch 2.10.
+// Earlier versions of torch hold their nodes by std::shared_ptr.
 template <class T> auto new_node() {
     using Pointer = decltype(torch::autograd::Edge::function);
     if constexpr (std::is_same_v<Pointer, std::shared_ptr<Node>>) return std::make_shared<T>();
