@@ -145,10 +145,8 @@ def measure(arguments: Sequence[str], names: Sequence[str], *, rounds: int) -> d
     seconds: dict[str, list[float]] = {name: [] for name in names}
     with process("package", arguments) as package, process("usual", arguments) as usual:
         for number in range(rounds + 1):
-            names = [
-                *names[1:],
-                names[0],
-            ]  # whoever comes first meets another machine than whoever comes last
+            # Whoever comes first meets another machine than whoever comes last.
+            names = [*names[1:], names[0]]
             for name in names:
                 spent = (usual if name.startswith("usual") else package)(name)
                 if number > 0:
