@@ -300,6 +300,21 @@ def test_threads_do_not_change_the_result():
 
 
 @pytest.mark.usefixtures("_native_kernel")
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "last"])
+def test_a_batch_so_large_that_its_memory_is_new_is_that_of_its_images(layout):
+    x = draw((5, 64, 176, 176), torch.float32).contiguous(memory_format=layout).requires_grad_()
+    assert x.nbytes > 2**25, "below this the kernel does not ask for pages"
+    module = SimAM(path="native")
+    y = module(x)
+    (gradient,) = torch.autograd.grad(y, x, x.detach())
+    for k in range(len(x)):
+        image = x.detach()[k : k + 1].requires_grad_()
+        one = module(image)
+        assert torch.equal(y[k : k + 1], one), k
+        assert torch.equal(gradient[k : k + 1], torch.autograd.grad(one, image, image.detach())[0]), k
+
+
+@pytest.mark.usefixtures("_native_kernel")
 def test_every_half_number_is_widened_and_narrowed_as_torch_does():
     """A constant channel of each value: its output is the value times one constant, rounded once."""
     bits = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16)

@@ -123,9 +123,9 @@ def path_for(x: Tensor, path: Path = "auto") -> str:
 
 
 def _fastest(x: Tensor) -> str:
-    if native.supports(x) and native.is_built():
+    if native.is_built() and native.supports(x):
         return "native"
-    if x.device.type == "cuda":
+    if x.is_cuda:
         if triton_kernels.supports(x):
             return "triton"
         warnings.warn(
@@ -138,9 +138,7 @@ def _fastest(x: Tensor) -> str:
 
 def _is_traced(x: Tensor) -> bool:
     return (
-        _is_recorded(x)
-        or x.device.type == "meta"
-        or torch.autograd.forward_ad.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
+        _is_recorded(x) or x.is_meta or torch.autograd.forward_ad.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
     )
 
 

@@ -17,27 +17,26 @@ SAFE = {torch.float32: (1e-26, 1e30), torch.float64: (1e-270, 1e290)}
 def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
     r"""Return the output and the two numbers of each channel.
 
-    They are :math:`\mu - x_1` and :math:`4 T / (M - c)`, over which :math:`d^2` is :math:`w`. Where a channel
-    leaves the safe range there are none, and both passes take the plain form; to know that, a number or two
-    are read back from the device.
+    They are :math:`M (\mu - x_1)` and :math:`4 T / (M - c)`, over which :math:`d^2` is :math:`w`. Where a
+    channel leaves the safe range there are none, and both passes take the plain form; to know that, a number
+    or two are read back from the device.
 
     Args:
         x: A batch (n, c, ...).
         options: The constants.
     """
-    if x.numel() == 0:
-        return torch.empty_like(x), ()
-    values = x.to(computed_in(x.dtype))
-    free = options.neurons(x) - options.correction
-    w = values - options.first(values)
-    offset = w.mean(options.axes, keepdim=True)  # (n, c, 1, 1)
-    w.sub_(offset).square_()
+    values = _in(computed_in(x.dtype), x)
+    neurons = options.neurons(x)
+    free = neurons - options.correction
+    w = values - _first(values, options)
+    sums = w.sum(options.axes, keepdim=True)  # (n, c, 1, 1)
+    w.sub_(sums, alpha=1.0 / neurons).square_()
     total = w.sum(options.axes, keepdim=True).add_(free * options.lam)
     if not _is_safe(total, free * options.lam):
         return plain.simam(x, options), ()
     divisor = total.mul_(4.0 / free)
-    y = _importance(w.div_(divisor), options.neurons(x), options).sigmoid_().mul_(values)
-    return y.to(x.dtype), (offset, divisor)
+    y = _importance(w.div_(divisor), neurons, options).sigmoid_().mul_(values)
+    return _in(x.dtype, y), (sums, divisor)
 
 
 def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
@@ -51,28 +50,43 @@ def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
     """
     if not saved:
         return plain.gradient(x, grad, options, create_graph=False)
-    offset, r = saved[0], saved[1].rsqrt()
-    values, incoming = x.to(r.dtype), grad.to(r.dtype)
+    sums, r = saved[0], saved[1].rsqrt()
+    values, incoming = _in(r.dtype, x), _in(r.dtype, grad)
     neurons = options.neurons(x)
-    z = (values - options.first(values)).sub_(offset).mul_(r)
+    z = (values - _first(values, options)).sub_(sums, alpha=1.0 / neurons).mul_(r)
     s = _importance(z.square(), neurons, options).sigmoid_()
-    q = torch.ops.aten.sigmoid_backward(incoming * values, s).mul_(r)  # g x s (1 - s) r
+    # In-place steps change only what holds the incoming gradient, or what does not meet it any more: vmap may
+    # give a batch of these.
+    result = incoming * s
+    share = s.sub_(1.0).mul_(values).mul_(z)  # -(1 - s) x z
     if options.leave_one_out:
         a2, b = plain.rise_constants(neurons)
         room = z.square().mul_(-b).add_(1.0).clamp_min_(plain.FLOOR)
-        q.mul_(a2).div_(room.square_())
-    qz = q.mul_(z)
-    # In-place steps change only what holds the incoming gradient: vmap may give a batch of these.
-    result = (incoming * s).add_(qz, alpha=2.0)
-    by_mean = qz.sum(options.axes, keepdim=True).mul_(-2.0 / neurons)
-    by_variance = qz.mul_(z).sum(options.axes, keepdim=True).mul_(-8.0 / (neurons - options.correction))
-    return result.addcmul_(z, by_variance).add_(by_mean).to(x.dtype)
+        share.mul_(a2).div_(room.square_())
+    qz = result * share  # -q z / r
+    result.addcmul_(qz, r, value=-2.0)
+    result.addcmul_(qz.sum(options.axes, keepdim=True), r, value=2.0 / neurons)
+    slope = qz.mul_(z).sum(options.axes, keepdim=True).mul_(r)
+    result.addcmul_(z, slope, value=8.0 / (neurons - options.correction))
+    return _in(x.dtype, result)
+
+
+# On a small map a call of torch takes longer than its work, so two of the usual calls have cheaper ones here.
+
+
+def _in(dtype: torch.dtype, x: Tensor) -> Tensor:
+    return x if x.dtype == dtype else x.to(dtype)
+
+
+def _first(x: Tensor, options: Options) -> Tensor:
+    """Return ``options.first(x)`` by one step instead of one for each axis."""
+    return x.as_strided(x.shape[: -options.spatial] + (1,) * options.spatial, x.stride())
 
 
 def _is_safe(total: Tensor, least: float) -> bool:
     """Return whether all sums of squares are in the safe range, none of them below ``least``."""
     low, high = SAFE[total.dtype]
-    if least > low:
+    if least > low or not total.numel():
         return bool(total.sum().item() < high)  # one operation less than the extremes; nan is not less
     smallest, largest = total.aminmax()
     return bool(smallest.item() > low and largest.item() < high)

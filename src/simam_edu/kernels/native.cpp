@@ -20,6 +20,11 @@
 #include <type_traits>
 #include <vector>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+
 namespace {
 
 using Index = std::int64_t;
@@ -39,6 +44,9 @@ constexpr Index LANES = 64, FEW = 16;
 constexpr Index GROUP = 32, SHORT = 255;
 // Fewer elements than this are done sooner by one thread than shared.
 constexpr Index SHARE = 1 << 15;
+// Bytes of new memory that are asked for at once, and the smallest output for which that is done: glibc hands blocks of this size
+// and more back to the system as soon as they are free, so that they are new each time.
+constexpr std::uintptr_t PIECE = 1 << 20, NEW = 1 << 25;
 
 // ---- numbers ----
 
@@ -75,7 +83,7 @@ template <class A, int K = 0> inline A power_of_two(A f) {
 }
 
 // 2^-w for w >= 0. Its relative error grows with w, but in 1 / (1 + 2^-w) it then counts for less: there it stays below one unit
-// in the last place.
+// in the last place. nan gives 2^-115: a channel that has one is done again as an extreme one.
 template <class A> inline A power_of_half(A w) {
     using Bits = typename Format<A>::Bits;
     // Positive numbers are ordered as their bits are, and integers have a minimum in one instruction.
@@ -219,7 +227,7 @@ template <Index W, class A> [[gnu::always_inline]] inline void rows_in_pairs(A (
     }
 }
 
-// The same for the k-th of several rows by add(k, i, a, b). The lanes of short rows are added at the end, for all rows step by
+// two_sums of each of several rows, of the k-th by add(k, i, a, b). The lanes of short rows are added at the end, for all rows step by
 // step, so that no row waits for another. `count` is then one of whole_vectors().
 template <Index W, class A, class F>
 [[gnu::always_inline]] inline void two_sums_of_rows(Index rows, Index count, F add, double* a, double* b) {
@@ -566,6 +574,35 @@ template <class T, bool L> void extreme_backward(const T* x, const T* g, T* out,
     for (Index i = 0; i < o.neurons; ++i) narrowed(result[i], out + i * stride);
 }
 
+// ---- memory ----
+
+// The system gives new memory at its first touch, page by page, with an interruption for each: on a large map they take longer
+// than SimAM does. Each thread therefore asks for many pages at a time, shortly before it writes them.
+class Pages {
+    std::uintptr_t end, ready = 0;  // of the output, and of what this thread has asked for
+
+public:
+    Pages(const void* output, Index bytes) : end(reinterpret_cast<std::uintptr_t>(output) + std::uintptr_t(bytes)) {
+        if (std::uintptr_t(bytes) < NEW) ready = end;
+    }
+
+    // Asks for [from, to), which lies after what was asked for before. It is advice: where the system does not take it, or the
+    // memory is there, nothing happens.
+    void ask([[maybe_unused]] const void* from, [[maybe_unused]] const void* to) {
+#ifdef MADV_POPULATE_WRITE
+        const auto stop = reinterpret_cast<std::uintptr_t>(to);
+        while (ready < stop) {
+            static const auto page = std::uintptr_t(sysconf(_SC_PAGESIZE));
+            const auto start = std::max(ready, reinterpret_cast<std::uintptr_t>(from)) / page * page;
+            ready = std::min(start + PIECE, end);
+            unsigned char there = 0;
+            auto* const first = reinterpret_cast<void*>(start);
+            if (mincore(first, page, &there) == 0 && !(there & 1)) madvise(first, ready - start, MADV_POPULATE_WRITE);
+        }
+#endif
+    }
+};
+
 // ---- all channels ----
 
 template <class T> struct Job {
@@ -646,15 +683,24 @@ template <class T, bool L> void run(const Job<T>& job) {
     const Index rows = job.images * job.channels;
     const Index together = job.channels_last ? LANES : std::clamp(BLOCK / job.options.neurons, Index(1), GROUP);
     const Index of = job.channels_last ? job.channels : rows, groups = (of + together - 1) / together;
-    const Index tasks = job.channels_last ? job.images * groups : groups;
-#pragma omp parallel for schedule(static) if (rows * job.options.neurons >= SHARE)
-    for (Index task = 0; task < tasks; ++task) {
-        const Index begin = task % groups * together, channels = std::min(together, of - begin), image = task / groups;
-        if (job.channels_last) do_lanes<T, L>(job, image, begin, channels);
-        else do_rows<T, L>(job, begin, channels);
-        const Index row = image * job.channels + begin;
-        for (Index k = row; k < row + channels; ++k)
-            if (job.r[k] < 0) do_extreme<T, L>(job, k);
+    const Index tasks = job.channels_last ? job.images * groups : groups, m = job.options.neurons;
+#pragma omp parallel if (rows * m >= SHARE)
+    {
+        Pages pages(job.out, rows * m * Index(sizeof(T)));
+#pragma omp for schedule(static)
+        for (Index task = 0; task < tasks; ++task) {
+            const Index begin = task % groups * together, channels = std::min(together, of - begin), image = task / groups;
+            const Index row = image * job.channels + begin;
+            if (job.channels_last) {
+                pages.ask(job.out + image * job.channels * m, job.out + (image + 1) * job.channels * m);
+                do_lanes<T, L>(job, image, begin, channels);
+            } else {
+                pages.ask(job.out + row * m, job.out + (row + channels) * m);
+                do_rows<T, L>(job, begin, channels);
+            }
+            for (Index k = row; k < row + channels; ++k)
+                if (job.r[k] < 0) do_extreme<T, L>(job, k);
+        }
     }
 }
 

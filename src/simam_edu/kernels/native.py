@@ -91,7 +91,7 @@ def operator() -> Operator | None:
 
 def supports(x: Tensor) -> bool:
     """Return whether the kernel can take this tensor, built or not."""
-    return x.device.type == "cpu" and x.dtype in DTYPES
+    return x.is_cpu and x.dtype in DTYPES
 
 
 def _gradient(x: Tensor, grad: Tensor, lam: float, correction: int, leave_one_out: bool) -> Tensor:
