@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -57,6 +59,17 @@ def test_exported_for_any_batch_and_map(statistics):
     program = torch.export.export(module, (draw(2, 3, 8, 8),), dynamic_shapes={"x": sizes})
     for shape in [(2, 3, 8, 8), (5, 3, 7, 9)]:
         torch.testing.assert_close(program.module()(draw(*shape)), module(draw(*shape)))
+
+
+def test_exported_by_a_process_that_has_loaded_no_kernel():
+    """To decompose a program, as torch.compile does too, torch looks through all operators there are."""
+    code = (
+        "import torch\n"
+        "from simam_edu import SimAM\n"
+        "torch.export.export(SimAM(), (torch.zeros(2, 3, 4, 4),)).run_decompositions()"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
 
 
 def test_onnx_runtime_agrees(tmp_path):

@@ -99,8 +99,11 @@ def _gradient(x: Tensor, grad: Tensor, lam: float, correction: int, leave_one_ou
     return plain.gradient(x, grad, options, create_graph=torch.is_grad_enabled())
 
 
-# What operator.cpp calls back for. The library object must live as long as the process.
-_PYTHON = torch.library.Library("simam_edu", "IMPL")  # type: ignore[no-untyped-call]
+# What operator.cpp calls back for. It is there whether the kernel is built or not: torch looks through all
+# operators when it compiles or exports. The library object must live as long as the process.
+_PYTHON = torch.library.Library("simam_edu", "FRAGMENT")  # type: ignore[no-untyped-call]
+_SCHEMA = "gradient(Tensor x, Tensor grad, float lam, int correction, bool leave_one_out) -> Tensor"
+_PYTHON.define(_SCHEMA)  # type: ignore[no-untyped-call]
 _PYTHON.impl("gradient", _gradient, "CompositeImplicitAutograd")  # type: ignore[no-untyped-call]
 
 

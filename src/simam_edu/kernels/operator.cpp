@@ -85,6 +85,7 @@ struct SimAMBackward : Node {
         const Tensor x = this->x.unpack();
         // A gradient that is to be differentiated, or is no plain map, is left to operations that autograd knows.
         if (at::GradMode::is_enabled() || !is_plain(g)) {
+            // native.py has it.
             using Gradient = Tensor(const Tensor&, const Tensor&, double, std::int64_t, bool);
             const auto gradient = c10::Dispatcher::singleton().findSchemaOrThrow("simam_edu::gradient", "").typed<Gradient>();
             return {gradient.call(x, g, options.lam, options.correction, options.leave_one_out)};
@@ -124,7 +125,6 @@ std::optional<Tensor> simam_of(const Tensor& x, double lam, std::int64_t correct
 
 }  // namespace
 
-TORCH_LIBRARY(simam_edu, library) {
+TORCH_LIBRARY_FRAGMENT(simam_edu, library) {
     library.def("simam(Tensor x, float lam, int correction, bool leave_one_out) -> Tensor?", simam_of);
-    library.def("gradient(Tensor x, Tensor grad, float lam, int correction, bool leave_one_out) -> Tensor");  // native.py has it
 }
