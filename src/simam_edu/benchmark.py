@@ -148,6 +148,7 @@ def measure(
     unknown = sorted(set(names) - set(FORMS))
     if unknown:
         raise ValueError(f"names must be among {', '.join(FORMS)}, got {', '.join(unknown)}")
+    _settle_memory()
     x, incoming = (_input(shape, device, layout, seed) for seed in (0, 1))
     modules = {name: FORMS[name](shape[1]).to(device) for name in names}
     jobs = [_both_job(module, x, incoming) for module in modules.values()]
@@ -250,6 +251,17 @@ def training_steps(
     jobs = {name: _step_job(name, images, labels) for name in names}
     with _many_compilations():
         return dict(zip(jobs, _in_turn(list(jobs.values()), seconds, device), strict=True))
+
+
+def _settle_memory() -> None:
+    """Free one block of nearly 32 MB, as any network soon does.
+
+    glibc takes a block from the system and gives it back each time, unless it is no larger than one that was
+    freed before; beyond 32 MB always. In a process that has freed none yet, blocks of some megabytes are
+    new or not by chance, and the times of a form jump between two values. Source: mallopt(3),
+    https://man7.org/linux/man-pages/man3/mallopt.3.html, under M_MMAP_THRESHOLD.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def saved_bytes(module: nn.Module, x: Tensor) -> int:
