@@ -41,6 +41,12 @@ def test_names_are_unique_and_whole_seeds_come_first(name):
     assert [run.seed for run in runs] == sorted(run.seed for run in runs)
 
 
+@pytest.mark.parametrize("name", GRIDS)
+def test_every_run_of_a_grid_can_be_started(name):
+    for run in grid(name):
+        run.check()
+
+
 def test_more_seeds_leave_the_other_runs_as_they_are():
     assert grid("study", seeds=[0, 1, 2, 3])[:21] == grid("study")
 
