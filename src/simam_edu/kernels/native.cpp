@@ -40,8 +40,9 @@ template <class T> using Real = std::conditional_t<std::is_same_v<T, double>, do
 constexpr Index BLOCK = 2048, POSITIONS = 64;
 // Channels that are worked on together where they lie side by side.
 constexpr Index LANES = 64, FEW = 16;
-// Channels that are worked on together where they lie one after the other, and how many neurons a short one has at most.
-constexpr Index GROUP = 32, SHORT = 255;
+// Channels that are worked on together where they lie one after the other: at most so many, and no more neurons than stay in the
+// first cache three times, as input, gradient and output. And how many neurons a short channel has at most.
+constexpr Index GROUP = 32, TOGETHER = 1536, SHORT = 255;
 // Fewer elements than this are done sooner by one thread than shared.
 constexpr Index SHARE = 1 << 15;
 // Bytes of new memory that are asked for at once, and the smallest output for which that is done: glibc hands blocks of this size
@@ -681,7 +682,7 @@ template <class T, bool L> void do_extreme(const Job<T>& job, Index row) {
 
 template <class T, bool L> void run(const Job<T>& job) {
     const Index rows = job.images * job.channels;
-    const Index together = job.channels_last ? LANES : std::clamp(BLOCK / job.options.neurons, Index(1), GROUP);
+    const Index together = job.channels_last ? LANES : std::clamp(TOGETHER / job.options.neurons, Index(1), GROUP);
     const Index of = job.channels_last ? job.channels : rows, groups = (of + together - 1) / together;
     const Index tasks = job.channels_last ? job.images * groups : groups, m = job.options.neurons;
 #pragma omp parallel if (rows * m >= SHARE)
