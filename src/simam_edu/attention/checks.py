@@ -28,7 +28,7 @@ def check_maps(x: Tensor, channels: int | None = None, *, spatial: tuple[int, ..
             f"x must have {channels} channels on its second axis, got shape {tuple(x.shape)}; "
             "make the module for the channels of its input"
         )
-    if 0 in x.shape[1:]:
+    if not x.numel() and 0 in x.shape[1:]:
         raise ValueError(f"x must have at least one channel and one position, got shape {tuple(x.shape)}")
 
 

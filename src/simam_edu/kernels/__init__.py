@@ -16,6 +16,7 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from simam_edu.kernels import eager, native, plain, triton_kernels
 from simam_edu.kernels.autograd import Fused, Kernel
@@ -29,6 +30,9 @@ Path = Literal["auto", "native", "torch", "triton", "plain"]
 
 PATHS = get_args(Path)
 """All of them."""
+
+PLAIN = (Tensor, nn.Parameter)
+"""The types of tensors that hold their values themselves."""
 
 
 class _Triton:
@@ -60,8 +64,8 @@ def simam(x: Tensor, options: Options, path: Path = "auto") -> Tensor:
     chosen = path_for(x, path)
     if chosen == "plain":
         return plain.simam(x, options)
-    if not x.is_contiguous() and not x.movedim(1, -1).is_contiguous():
-        x = x.contiguous()
+    if chosen != "torch" and not x.is_contiguous() and not x.movedim(1, -1).is_contiguous():
+        x = x.contiguous()  # the compiled kernels know these two layouts only
     if chosen == "native":
         y = quick(x, options.lam, options.correction, options.leave_one_out)
         return plain.simam(x, options) if y is None else y
@@ -138,7 +142,10 @@ def _fastest(x: Tensor) -> str:
 
 def _is_traced(x: Tensor) -> bool:
     return (
-        _is_recorded(x) or x.is_meta or torch.autograd.forward_ad.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
+        _is_recorded(x)
+        or x.is_meta
+        # Without a level no tensor has a tangent; unpack_dual takes four times as long to say so.
+        or (forward_ad._current_level >= 0 and forward_ad.unpack_dual(x).tangent is not None)  # type: ignore[no-untyped-call]
     )
 
 
@@ -146,7 +153,7 @@ def _is_recorded(x: Tensor) -> bool:
     """Return whether something watches the operations, or may hold other values than those in memory."""
     return (
         torch.compiler.is_compiling()
-        or type(x) not in (Tensor, nn.Parameter)
+        or type(x) not in PLAIN
         or torch._C._are_functorch_transforms_active()
         or torch._C._len_torch_dispatch_stack() > 0
         or torch._C._get_tracing_state() is not None

@@ -13,6 +13,9 @@ from simam_edu.kernels.options import Options, Saved, computed_in
 SAFE = {torch.float32: (1e-26, 1e30), torch.float64: (1e-270, 1e290)}
 """Between these a sum of squares has neither overflowed nor lost digits to underflow."""
 
+HALF = torch.tensor(0.5, dtype=torch.float32, device="cpu")
+"""The 1/2 of the importance; a number of Python would cost twice as much on a small map."""
+
 
 def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
     r"""Return the output and the two numbers of each channel.
@@ -26,15 +29,15 @@ def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
         options: The constants.
     """
     values = _in(computed_in(x.dtype), x)
-    neurons = options.neurons(x)
+    neurons, axes = options.neurons(x), options.axes
     free = neurons - options.correction
     w = values - _first(values, options)
-    sums = w.sum(options.axes, keepdim=True)  # (n, c, 1, 1)
+    sums = w.sum(axes, keepdim=True)  # (n, c, 1, 1)
     w.sub_(sums, alpha=1.0 / neurons).square_()
-    total = w.sum(options.axes, keepdim=True).add_(free * options.lam)
-    if not _is_safe(total, free * options.lam):
+    squares = w.sum(axes, keepdim=True)
+    if not _is_safe(squares, free * options.lam):
         return plain.simam(x, options), ()
-    divisor = total.mul_(4.0 / free)
+    divisor = torch.rsub(squares, 4.0 * options.lam, alpha=-4.0 / free)  # 4 lam + 4 / free * squares
     y = _importance(w.div_(divisor), neurons, options).sigmoid_().mul_(values)
     return _in(x.dtype, y), (sums, divisor)
 
@@ -52,7 +55,7 @@ def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
         return plain.gradient(x, grad, options, create_graph=False)
     sums, r = saved[0], saved[1].rsqrt()
     values, incoming = _in(r.dtype, x), _in(r.dtype, grad)
-    neurons = options.neurons(x)
+    neurons, axes = options.neurons(x), options.axes
     z = (values - _first(values, options)).sub_(sums, alpha=1.0 / neurons).mul_(r)
     s = _importance(z.square(), neurons, options).sigmoid_()
     # In-place steps change only what holds the incoming gradient, or what does not meet it any more: vmap may
@@ -64,14 +67,15 @@ def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
         room = z.square().mul_(-b).add_(1.0).clamp_min_(plain.FLOOR)
         share.mul_(a2).div_(room.square_())
     qz = result * share  # -q z / r
+    # The mean of qz leaves with that of d. As z has the mean 0, the sum below is the same with it or without.
+    qz.sub_(qz.sum(axes, keepdim=True), alpha=1.0 / neurons)
     result.addcmul_(qz, r, value=-2.0)
-    result.addcmul_(qz.sum(options.axes, keepdim=True), r, value=2.0 / neurons)
-    slope = qz.mul_(z).sum(options.axes, keepdim=True).mul_(r)
+    slope = qz.mul_(z).sum(axes, keepdim=True).mul_(r)
     result.addcmul_(z, slope, value=8.0 / (neurons - options.correction))
     return _in(x.dtype, result)
 
 
-# On a small map a call of torch takes longer than its work, so two of the usual calls have cheaper ones here.
+# On a small map a call of torch takes longer than its work, so some usual calls have cheaper ones here.
 
 
 def _in(dtype: torch.dtype, x: Tensor) -> Tensor:
@@ -80,22 +84,24 @@ def _in(dtype: torch.dtype, x: Tensor) -> Tensor:
 
 def _first(x: Tensor, options: Options) -> Tensor:
     """Return ``options.first(x)`` by one step instead of one for each axis."""
-    return x.as_strided(x.shape[: -options.spatial] + (1,) * options.spatial, x.stride())
+    return x.as_strided(x.shape[:2] + (1,) * options.spatial, x.stride())
 
 
-def _is_safe(total: Tensor, least: float) -> bool:
-    """Return whether all sums of squares are in the safe range, none of them below ``least``."""
-    low, high = SAFE[total.dtype]
-    if least > low or not total.numel():
-        return bool(total.sum().item() < high)  # one operation less than the extremes; nan is not less
-    smallest, largest = total.aminmax()
+def _is_safe(squares: Tensor, penalty: float) -> bool:
+    """Return whether all sums of squares are in the safe range, its lower end with the penalty added."""
+    low, high = SAFE[squares.dtype]
+    if not squares.numel():
+        return True
+    if penalty > low:
+        return bool(squares.max().item() < high)  # one operation less than the extremes; nan is not less
+    smallest, largest = squares.aminmax()
     return bool(smallest.item() > low and largest.item() < high)
 
 
 def _importance(w: Tensor, neurons: int, options: Options) -> Tensor:
     """Return 1/e* in the memory of ``w``."""
     if not options.leave_one_out:
-        return w.add_(0.5)
+        return w.add_(HALF)
     a2, b = plain.rise_constants(neurons)
     room = (w * -b).add_(1.0).clamp_min_(plain.FLOOR)
-    return w.mul_(a2).div_(room).add_(0.5)
+    return w.mul_(a2).div_(room).add_(HALF)
