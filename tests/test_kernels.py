@@ -339,3 +339,20 @@ def test_eager_takes_the_plain_form_of_extreme_channels():
     y, saved = eager.forward(x, Options())
     assert saved == ()
     assert torch.equal(y, plain.simam(x, Options()))
+
+
+@pytest.mark.parametrize(
+    "first_call", [torch.inference_mode, lambda: torch.device("meta")], ids=["inference", "meta"]
+)
+def test_what_a_first_call_keeps_serves_later_ones(first_call):
+    eager._number.cache_clear()
+    x, module = draw((2, 3, 8, 8), torch.float32), SimAM(path="torch")
+    with first_call():
+        module(x)
+    again = x.clone().requires_grad_()
+    y = module(again)
+    y.sum().backward()
+    assert ulps(y.detach(), oracle(x)) < 4
+    torch.testing.assert_close(
+        again.grad, plain.gradient(x, torch.ones_like(x), Options(), create_graph=False)
+    )

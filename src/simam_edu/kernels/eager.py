@@ -4,6 +4,8 @@ Saved for the backward pass are the input and two numbers a channel, as in the n
 keep four maps. Chapter 9 derives the backward pass.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -12,9 +14,6 @@ from simam_edu.kernels.options import Options, Saved, computed_in
 
 SAFE = {torch.float32: (1e-26, 1e30), torch.float64: (1e-270, 1e290)}
 """Between these a sum of squares has neither overflowed nor lost digits to underflow."""
-
-HALF = torch.tensor(0.5, dtype=torch.float32, device="cpu")
-"""The 1/2 of the importance; a number of Python would cost twice as much on a small map."""
 
 
 def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
@@ -37,7 +36,7 @@ def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
     squares = w.sum(axes, keepdim=True)
     if not _is_safe(squares, free * options.lam):
         return plain.simam(x, options), ()
-    divisor = torch.rsub(squares, 4.0 * options.lam, alpha=-4.0 / free)  # 4 lam + 4 / free * squares
+    divisor = torch.add(_number(4.0 * options.lam, w.dtype), squares, alpha=4.0 / free)
     y = _importance(w.div_(divisor), neurons, options).sigmoid_().mul_(values)
     return _in(x.dtype, y), (sums, divisor)
 
@@ -61,7 +60,7 @@ def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
     # In-place steps change only what holds the incoming gradient, or what does not meet it any more: vmap may
     # give a batch of these.
     result = incoming * s
-    share = s.sub_(1.0).mul_(values).mul_(z)  # -(1 - s) x z
+    share = s.sub_(_number(1.0, s.dtype)).mul_(values).mul_(z)  # -(1 - s) x z
     if options.leave_one_out:
         a2, b = plain.rise_constants(neurons)
         room = z.square().mul_(-b).add_(1.0).clamp_min_(plain.FLOOR)
@@ -80,6 +79,12 @@ def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
 
 def _in(dtype: torch.dtype, x: Tensor) -> Tensor:
     return x if x.dtype == dtype else x.to(dtype)
+
+
+@lru_cache
+def _number(value: float, dtype: torch.dtype) -> Tensor:
+    """Return a number as a tensor: what torch would make of it anew each time that it is added."""
+    return torch.tensor(value, dtype=dtype, device="cpu")
 
 
 def _first(x: Tensor, options: Options) -> Tensor:
@@ -101,7 +106,7 @@ def _is_safe(squares: Tensor, penalty: float) -> bool:
 def _importance(w: Tensor, neurons: int, options: Options) -> Tensor:
     """Return 1/e* in the memory of ``w``."""
     if not options.leave_one_out:
-        return w.add_(HALF)
+        return w.add_(_number(0.5, w.dtype))
     a2, b = plain.rise_constants(neurons)
     room = (w * -b).add_(1.0).clamp_min_(plain.FLOOR)
-    return w.mul_(a2).div_(room).add_(HALF)
+    return w.mul_(a2).div_(room).add_(_number(0.5, w.dtype))
