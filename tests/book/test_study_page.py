@@ -90,3 +90,18 @@ def test_the_papers_table_is_told_as_it_is_known(shown):
     glued = shown(made_up(7))
     found = [glued[f"paper-{key}"] for key in ("cells", "above", "best", "clear")]
     assert found == ["16", "16", "9", "10"]
+
+
+def test_a_pause_in_an_epoch_is_no_cost_of_the_module(shown):
+    records = made_up(21)
+    for record in records:
+        seconds = 120.0 if record["attention"] == "cbam" else 110.0 if record["slot"] == "pre_norm" else 100.0
+        seconds = 100.0 if record["attention"] == "none" else seconds
+        record["history"] = [{"seconds": seconds + epoch} for epoch in range(10)]
+    records[0]["history"][3]["seconds"] += 3600.0
+    glued = shown(records)
+    assert (glued["study-slowest"], glued["study-times"], glued["simam-times"]) == (
+        "cbam post_norm",
+        "1.20",
+        "1.10",
+    )
