@@ -63,8 +63,7 @@ def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
     share = s.sub_(_number(1.0, s.dtype)).mul_(values).mul_(z)  # -(1 - s) x z
     if options.leave_one_out:
         a2, b = plain.rise_constants(neurons)
-        room = z.square().mul_(-b).add_(1.0).clamp_min_(plain.FLOOR)
-        share.mul_(a2).div_(room.square_())
+        share.mul_(a2).div_(_room(z.square(), b).square_())
     qz = result * share  # -q z / r
     # The mean of qz leaves with that of d. As z has the mean 0, the sum below is the same with it or without.
     qz.sub_(qz.sum(axes, keepdim=True), alpha=1.0 / neurons)
@@ -108,5 +107,10 @@ def _importance(w: Tensor, neurons: int, options: Options) -> Tensor:
     if not options.leave_one_out:
         return w.add_(_number(0.5, w.dtype))
     a2, b = plain.rise_constants(neurons)
-    room = (w * -b).add_(1.0).clamp_min_(plain.FLOOR)
+    room = _room(w, b)  # before w is changed
     return w.mul_(a2).div_(room).add_(_number(0.5, w.dtype))
+
+
+def _room(w: Tensor, b: float) -> Tensor:
+    """Return the room 1 - b w that leave-one-out statistics leave a neuron."""
+    return (w * -b).add_(1.0).clamp_min_(plain.FLOOR)
