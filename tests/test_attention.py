@@ -10,7 +10,7 @@ import torch
 
 import simam_edu
 from simam_edu import SimAM, energy
-from simam_edu.attention import ATTENTION, attention_factory, simam
+from simam_edu.attention import ATTENTION, CONTROLS, attention_factory, simam
 
 
 def inputs(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> torch.Tensor:
@@ -93,7 +93,7 @@ def test_bad_input_is_refused(x: torch.Tensor, message: str) -> None:
 
 
 def test_registry_makes_modules() -> None:
-    assert set(ATTENTION) == {"none", "simam", "se", "cbam", "eca", "gc"}
+    assert set(ATTENTION) == {"none", "simam", "se", "cbam", "eca", "gc", *CONTROLS}
     assert isinstance(attention_factory("none")(16), torch.nn.Identity)
     made = attention_factory("simam", lam=0.1)
     first, second = made(16), made(16)
@@ -105,7 +105,12 @@ def test_registry_makes_modules() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("simm", {}, "attention must be one of cbam, eca, gc, none, se, simam, got 'simm'"),
+        (
+            "simm",
+            {},
+            "attention must be one of cbam, eca, gc, none, one_sided, other_image, reversed, se, shuffled, "
+            "simam, got 'simm'",
+        ),
         ("simam", {"lambda_": 1.0}, "does not take these options"),
         ("none", {"lam": 1.0}, "does not take these options"),
         ("simam", {"lam": -1.0}, "lam must be"),

@@ -35,10 +35,33 @@ def test_the_paper_has_the_cells_of_its_table_with_five_seeds():
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_names_are_unique_and_whole_seeds_come_first(name):
-    runs = grid(name)
-    assert len({run.id for run in runs}) == len(runs)
-    assert [run.seed for run in runs] == sorted(run.seed for run in runs)
+def test_names_are_unique(name):
+    assert len({run.id for run in grid(name)}) == len(grid(name))
+
+
+@pytest.mark.parametrize("name", ["study", "paper", "smoke"])
+def test_whole_seeds_come_first(name):
+    assert [run.seed for run in grid(name)] == sorted(run.seed for run in grid(name))
+
+
+def test_the_ablation_fills_its_first_four_columns_before_the_others():
+    runs = grid("ablation")
+    assert [run.attention for run in runs[:4]] == ["none", "simam", "shuffled", "reversed"]
+    assert [run.seed for run in runs] == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4 + [4] * 4 + [
+        seed for seed in range(5) for _ in range(4)
+    ]
+    # The columns that the study has are the study's runs, so its records count for both.
+    study = {run.id for run in grid("study")}
+    assert {run.id for run in runs} & study == {
+        run.id for run in grid("study") if run.attention in ("none", "simam") and run.slot == "pre_norm"
+    }
+
+
+def test_options_are_in_the_name_and_in_the_arguments():
+    runs = [run for run in grid("ablation", seeds=[0]) if run.attention_options]
+    assert [run.arguments()[-2:] for run in runs] == [["--statistics", "leave_one_out"], ["--lam", "0.1"]]
+    for run in runs:
+        assert run.id == run_id(BASE | {"attention_options": dict(run.attention_options)})
 
 
 @pytest.mark.parametrize("name", GRIDS)
@@ -58,7 +81,7 @@ def test_bad_seeds_are_refused(seeds):
 
 
 def test_an_unknown_grid_is_refused():
-    with pytest.raises(ValueError, match="grid must be one of study, paper, smoke, got 'big'"):
+    with pytest.raises(ValueError, match="grid must be one of study, ablation, paper, smoke, got 'big'"):
         grid("big")
 
 

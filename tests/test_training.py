@@ -28,6 +28,7 @@ from simam_edu.training import (
     recorded,
     train,
 )
+from simam_edu.training import record as record_module
 from simam_edu.training import device as device_module
 from simam_edu.training.batches import PADDING
 from simam_edu.training.device import choose_device, choose_precision, keep_freed_memory
@@ -170,6 +171,33 @@ def test_record_has_every_promised_key_and_survives_json(run, tmp_path: Path) ->
     assert record["test_accuracy"] == result.test.accuracy
     assert len(record["history"]) == 4
     assert record["environment"]["torch"] == torch.__version__
+
+
+def test_a_record_names_the_commit_of_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "src" / "simam_edu"
+    source.mkdir(parents=True)
+    (source / "__init__.py").write_text("")
+    monkeypatch.setattr(record_module.simam_edu, "__file__", str(source / "__init__.py"))
+    commit = record_module.commit.__wrapped__
+    assert commit() is None  # no repository
+
+    def git(*arguments: str) -> str:
+        name = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        return subprocess.check_output(["git", *name, *arguments], cwd=tmp_path, text=True).strip()
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    head = git("rev-parse", "--short=12", "HEAD")
+    assert commit() == head
+    (tmp_path / "src" / "beside.txt").write_text("not of the package")
+    assert commit() == head
+    (source / "__init__.py").write_text("changed = 1")
+    assert commit() == head + "+"
+    inside = tmp_path / "venv" / "simam_edu"
+    inside.mkdir(parents=True)
+    monkeypatch.setattr(record_module.simam_edu, "__file__", str(inside / "__init__.py"))
+    assert commit() is None  # installed inside the repository of something else
 
 
 def test_a_torn_record_file_is_told(tmp_path: Path) -> None:

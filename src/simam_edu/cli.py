@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from simam_edu import cli_bench, cli_study
 from simam_edu.attention import ATTENTION
+from simam_edu.attention.simam import Statistics
 from simam_edu.datasets import NAMES, ImageSet, load
 from simam_edu.networks import NETWORKS, Slot, find
 from simam_edu.training import RECIPES, Progress, TrainConfig, append_record, finish, make_record, train
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     command.add_argument("--attention", choices=ATTENTION, default="simam")
     command.add_argument("--lam", type=float, help="lambda of SimAM (default 1e-4)")
+    command.add_argument("--statistics", choices=get_args(Statistics), help="of SimAM (default shared)")
     command.add_argument("--slot", choices=get_args(Slot), default="pre_norm", help="place in the block")
     command.add_argument("--dataset", choices=NAMES, default="cifar10")
     command.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the data set")
@@ -93,7 +95,9 @@ def _train(options: argparse.Namespace) -> None:
     config = TrainConfig(
         network=options.network,
         attention=options.attention,
-        attention_options={} if options.lam is None else {"lam": options.lam},
+        attention_options={
+            name: value for name in ("lam", "statistics") if (value := getattr(options, name)) is not None
+        },
         slot=options.slot,
         recipe=options.recipe,
         epochs=options.epochs,

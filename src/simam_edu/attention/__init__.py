@@ -6,19 +6,22 @@ is as good as anything registered here.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 
 from simam_edu.attention.cbam import CBAM
+from simam_edu.attention.controls import CONTROLS
 from simam_edu.attention.eca import ECA, eca_kernel
 from simam_edu.attention.global_context import GlobalContext
-from simam_edu.attention.simam import SimAM
+from simam_edu.attention.simam import SimAM, Statistics
 from simam_edu.attention.squeeze_excite import SqueezeExcite
 
 __all__ = [
     "ATTENTION",
     "CBAM",
+    "CONTROLS",
     "ECA",
     "AttentionFactory",
     "GlobalContext",
@@ -37,9 +40,9 @@ def _none(_channels: int) -> nn.Module:
     return nn.Identity()
 
 
-def _simam(_channels: int, lam: float = 1e-4) -> nn.Module:
+def _simam(_channels: int, lam: float = 1e-4, statistics: Statistics = "shared") -> nn.Module:
     """Return SimAM, which has the same form for any number of channels."""
-    return SimAM(lam=lam)
+    return SimAM(lam=lam, statistics=statistics)
 
 
 ATTENTION: dict[str, Callable[..., nn.Module]] = {
@@ -49,16 +52,18 @@ ATTENTION: dict[str, Callable[..., nn.Module]] = {
     "cbam": CBAM,
     "eca": ECA,
     "gc": GlobalContext,
+    **CONTROLS,
 }
-"""Every attention module by its name; each takes the channels and its own options."""
+"""Every attention module and control of SimAM by its name; each takes the channels and its own options."""
 
 
-def attention_factory(name: str, **options: float) -> AttentionFactory:
+def attention_factory(name: str, **options: Any) -> AttentionFactory:
     """Return the factory of a registered attention module.
 
     Args:
-        name: A key of :data:`ATTENTION`: ``"none"``, ``"simam"``, ``"se"``, ``"cbam"``, ``"eca"`` or
-            ``"gc"``.
+        name: A key of :data:`ATTENTION`: ``"none"``, ``"simam"``, ``"se"``, ``"cbam"``, ``"eca"``,
+            ``"gc"``, or a control of SimAM: ``"shuffled"``, ``"other_image"``, ``"reversed"`` or
+            ``"one_sided"``.
         **options: The module's own options, such as ``lam`` for ``"simam"`` or ``reduction`` for ``"se"``.
 
     Returns:

@@ -51,6 +51,7 @@ class Run:
         epochs: ``None`` for the recipe's own number.
         held_out: The part of the training images that is kept from training; none by default, because in a
             study nothing is chosen.
+        attention_options: The module's options as pairs of a name and a value, such as ``(("lam", 0.1),)``.
     """
 
     network: str
@@ -61,6 +62,7 @@ class Run:
     seed: int
     epochs: int | None = None
     held_out: float = 0.0
+    attention_options: tuple[tuple[str, float | str], ...] = ()
 
     @property
     def id(self) -> str:
@@ -70,7 +72,7 @@ class Run:
             [self.network, self.attention, self.slot, self.dataset, self.recipe, f"s{self.seed}"],
             epochs=None if usual else self.epochs,
             held_out=self.held_out,
-            options={},
+            options=dict(self.attention_options),
         )
 
     def arguments(self) -> list[str]:
@@ -83,6 +85,7 @@ class Run:
             "recipe": self.recipe,
             "seed": self.seed,
             "held-out": self.held_out,
+            **dict(self.attention_options),
         } | ({} if self.epochs is None else {"epochs": self.epochs})
         return [text for name, value in options.items() for text in (f"--{name}", str(value))]
 
@@ -152,6 +155,37 @@ def _study(seeds: Sequence[int]) -> list[Run]:
     ]
 
 
+ABLATION: tuple[tuple[str, tuple[tuple[str, float | str], ...]], ...] = (
+    ("none", ()),
+    ("simam", ()),
+    ("shuffled", ()),
+    ("reversed", ()),
+    ("other_image", ()),
+    ("one_sided", ()),
+    ("simam", (("statistics", "leave_one_out"),)),
+    ("simam", (("lam", 0.1),)),
+)
+"""What the ablation compares, all in the place of SimAM's authors: a module and its options."""
+
+
+def _ablation(seeds: Sequence[int]) -> list[Run]:
+    # The first four answer the first question; they are full before the others begin.
+    return [
+        Run(
+            network="resnet20",
+            attention=attention,
+            slot="pre_norm",
+            dataset="cifar10",
+            recipe="budget",
+            seed=seed,
+            attention_options=options,
+        )
+        for columns in (ABLATION[:4], ABLATION[4:])
+        for seed in seeds
+        for attention, options in columns
+    ]
+
+
 def _paper(seeds: Sequence[int]) -> list[Run]:
     return [
         Run(network=network, attention=attention, slot=slot, dataset=dataset, recipe="paper", seed=seed)
@@ -181,6 +215,8 @@ def _smoke(seeds: Sequence[int]) -> list[Run]:
 GRIDS: dict[str, tuple[Callable[[Sequence[int]], list[Run]], tuple[int, ...]]] = {
     # The study of the book: six modules in their authors' places, and SimAM in the rivals' place.
     "study": (_study, (0, 1, 2)),
+    # What makes SimAM work: its gains moved, reversed, halved, and two of its own options.
+    "ablation": (_ablation, (0, 1, 2, 3, 4)),
     # Table 2 of the paper at full size, for a cluster.
     "paper": (_paper, (0, 1, 2, 3, 4)),
     # A minute or two on drawn shapes, to see a sweep work; one epoch teaches a network nothing yet.
@@ -190,10 +226,10 @@ GRIDS: dict[str, tuple[Callable[[Sequence[int]], list[Run]], tuple[int, ...]]] =
 
 
 def grid(name: str, *, seeds: Sequence[int] | None = None) -> list[Run]:
-    """Return the runs of a grid, seed by seed, so that a sweep that is cut off leaves whole rows.
+    """Return the runs of a grid, in an order in which a sweep that is cut off leaves whole rows.
 
     Args:
-        name: A key of :data:`GRIDS`: ``"study"``, ``"paper"`` or ``"smoke"``.
+        name: A key of :data:`GRIDS`: ``"study"``, ``"ablation"``, ``"paper"`` or ``"smoke"``.
         seeds: In place of the grid's own; more seeds later leave the runs of the others as they are.
 
     Raises:

@@ -33,7 +33,7 @@ class TrainConfig:
 
     network: str = "resnet20"
     attention: str = "simam"
-    attention_options: Mapping[str, float] = field(default_factory=dict)
+    attention_options: Mapping[str, float | str] = field(default_factory=dict)
     slot: Slot = "pre_norm"
     recipe: str = "budget"
     epochs: int | None = None

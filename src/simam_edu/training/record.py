@@ -3,12 +3,15 @@
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 import numpy as np
@@ -68,6 +71,7 @@ def environment() -> dict[str, str | int | None]:
     """Return the versions and the machine that a result was made with."""
     return {
         "simam_edu": simam_edu.__version__,
+        "commit": commit(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
@@ -76,6 +80,27 @@ def environment() -> dict[str, str | int | None]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
     }
+
+
+@cache
+def commit() -> str | None:
+    """Return the commit of the package's source, with ``+`` where tracked files of it were changed.
+
+    None where the package runs from anywhere but the repository it was made in, as when it is installed.
+    """
+    source = Path(simam_edu.__file__).parent
+    git = ["git", "-C", str(source)]
+    try:
+        root = subprocess.check_output([*git, "rev-parse", "--show-toplevel"], text=True, stderr=DEVNULL)
+        if source != Path(root.strip(), "src", "simam_edu").resolve():
+            return None  # an installed copy inside somebody else's repository
+        head = subprocess.check_output([*git, "rev-parse", "--short=12", "HEAD"], text=True, stderr=DEVNULL)
+        changed = subprocess.check_output(
+            [*git, "status", "--porcelain", "--untracked-files=no", "--", "."], text=True, stderr=DEVNULL
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.strip() + ("+" if changed.strip() else "")
 
 
 def append_record(path: Path, record: Record) -> None:

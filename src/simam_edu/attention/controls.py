@@ -1,0 +1,118 @@
+r"""Controls of SimAM: the same gains, given to the wrong neurons.
+
+What makes SimAM work? A control takes one property away and keeps the rest. Each multiplies the map by gains
+that are made of SimAM's own, :math:`g = \operatorname{sigmoid}(1/2 + d^2 / (4 (\sigma^2 + \lambda)))` with
+:math:`d = x - \mu`, Eqs. (5) and (6), and moves them instead of scaling them: a batch norm behind the module,
+as in the authors' place, takes a common factor back. There is no source; the grid ``ablation`` of
+:mod:`simam_edu.experiments` trains them.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from simam_edu.attention.checks import check_maps
+
+AXES = (-2, -1)
+FLOOR = 0.5
+"""The least importance, of a neuron that equals its channel's mean."""
+
+
+class Control(nn.Module, ABC):
+    r"""Multiply every neuron by a gain that is made of SimAM's gains.
+
+    The input is (n, c, h, w) in a floating dtype, the output has its shape and dtype. The statistics are
+    computed in the dtype of the input: the controls are for training in float32, not for use.
+
+    Args:
+        channels: Of the input; not used, but every attention module is made for a number of channels.
+        lam: The weight :math:`\lambda \ge 0` of the penalty; 1e-4 is the default of SimAM.
+
+    Raises:
+        ValueError: When called, if the input is not a floating tensor of four axes.
+    """
+
+    def __init__(self, channels: int, *, lam: float = 1e-4) -> None:
+        super().__init__()
+        self.channels, self.lam = channels, lam
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return ``x`` times the gain of the control."""
+        check_maps(x)
+        deviation = x - x.mean(AXES, keepdim=True)
+        variance = deviation.square().sum(AXES, keepdim=True) / (x[0, 0].numel() - 1)
+        importance = deviation.square() / (4.0 * (variance + self.lam)) + FLOOR
+        return x * self.control(importance.sigmoid(), deviation)
+
+    @abstractmethod
+    def control(self, gain: Tensor, deviation: Tensor) -> Tensor:
+        """Return the gains of the control from those of SimAM and the deviations from the mean."""
+
+
+class Shuffled(Control):
+    """The place of a gain: each channel's gains are permuted over its positions.
+
+    In training, every call draws new permutations, one for each channel, the same for all images; in
+    evaluation they are always those of the first call. What they are drawn from is part of the state: where
+    the module began, by torch's random state, and how many calls there were. So a run that was interrupted
+    draws the same ones when it goes on.
+    """
+
+    start: Tensor
+    calls: Tensor
+
+    def __init__(self, channels: int, *, lam: float = 1e-4) -> None:
+        super().__init__(channels, lam=lam)
+        self.register_buffer("start", torch.randint(2**31, ()))
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def control(self, gain: Tensor, _deviation: Tensor) -> Tensor:
+        """Return the gains, permuted within each channel."""
+        generator = torch.Generator().manual_seed(int(self.start + self.calls * self.training))
+        self.calls += self.training
+        flat = gain.flatten(2)  # (n, c, h * w)
+        order = torch.rand(flat.shape[1:], generator=generator).argsort(dim=1).to(gain.device)
+        return flat.gather(2, order.expand_as(flat)).reshape(gain.shape)
+
+
+class OtherImage(Control):
+    """The owner of a gain: each image is given the gains of the one before it in the batch.
+
+    The first is given those of the last. In a batch of one image it is SimAM.
+    """
+
+    def control(self, gain: Tensor, _deviation: Tensor) -> Tensor:
+        """Return the gains, moved on by one image."""
+        return gain.roll(1, dims=0)
+
+
+class Reversed(Control):
+    r"""The direction: the nearer a neuron is to its channel's mean, the higher its gain.
+
+    The gains are mirrored at their own mean, :math:`2 \bar g - g`, so that each channel keeps the mean and
+    the variance of its gains. They lie in (0.24, 1).
+    """
+
+    def control(self, gain: Tensor, _deviation: Tensor) -> Tensor:
+        """Return the gains, mirrored at the mean of their channel."""
+        return 2.0 * gain.mean(AXES, keepdim=True) - gain
+
+
+class OneSided(Control):
+    """The sign: only neurons above their channel's mean are raised, all others have the least gain."""
+
+    def control(self, gain: Tensor, deviation: Tensor) -> Tensor:
+        """Return the gains above the mean, sigmoid(1/2) elsewhere."""
+        least = torch.sigmoid(gain.new_tensor(FLOOR))
+        return torch.where(deviation > 0, gain, least)
+
+
+CONTROLS: dict[str, type[Control]] = {
+    "shuffled": Shuffled,
+    "other_image": OtherImage,
+    "reversed": Reversed,
+    "one_sided": OneSided,
+}
+"""Every control by its name, and what it takes away: place, owner, direction, sign."""
