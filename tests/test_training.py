@@ -28,8 +28,8 @@ from simam_edu.training import (
     recorded,
     train,
 )
-from simam_edu.training import record as record_module
 from simam_edu.training import device as device_module
+from simam_edu.training import record as record_module
 from simam_edu.training.batches import PADDING
 from simam_edu.training.device import choose_device, choose_precision, keep_freed_memory
 from simam_edu.training.loop import evaluate
