@@ -16,11 +16,9 @@ from simam_edu.networks import (
     InvertedResidual,
     PreBasicBlock,
     PreBottleneckBlock,
-    PreResNet,
     ResNet,
     Slot,
     WideBlock,
-    WideResNet,
     build,
     find,
 )
@@ -102,7 +100,8 @@ def test_maps_shrink_and_every_parameter_learns(name: str, side: int) -> None:
 
 
 # The branch of each block as its paper draws it, with the two places where the attention may stand; then
-# whether a relu follows the addition, and from where the shortcut starts.
+# whether a relu follows the addition, and from where the shortcut starts. Written apart from the layouts in
+# the package, which the blocks are made of.
 BRANCH = {
     BasicBlock: ("conv1 bn1 relu conv2 [pre_norm] bn2 [post_norm]", True, "input"),
     BottleneckBlock: ("conv1 bn1 relu conv2 [pre_norm] bn2 relu conv3 bn3 [post_norm]", True, "input"),
@@ -382,11 +381,10 @@ def test_every_family_refuses_an_unknown_slot(name: str) -> None:
 
 def test_classes_refuse_what_they_cannot_build() -> None:
     rest = {"num_classes": 10, "attention": Probe, "slot": "pre_norm"}
-    for network in (ResNet, PreResNet):
-        with pytest.raises(ValueError, match="blocks must be at least 1, got 0"):
-            network(blocks=0, **rest)
+    with pytest.raises(ValueError, match="blocks must be at least 1, got 0"):
+        ResNet(blocks=0, **rest)
     with pytest.raises(ValueError, match="width must be at least 1, got 0"):
-        WideResNet(blocks=1, width=0, **rest)
+        ResNet(blocks=1, block=WideBlock, width=0, **rest)
     for block in (BottleneckBlock, PreBottleneckBlock):
         with pytest.raises(ValueError, match="channels_out must be a multiple of 4, got 18"):
             block(16, 18, stride=1, attention=Probe, slot="pre_norm")
@@ -395,5 +393,5 @@ def test_classes_refuse_what_they_cannot_build() -> None:
 def test_a_name_is_found_without_building() -> None:
     assert set(NETWORKS) >= {"resnet20", "resnet110", "wrn28_10", "mobilenetv2"}
     network = find("wrn16_4")(num_classes=10, attention=attention_factory("none"), slot="pre_norm")
-    assert isinstance(network, WideResNet)
+    assert isinstance(network.stages[0][0], WideBlock)
     assert network.head.in_features == 256

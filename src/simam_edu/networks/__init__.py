@@ -8,12 +8,19 @@ from numbers import Integral
 import torch
 from torch import nn
 
+from simam_edu._renamed import renamed
 from simam_edu.attention import AttentionFactory, attention_factory
-from simam_edu.networks.mobilenet import InvertedResidual, MobileNetV2
-from simam_edu.networks.preresnet import PreBasicBlock, PreBottleneckBlock, PreResNet
-from simam_edu.networks.resnet import BasicBlock, BottleneckBlock, ResNet
-from simam_edu.networks.slots import Slot
-from simam_edu.networks.wide_resnet import WideBlock, WideResNet
+from simam_edu.networks.blocks import (
+    BasicBlock,
+    BottleneckBlock,
+    InvertedResidual,
+    PreBasicBlock,
+    PreBottleneckBlock,
+    Slot,
+    WideBlock,
+)
+from simam_edu.networks.mobilenet import MobileNetV2
+from simam_edu.networks.resnet import ResNet
 
 __all__ = [
     "NETWORKS",
@@ -23,22 +30,28 @@ __all__ = [
     "MobileNetV2",
     "PreBasicBlock",
     "PreBottleneckBlock",
-    "PreResNet",
     "ResNet",
     "Slot",
     "WideBlock",
-    "WideResNet",
     "build",
     "find",
 ]
+
+__getattr__ = renamed(
+    __name__,
+    {
+        "PreResNet": ("ResNet(block=PreBasicBlock)", partial(ResNet, block=PreBasicBlock)),
+        "WideResNet": ("ResNet(block=WideBlock)", partial(ResNet, block=WideBlock)),
+    },
+)
 
 # The form of a name, the layers that one more block a stage adds, the layers besides the blocks, the network.
 _FAMILIES: tuple[tuple[str, int, int, Callable[..., nn.Module]], ...] = (
     ("resnet{}", 6, 2, partial(ResNet, block=BasicBlock)),
     ("resnet{}_bottleneck", 9, 2, partial(ResNet, block=BottleneckBlock)),
-    ("preresnet{}", 6, 2, partial(PreResNet, block=PreBasicBlock)),
-    ("preresnet{}_bottleneck", 9, 2, partial(PreResNet, block=PreBottleneckBlock)),
-    ("wrn{}_{}", 6, 4, WideResNet),
+    ("preresnet{}", 6, 2, partial(ResNet, block=PreBasicBlock)),
+    ("preresnet{}_bottleneck", 9, 2, partial(ResNet, block=PreBottleneckBlock)),
+    ("wrn{}_{}", 6, 4, partial(ResNet, block=WideBlock)),
 )
 
 

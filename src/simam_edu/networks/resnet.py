@@ -1,133 +1,40 @@
-"""Residual networks for 32x32 images, with attention and its place as arguments.
+"""Residual networks for 32x32 images: ResNet, PreResNet and wide ones, which differ in their block.
 
-He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2,
-https://arxiv.org/abs/1512.03385
-
-Where this differs, as the SimAM authors have it: the shortcut across a change of shape is a 1x1 convolution
-with batch norm (option B) and not the padded identity (option A); bottleneck blocks, which the paper has for
-ImageNet only, are there for 32x32 images too; and a bottleneck block has its stride in the 3x3 convolution,
-not in the first 1x1.
+The papers are named in :mod:`simam_edu.networks.blocks`. Where this differs from the first:
+bottleneck blocks, which it has for ImageNet only, are there for 32x32 images too, as in the SimAM
+authors' repository.
 """
+
+import math
+from collections.abc import Callable
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from simam_edu.attention import AttentionFactory
-from simam_edu.networks.layers import convolution, initialize, stages
-from simam_edu.networks.slots import Slot, checked_slot
-
-
-class BasicBlock(nn.Module):
-    r"""Two 3x3 convolutions with a shortcut, and one attention module at a chosen slot.
-
-    .. math:: y = \operatorname{relu}\bigl(F(x) + S(x)\bigr)
-
-    where :math:`F` is conv, norm, relu, conv, norm with the attention before (``"pre_norm"``) or after
-    (``"post_norm"``) the second norm, and :math:`S` is the identity or, where the shape changes, a 1x1
-    convolution with batch norm.
-
-    Args:
-        channels_in: Channels of the input.
-        channels_out: Channels of the output, which is what the attention factory is called with.
-        stride: 1, or 2 to halve the map.
-        attention: Makes the attention module.
-        slot: Where it stands; see :data:`.Slot`.
-
-    Raises:
-        ValueError: If the slot is unknown.
-    """
-
-    expansion = 1
-
-    def __init__(
-        self, channels_in: int, channels_out: int, *, stride: int, attention: AttentionFactory, slot: Slot
-    ) -> None:
-        super().__init__()
-        self.conv1 = convolution(channels_in, channels_out, 3, stride=stride)
-        self.bn1 = nn.BatchNorm2d(channels_out)
-        self.conv2 = convolution(channels_out, channels_out, 3)
-        self.bn2 = nn.BatchNorm2d(channels_out)
-        self.shortcut = _shortcut(channels_in, channels_out, stride)
-        self.relu = nn.ReLU(inplace=True)
-        self.attention = attention(channels_out)
-        self.slot = checked_slot(slot)
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
-        """Return the block's output; the map is divided by the stride."""
-        y = self.conv2(self.relu(self.bn1(self.conv1(x))))
-        y = self.bn2(self.attention(y)) if self.slot == "pre_norm" else self.attention(self.bn2(y))
-        y = y + self.shortcut(x)
-        output: Tensor = self.relu(y)
-        return output
-
-
-class BottleneckBlock(nn.Module):
-    r"""A 1x1 convolution that narrows, a 3x3 and a 1x1 that widens, with a shortcut and one attention module.
-
-    .. math:: y = \operatorname{relu}\bigl(F(x) + S(x)\bigr)
-
-    where :math:`F` is conv, norm, relu, conv, norm, relu, conv, norm and :math:`S` as in :class:`BasicBlock`.
-    At ``"pre_norm"`` the attention stands between the 3x3 convolution and its norm and sees a quarter of
-    ``channels_out``, at ``"post_norm"`` after the third norm and sees all of them.
-
-    Args:
-        channels_in: Channels of the input.
-        channels_out: Channels of the output, a multiple of four: the 3x3 convolution has a quarter of them.
-        stride: 1, or 2 to halve the map; the 3x3 convolution has it.
-        attention: Makes the attention module.
-        slot: Where it stands; see :data:`.Slot`.
-
-    Raises:
-        ValueError: If the slot is unknown or ``channels_out`` is no multiple of four.
-    """
-
-    expansion = 4
-
-    def __init__(
-        self, channels_in: int, channels_out: int, *, stride: int, attention: AttentionFactory, slot: Slot
-    ) -> None:
-        super().__init__()
-        narrow = narrow_channels(channels_out, self.expansion)
-        self.conv1 = convolution(channels_in, narrow, 1)
-        self.bn1 = nn.BatchNorm2d(narrow)
-        self.conv2 = convolution(narrow, narrow, 3, stride=stride)
-        self.bn2 = nn.BatchNorm2d(narrow)
-        self.conv3 = convolution(narrow, channels_out, 1)
-        self.bn3 = nn.BatchNorm2d(channels_out)
-        self.shortcut = _shortcut(channels_in, channels_out, stride)
-        self.relu = nn.ReLU(inplace=True)
-        self.slot = checked_slot(slot)
-        self.attention = attention(narrow if slot == "pre_norm" else channels_out)
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
-        """Return the block's output; the map is divided by the stride."""
-        y = self.conv2(self.relu(self.bn1(self.conv1(x))))
-        if self.slot == "pre_norm":
-            y = self.attention(y)
-        y = self.bn3(self.conv3(self.relu(self.bn2(y))))
-        if self.slot == "post_norm":
-            y = self.attention(y)
-        y = y + self.shortcut(x)
-        output: Tensor = self.relu(y)
-        return output
+from simam_edu.networks.blocks import BasicBlock, Block, PreBasicBlock, PreBottleneckBlock, Slot, convolution
 
 
 class ResNet(nn.Module):
-    """A residual network of three stages of 16, 32 and 64 channels on 32x32 images.
+    """A residual network of three stages of 16, 32 and 64 channels, times the width, on 32x32 images.
 
-    With basic blocks its depth is :math:`6n + 2`: a first convolution, three stages of :math:`n` blocks of
-    two convolutions, and one linear layer on the mean over the last 8x8 map. With bottleneck blocks, which
-    return four times as many channels, it is :math:`9n + 2`.
+    With two convolutions per block its depth is :math:`6n + 2`: a first convolution, three stages of
+    :math:`n` blocks, and one linear layer on the mean over the last 8x8 map. With three, which return
+    four times as many channels, it is :math:`9n + 2`. Wide networks count the three shortcuts instead
+    of the linear layer, :math:`6n + 4`; at width 1 the first of these is the identity. Where the norms
+    stand before the convolutions, the first convolution has none, because the first block begins with
+    one, and a norm and a relu follow the last block.
 
     Args:
-        blocks: Blocks a stage, the :math:`n` above.
+        blocks: Blocks per stage, the :math:`n` above.
         num_classes: Classes to tell apart.
         attention: Makes one attention module for each block.
         slot: Where in the block it stands.
         block: The kind of block.
+        width: The factor of the channels, the second number in WRN-28-10.
 
     Raises:
-        ValueError: If there is no block or the slot is unknown.
+        ValueError: If there is no block, the width is below 1 or the slot is unknown.
     """
 
     def __init__(
@@ -137,40 +44,83 @@ class ResNet(nn.Module):
         num_classes: int,
         attention: AttentionFactory,
         slot: Slot,
-        block: type[BasicBlock] | type[BottleneckBlock] = BasicBlock,
+        block: type[Block] = BasicBlock,
+        width: int = 1,
     ) -> None:
         super().__init__()
+        if width < 1:
+            raise ValueError(f"width must be at least 1, got {width!r}; WRN-28-10 has 10")
 
         def make(channels_in: int, channels_out: int, stride: int) -> nn.Module:
             return block(channels_in, channels_out, stride=stride, attention=attention, slot=slot)
 
-        widths = [block.expansion * width for width in (16, 32, 64)]
-        self.stem = nn.Sequential(convolution(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(inplace=True))
-        self.stages = stages(make, 16, widths, blocks=blocks)
-        self.head = nn.Linear(widths[-1], num_classes)
+        norms_first = issubclass(block, PreBasicBlock | PreBottleneckBlock)
+        first = convolution(3, 16, 3)
+        self.stem = first if norms_first else normed(first)
+        made, channels = [], 16
+        for stride, base in ((1, 16), (2, 32), (2, 64)):
+            made.append(stage(make, channels, block.expansion * width * base, blocks=blocks, stride=stride))
+            channels = block.expansion * width * base
+        self.stages = nn.Sequential(*made)
+        last = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+        self.norm = last if norms_first else nn.Identity()
+        self.head = nn.Linear(channels, num_classes)
         initialize(self)
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
-        """Return one logit a class."""
-        features = self.stages(self.stem(x))  # (n, c, h / 4, w / 4)
+        """Return one logit per class."""
+        features = self.norm(self.stages(self.stem(x)))  # (n, c, h / 4, w / 4)
         logits: Tensor = self.head(features.mean(dim=(-2, -1)))
         return logits
 
 
-def narrow_channels(channels_out: int, expansion: int) -> int:
-    """Return the channels inside a bottleneck block.
+def normed(layer: nn.Conv2d) -> nn.Sequential:
+    """Return a convolution with its norm and relu."""
+    return nn.Sequential(layer, nn.BatchNorm2d(layer.out_channels), nn.ReLU(inplace=True))
+
+
+def stage(
+    block: Callable[[int, int, int], nn.Module],
+    channels_in: int,
+    channels_out: int,
+    *,
+    blocks: int,
+    stride: int,
+) -> nn.Sequential:
+    """Return blocks of one width in a row, of which the first one changes the width and the side.
+
+    Args:
+        block: Makes a block from its input channels, its output channels and its stride.
+        channels_in: Channels that enter the first block.
+        channels_out: Channels that every block returns.
+        blocks: How many.
+        stride: Of the first block; the others have 1.
 
     Raises:
-        ValueError: If the channels of the output are no multiple of the expansion.
+        ValueError: If there is no block.
     """
-    if channels_out % expansion:
-        raise ValueError(f"channels_out must be a multiple of {expansion}, got {channels_out!r}")
-    return channels_out // expansion
+    if blocks < 1:
+        raise ValueError(f"blocks must be at least 1, got {blocks!r}; every stage needs one")
+    first = block(channels_in, channels_out, stride)
+    return nn.Sequential(first, *(block(channels_out, channels_out, 1) for _ in range(blocks - 1)))
 
 
-def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Module:
-    if stride == 1 and channels_in == channels_out:
-        return nn.Identity()
-    return nn.Sequential(
-        convolution(channels_in, channels_out, 1, stride=stride), nn.BatchNorm2d(channels_out)
-    )
+def initialize(module: nn.Module) -> None:
+    r"""Draw the weights of every convolution anew, but for those of the attention modules.
+
+    He initialization by the fan-out: normal with deviation :math:`\sqrt{2 / (k^2 c)}`, where :math:`k` is the
+    side of the filter and :math:`c` how many output channels each input channel reaches. An attention module
+    keeps the weights that it made for itself: global context, for one, starts with zeros that are meant.
+
+    Args:
+        module: A network or a part of one, in whose blocks the attention module is called ``attention``.
+
+    Source:
+        He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015, section 2.2.
+    """
+    for name, child in module.named_children():
+        if name != "attention":
+            initialize(child)
+    if isinstance(module, nn.Conv2d):
+        fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
+        nn.init.normal_(module.weight, std=math.sqrt(2.0) / math.sqrt(fan_out))
