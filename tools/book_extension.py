@@ -1,23 +1,17 @@
-"""The book's own Sphinx extension: a cache of executed pages that knows the package, and local MathJax."""
+"""The book's own Sphinx extension: a cache of executed pages that knows the package."""
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
-from importlib.metadata import distribution
 from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-MATHJAX = "sphinx-mathjax-offline"
-MATHJAX_SCRIPT = "tex-chtml-full.js"
-
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Connect the two steps below with the build."""
+    """Connect the step below with the build."""
     app.connect("config-inited", choose_cache)
-    app.connect("builder-inited", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -47,14 +41,3 @@ def inputs(root: Path) -> Iterator[Path]:
     for path in sorted((root / "src" / "simam_edu").rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             yield path
-
-
-def copy_mathjax(app: Sphinx) -> None:
-    """Put MathJax and its fonts among the static files: 1.7 MB, of the 24 MB that the wheel holds."""
-    target = Path(app.outdir) / "_static" / "mathjax"
-    for entry in distribution(MATHJAX).files or []:
-        if entry.name == MATHJAX_SCRIPT or entry.suffix == ".woff":
-            place = target.joinpath(*entry.parts[entry.parts.index("mathjax") + 1 :])
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(str(entry.locate()), place)
-    app.config.mathjax_path = f"mathjax/{MATHJAX_SCRIPT}"
