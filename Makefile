@@ -47,8 +47,8 @@ book: $(INSTALLED) ## build the book
 	@echo "The book is built. Open _build/html/index.html"
 
 test: $(INSTALLED) ## run the tests
-	@echo "Running the tests, the notebooks among them: several minutes ..."
-	@$(BIN)/python -m pytest
+	@echo "Running the tests on all cores; the slowest are named at the end ..."
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --durations 15 --durations-min 2
 
 lint: $(INSTALLED) ## check style, types, the code on the pages, and that the notebooks are up to date
 	@echo "Checking style and types ..."
