@@ -2,8 +2,38 @@
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Literal, get_args
 
 from torch import nn
+
+FirstWeights = Literal["he", "authors"]
+r"""How the weights are drawn before training.
+
+``"he"`` draws every convolution with He initialization by the fan-out, see
+:func:`initialize`. ``"authors"`` draws as the SimAM authors' repository does for 32x32
+images: :class:`.ResNet`, :class:`.PreResNet` and :class:`.MobileNetV2` keep what torch
+gives a new convolution, uniform in :math:`\pm 1/\sqrt{k^2 c}` with :math:`c` the input
+channels that each output channel sees, so of deviation :math:`1/\sqrt{3 k^2 c}`;
+:class:`.WideResNet` has He initialization and a last layer whose bias starts at zero.
+
+A convolution of as many channels in as out starts :math:`\sqrt{6}` times larger with
+``"he"``, its map has six times the variance, and the same :math:`\lambda` weighs six
+times less against it. Source: the repository ZjjConan/SimAM, ``networks/cifar``, last
+commit of October 2022.
+"""
+
+
+def checked_first_weights(first_weights: FirstWeights) -> FirstWeights:
+    """Return the name.
+
+    Raises:
+        ValueError: If it is not one of :data:`FirstWeights`.
+    """
+    if first_weights not in get_args(FirstWeights):
+        raise ValueError(
+            f"first_weights must be one of {', '.join(get_args(FirstWeights))}, got {first_weights!r}"
+        )
+    return first_weights
 
 
 def convolution(

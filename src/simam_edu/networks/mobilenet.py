@@ -13,7 +13,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from simam_edu.attention import AttentionFactory
-from simam_edu.networks.layers import convolution, initialize, stage
+from simam_edu.networks.layers import (
+    FirstWeights,
+    checked_first_weights,
+    convolution,
+    initialize,
+    stage,
+)
 from simam_edu.networks.slots import Slot, checked_slot
 
 STAGES = (
@@ -98,12 +104,20 @@ class MobileNetV2(nn.Module):
         num_classes: Classes to tell apart.
         attention: Makes one attention module for each block.
         slot: Where in the block it stands.
+        first_weights: How they are drawn; see :data:`.FirstWeights`.
 
     Raises:
-        ValueError: If the slot is unknown.
+        ValueError: If the slot or ``first_weights`` is unknown.
     """
 
-    def __init__(self, *, num_classes: int, attention: AttentionFactory, slot: Slot) -> None:
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        attention: AttentionFactory,
+        slot: Slot,
+        first_weights: FirstWeights = "he",
+    ) -> None:
         super().__init__()
         self.stem = nn.Sequential(convolution(3, 32, 3), nn.BatchNorm2d(32), nn.ReLU(inplace=True))
         made = []
@@ -120,7 +134,8 @@ class MobileNetV2(nn.Module):
         self.stages = nn.Sequential(*made)
         self.last = nn.Sequential(convolution(channels, 1280, 1), nn.BatchNorm2d(1280), nn.ReLU(inplace=True))
         self.head = nn.Linear(1280, num_classes)
-        initialize(self)
+        if checked_first_weights(first_weights) == "he":
+            initialize(self)
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
         """Return one logit a class."""

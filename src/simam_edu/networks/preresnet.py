@@ -11,7 +11,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from simam_edu.attention import AttentionFactory
-from simam_edu.networks.layers import convolution, initialize, stages
+from simam_edu.networks.layers import (
+    FirstWeights,
+    checked_first_weights,
+    convolution,
+    initialize,
+    stages,
+)
 from simam_edu.networks.resnet import narrow_channels
 from simam_edu.networks.slots import Slot, checked_slot
 
@@ -122,9 +128,10 @@ class PreResNet(nn.Module):
         attention: Makes one attention module for each block.
         slot: Where in the block it stands.
         block: The kind of block.
+        first_weights: How they are drawn; see :data:`.FirstWeights`.
 
     Raises:
-        ValueError: If there is no block or the slot is unknown.
+        ValueError: If there is no block or the slot or ``first_weights`` is unknown.
     """
 
     def __init__(
@@ -135,6 +142,7 @@ class PreResNet(nn.Module):
         attention: AttentionFactory,
         slot: Slot,
         block: type[PreBasicBlock] | type[PreBottleneckBlock] = PreBasicBlock,
+        first_weights: FirstWeights = "he",
     ) -> None:
         super().__init__()
 
@@ -146,7 +154,8 @@ class PreResNet(nn.Module):
         self.stages = stages(make, 16, widths, blocks=blocks)
         self.norm = nn.Sequential(nn.BatchNorm2d(widths[-1]), nn.ReLU(inplace=True))
         self.head = nn.Linear(widths[-1], num_classes)
-        initialize(self)
+        if checked_first_weights(first_weights) == "he":
+            initialize(self)
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
         """Return one logit a class."""

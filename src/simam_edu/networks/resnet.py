@@ -13,7 +13,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from simam_edu.attention import AttentionFactory
-from simam_edu.networks.layers import convolution, initialize, stages
+from simam_edu.networks.layers import (
+    FirstWeights,
+    checked_first_weights,
+    convolution,
+    initialize,
+    stages,
+)
 from simam_edu.networks.slots import Slot, checked_slot
 
 
@@ -125,9 +131,10 @@ class ResNet(nn.Module):
         attention: Makes one attention module for each block.
         slot: Where in the block it stands.
         block: The kind of block.
+        first_weights: How they are drawn; see :data:`.FirstWeights`.
 
     Raises:
-        ValueError: If there is no block or the slot is unknown.
+        ValueError: If there is no block or the slot or ``first_weights`` is unknown.
     """
 
     def __init__(
@@ -138,6 +145,7 @@ class ResNet(nn.Module):
         attention: AttentionFactory,
         slot: Slot,
         block: type[BasicBlock] | type[BottleneckBlock] = BasicBlock,
+        first_weights: FirstWeights = "he",
     ) -> None:
         super().__init__()
 
@@ -148,7 +156,8 @@ class ResNet(nn.Module):
         self.stem = nn.Sequential(convolution(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(inplace=True))
         self.stages = stages(make, 16, widths, blocks=blocks)
         self.head = nn.Linear(widths[-1], num_classes)
-        initialize(self)
+        if checked_first_weights(first_weights) == "he":
+            initialize(self)
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
         """Return one logit a class."""

@@ -10,7 +10,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from simam_edu.attention import AttentionFactory
-from simam_edu.networks.layers import convolution, initialize, stages
+from simam_edu.networks.layers import (
+    FirstWeights,
+    checked_first_weights,
+    convolution,
+    initialize,
+    stages,
+)
 from simam_edu.networks.slots import Slot, checked_slot
 
 
@@ -71,13 +77,22 @@ class WideResNet(nn.Module):
         num_classes: Classes to tell apart.
         attention: Makes one attention module for each block.
         slot: Where in the block it stands; see :class:`WideBlock`.
+        first_weights: Whether the last bias is drawn (``"he"``) or zero (``"authors"``).
 
     Raises:
-        ValueError: If there is no block, the width is below 1 or the slot is unknown.
+        ValueError: If there is no block, the width is below 1, or the slot or
+            ``first_weights`` is unknown.
     """
 
     def __init__(
-        self, *, blocks: int, width: int, num_classes: int, attention: AttentionFactory, slot: Slot
+        self,
+        *,
+        blocks: int,
+        width: int,
+        num_classes: int,
+        attention: AttentionFactory,
+        slot: Slot,
+        first_weights: FirstWeights = "he",
     ) -> None:
         super().__init__()
         if width < 1:
@@ -91,6 +106,8 @@ class WideResNet(nn.Module):
         self.norm = nn.Sequential(nn.BatchNorm2d(64 * width), nn.ReLU(inplace=True))
         self.head = nn.Linear(64 * width, num_classes)
         initialize(self)
+        if checked_first_weights(first_weights) == "authors":
+            nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
         """Return one logit a class."""
