@@ -24,6 +24,7 @@ from simam_edu.networks import (
     build,
     find,
 )
+from simam_edu.training import recorded
 
 SLOTS: tuple[Slot, ...] = ("pre_norm", "post_norm")
 # The smallest network with each kind of block, the block, and how many it has.
@@ -370,6 +371,19 @@ def test_he_convolutions_start_with_six_times_the_variance_of_the_authors() -> N
     usual, authors = (seeded("resnet20", first_weights=name).stages[2][1] for name in ("he", "authors"))
     ratio = usual.conv2.weight.var() / authors.conv2.weight.var()
     assert ratio.item() == pytest.approx(6, rel=0.03)  # as many channels in as out
+
+
+def test_the_recorded_pairs_differ_in_nothing_but_their_first_weights() -> None:
+    """A run began as its record says: the same images and recipe, and one of both for each seed."""
+    by_seed: dict[int, dict[str, dict[str, object]]] = {}
+    for run in recorded("first_weights"):
+        by_seed.setdefault(run["seed"], {})[run["first_weights"]] = run
+    assert sorted(by_seed) == [0, 1]
+    for pair in by_seed.values():
+        assert set(pair) == {"he", "authors"}
+        varying = {"first_weights", "test_accuracy", "test_loss", "minutes", "finished", "history"}
+        he, authors = ({k: v for k, v in run.items() if k not in varying} for run in pair.values())
+        assert he == authors
 
 
 def test_a_network_of_the_readers_need_not_know_first_weights(monkeypatch: pytest.MonkeyPatch) -> None:
