@@ -8,6 +8,7 @@ from torch import nn
 
 from simam_edu import SimAM, benchmark, cli
 from simam_edu.benchmark import FORMS, Row, Timing, measure, peak_bytes, saved_bytes
+from simam_edu.traffic import Traffic
 
 SMALL = (2, 16, 6, 6)
 EAGER = [name for name in FORMS if "compiled" not in name]
@@ -27,6 +28,34 @@ def test_every_form_is_measured_on_every_layout():
 def test_the_ten_lines_of_the_benchmark_are_simam():
     x = torch.randn(3, 5, 7, 4, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(benchmark.TenLines()(x), SimAM()(x))
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_the_ten_lines_move_fifteen_maps_forward_and_forty_backward(device):
+    x = torch.zeros(2, 4, 32, 32, device=device, requires_grad=True)
+    size = 4 * x.numel()
+    with Traffic() as forward:
+        y = benchmark.TenLines()(x)
+    grad_output = torch.zeros_like(y)
+    with Traffic() as backward:
+        torch.autograd.grad(y, x, grad_output)
+    maps = [round(moved / size, 1) for t in (forward, backward) for moved in (t.reads, t.writes)]
+    assert maps == [9.0, 6.0, 24.0, 16.0]
+    assert (forward.operations, backward.operations) == (11, 20)
+
+
+def test_traffic_counts_an_expanded_tensor_as_its_memory_and_a_slice_as_itself():
+    x = torch.zeros(8, 64)
+    row, slices = x[:1].clone().expand(8, 64), x[:, :16]
+    with Traffic() as traffic:
+        torch.add(row, x)
+    assert (traffic.reads, traffic.writes) == (4 * 64 + 4 * 512, 4 * 512)
+    with Traffic() as traffic:
+        slices.neg()
+    assert (traffic.reads, traffic.writes) == (4 * 128, 4 * 128)
+    with Traffic() as traffic:
+        x.t().unsqueeze(0)
+    assert (traffic.operations, traffic.reads, traffic.writes) == (0, 0, 0)
 
 
 def test_saved_bytes_are_those_of_autograd():

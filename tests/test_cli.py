@@ -80,8 +80,12 @@ def test_a_run_in_a_folder_goes_on_and_is_not_run_twice(
     again = capsys.readouterr()
     assert again.out == ""
     assert f"{folder} holds this run, and it is finished" in again.err
-    assert cli.main([*command, "--seed", "1"]) == 2
-    assert "seed is 0 there and 1 here" in capsys.readouterr().err
+    for option, value, difference in (
+        ("--seed", "1", "seed is 0 there and 1 here"),
+        ("--first-weights", "authors", "first_weights is 'he' there and 'authors' here"),
+    ):
+        assert cli.main([*command, option, value]) == 2
+        assert difference in capsys.readouterr().err
 
 
 def test_the_recipes_are_told_with_what_to_expect(capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,6 +35,7 @@ ALLOWED = {
     "plots": BELOW_TOP,
     "widgets": BELOW_TOP,
     "benchmark": {"kernels", "attention", "networks"},
+    "traffic": set(),
     "cli": BELOW_TOP | {"cli_study", "cli_bench"},
     "cli_bench": BELOW_TOP,
     "cli_study": BELOW_TOP | {"plots"},  # simam-edu report --plot

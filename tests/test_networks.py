@@ -22,6 +22,7 @@ from simam_edu.networks import (
     build,
     find,
 )
+from simam_edu.training import recorded
 
 SLOTS: tuple[Slot, ...] = ("pre_norm", "post_norm")
 # The smallest network with each kind of block, the block, and how many it has.
@@ -339,6 +340,61 @@ def test_first_weights_have_the_deviation_of_their_fan_out() -> None:
         assert weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.05)
 
 
+@pytest.mark.parametrize("name", [name for name in SMALL if not name.startswith("wrn")])
+def test_the_authors_first_weights_are_what_torch_draws(name: str) -> None:
+    network = seeded(name, first_weights="authors")
+    torch.manual_seed(3)
+    convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+    for index, made in enumerate(convolutions):
+        fan_in = made.weight[0].numel()
+        bound = fan_in**-0.5
+        assert made.weight.abs().max() <= bound
+        assert made.weight.abs().max() > 0.8 * bound
+        if index == 0:  # drawn first, and not drawn again
+            assert torch.equal(made.weight, nn.Conv2d(*made.weight.shape[1::-1], 3, bias=False).weight)
+    assert torch.equal(network.head.weight, seeded(name).head.weight)
+
+
+def test_the_authors_wide_network_starts_with_a_last_bias_of_zero() -> None:
+    usual, authors = seeded("wrn10_2"), seeded("wrn10_2", first_weights="authors")
+    assert usual.head.bias.abs().min() > 0
+    assert not authors.head.bias.any()
+    assert all(
+        torch.equal(value, authors.state_dict()[name])
+        for name, value in usual.state_dict().items()
+        if name != "head.bias"
+    )
+
+
+def test_he_convolutions_start_with_six_times_the_variance_of_the_authors() -> None:
+    usual, authors = (seeded("resnet20", first_weights=name).stages[2][1] for name in ("he", "authors"))
+    ratio = usual.conv2.weight.var() / authors.conv2.weight.var()
+    assert ratio.item() == pytest.approx(6, rel=0.03)  # as many channels in as out
+
+
+def test_the_recorded_pairs_differ_in_nothing_but_their_first_weights() -> None:
+    """A run began as its record says: the same images and recipe, and one of both for each seed."""
+    by_seed: dict[int, dict[str, dict[str, object]]] = {}
+    for run in recorded("first_weights"):
+        by_seed.setdefault(run["seed"], {})[run["first_weights"]] = run
+    assert sorted(by_seed) == [0, 1]
+    for pair in by_seed.values():
+        assert set(pair) == {"he", "authors"}
+        varying = {"first_weights", "test_accuracy", "test_loss", "minutes", "finished", "history"}
+        he, authors = ({k: v for k, v in run.items() if k not in varying} for run in pair.values())
+        assert he == authors
+
+
+def test_a_network_of_the_readers_need_not_know_first_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bare(*, num_classes: int, attention: object, slot: Slot) -> nn.Module:  # noqa: ARG001
+        return nn.Linear(3, num_classes)
+
+    monkeypatch.setitem(NETWORKS, "bare", bare)
+    assert build("bare", num_classes=4).out_features == 4
+    with pytest.raises(TypeError, match="first_weights"):
+        build("bare", num_classes=4, first_weights="authors")
+
+
 def test_a_reader_can_pass_any_factory() -> None:
     network = build("resnet20", num_classes=7, attention=lambda channels: nn.GroupNorm(4, channels))
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
@@ -361,6 +417,7 @@ def test_a_reader_can_pass_any_factory() -> None:
         ({"name": "wrn20_10"}, "depth of wrnD_K must be 6n [+] 4 .*, got 20 .*; the nearest is wrn22_10"),
         ({"slot": "before"}, "slot must be one of pre_norm, post_norm, got 'before'"),
         ({"slot": None}, "slot must be one of pre_norm, post_norm, got None"),
+        ({"first_weights": "torch"}, "first_weights must be one of he, authors, got 'torch'"),
         ({"num_classes": 1}, "num_classes must be an integer of at least 2, got 1"),
         ({"num_classes": 10.0}, "num_classes must be an integer of at least 2, got 10.0"),
         ({"attention": "simam"}, "attention must be a function .*, got 'simam'; attention_factory"),

@@ -11,6 +11,7 @@ from scipy import stats
 
 from simam_edu import cli, cli_study
 from simam_edu.experiments import Estimate, grid, in_words, make_tables, markdown, missing_runs
+from simam_edu.experiments.grid import run_id
 from simam_edu.experiments.paper import paper_differences, paper_table
 from simam_edu.experiments.sweep import Failure, Outcome
 from simam_edu.experiments.text import accuracy_table, describe, difference_table, p_value, results_table
@@ -170,6 +171,15 @@ def test_options_of_a_module_are_another_column(study):
     other = make_record("simam", "pre_norm", 0, attention_options={"lam": 0.1})
     (table,) = make_tables([*study, other])
     assert table.column("simam lam=0.1 pre_norm").accuracy.n == 1
+
+
+def test_first_weights_of_the_authors_are_another_column_and_another_run(study):
+    usual = study[1] | {"first_weights": "he"}  # that of a record which does not say
+    other = study[1] | {"first_weights": "authors"}
+    (table,) = make_tables([*study, other])
+    assert table.column("simam pre_norm").accuracy.n == 3
+    assert table.column("simam pre_norm first_weights=authors").accuracy.n == 1
+    assert run_id(usual) == run_id(study[1]) != run_id(other)
 
 
 def test_a_record_that_is_there_twice_counts_once(study):

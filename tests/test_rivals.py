@@ -345,6 +345,38 @@ def test_cbam_is_a_gain_of_channels_times_a_gain_of_positions():
     assert singular[1] < 1e-12 * singular[0], "a product of two vectors has rank one"
 
 
+def test_cbam_shares_the_gradient_of_a_maximum_among_equal_values():
+    """The original's max_pool2d gives all of it to one neuron; the output is the same."""
+    module = with_random_weights(CBAM(16)).requires_grad_(False)
+    x = torch.zeros(1, 16, 4, 4, dtype=torch.float64)
+    x[0, :, 1, 1] = x[0, :, 2, 2] = 1.0  # the two largest values of every channel
+    shared, picked = x.clone().requires_grad_(), x.clone().requires_grad_()
+
+    def gain(x, pool):
+        pooled = x.mean(dim=(-2, -1)), pool(x)
+        return torch.sigmoid(sum(module.expand(torch.relu(module.reduce(z))) for z in pooled))
+
+    own = module._channel_gain(shared)
+    other = gain(picked, lambda x: torch.nn.functional.max_pool2d(x, 4).flatten(1))[:, :, None, None]
+    torch.testing.assert_close(own, other, rtol=0, atol=1e-12)
+    own.sum().backward()
+    other.sum().backward()
+    torch.testing.assert_close(shared.grad[..., 1, 1], shared.grad[..., 2, 2], rtol=0, atol=0)
+    assert not torch.allclose(picked.grad[..., 1, 1], picked.grad[..., 2, 2], atol=1e-6)
+    sums = [grad.sum(dim=(-2, -1)) for grad in (shared.grad, picked.grad)]
+    torch.testing.assert_close(*sums, rtol=0, atol=1e-12)
+
+
+def test_cbam_with_a_norm_that_starts_at_zero_gives_every_position_one_half():
+    """As in the first public code; here the scale starts at one, as everywhere in torch."""
+    module = CBAM(16)
+    assert float(module.norm.weight.detach()) == 1.0
+    x = torch.randn(2, 16, 5, 5, generator=torch.Generator().manual_seed(0))
+    torch.nn.init.zeros_(module.norm.weight)
+    with torch.no_grad():
+        assert torch.equal(module(x), x * module._channel_gain(x) * 0.5)
+
+
 def test_gc_does_not_see_a_shift_of_its_logits():
     module = with_random_weights(GlobalContext(16))
     x = inputs(2, 16, 5, 5)

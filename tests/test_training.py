@@ -32,7 +32,7 @@ from simam_edu.training import device as device_module
 from simam_edu.training import record as record_module
 from simam_edu.training.batches import PADDING
 from simam_edu.training.device import choose_device, choose_precision, keep_freed_memory
-from simam_edu.training.loop import evaluate
+from simam_edu.training.loop import _new_network, evaluate
 from toys import Tiny, toy
 
 CPU = torch.device("cpu")
@@ -311,6 +311,13 @@ def test_what_is_expected_of_a_recipe_agrees_with_the_records() -> None:
     assert f"{100 * ten['test_accuracy']:.2f} %" in RECIPES["budget"].expected
 
 
+@pytest.mark.parametrize(("first_weights", "largest"), [("he", 0.3), ("authors", 1 / 12)])
+def test_the_first_weights_are_those_that_the_configuration_names(first_weights, largest):
+    network = _new_network(TrainConfig(network="resnet8", first_weights=first_weights), 10)
+    weight = network.stages[0][0].conv2.weight  # 16 channels, 3x3: torch draws within one over twelve
+    assert 0.8 * largest < weight.abs().max() < (1 if first_weights == "he" else largest)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -319,6 +326,7 @@ def test_what_is_expected_of_a_recipe_agrees_with_the_records() -> None:
         ({"device": "tpu"}, "device must be one of"),
         ({"epochs": 0}, "epochs must be at least 1"),
         ({"seed": -1}, "seed must be at least 0"),
+        ({"first_weights": "torch"}, "first_weights must be one of he, authors, got 'torch'"),
         ({"held_out": 1.0}, r"held_out must be in \[0, 1\)"),
         ({"held_out": -0.1}, r"held_out must be in \[0, 1\)"),
     ],

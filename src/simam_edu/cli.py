@@ -15,7 +15,7 @@ from simam_edu import cli_bench, cli_study
 from simam_edu.attention import ATTENTION
 from simam_edu.attention.simam import Statistics
 from simam_edu.datasets import NAMES, ImageSet, load
-from simam_edu.networks import NETWORKS, Slot, find
+from simam_edu.networks import NETWORKS, FirstWeights, Slot, find
 from simam_edu.training import RECIPES, Progress, TrainConfig, append_record, finish, make_record, train
 from simam_edu.training.config import Device
 from simam_edu.training.device import keep_freed_memory
@@ -54,6 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--lam", type=float, help="lambda of SimAM (default 1e-4)")
     command.add_argument("--statistics", choices=get_args(Statistics), help="of SimAM (default shared)")
     command.add_argument("--slot", choices=get_args(Slot), default="pre_norm", help="place in the block")
+    command.add_argument(
+        "--first-weights", choices=get_args(FirstWeights), default="he",
+        help="He initialization (default), or as in the SimAM authors' repository",
+    )  # fmt: skip
     command.add_argument("--dataset", choices=NAMES, default="cifar10")
     command.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the data set")
     command.add_argument("--download", action="store_true", help="fetch the data set where it is missing")
@@ -99,6 +103,7 @@ def _train(options: argparse.Namespace) -> None:
             name: value for name in ("lam", "statistics") if (value := getattr(options, name)) is not None
         },
         slot=options.slot,
+        first_weights=options.first_weights,
         recipe=options.recipe,
         epochs=options.epochs,
         seed=options.seed,

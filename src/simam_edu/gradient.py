@@ -22,7 +22,7 @@ M, i, j = sp.symbols("M i j", integer=True, positive=True)
 mu = sp.Symbol("mu", real=True)
 tau = sp.Symbol("tau", positive=True)
 lam = sp.Symbol("lambda", nonnegative=True)
-x, z, a, g = (sp.IndexedBase(name, real=True) for name in "xzag")
+x, z, a, g = (sp.IndexedBase(name, real=True) for name in ("x", "zeta", "a", "g"))
 x_bar, y_bar, a_bar = (sp.IndexedBase(rf"\bar{{{name}}}", real=True) for name in "xya")
 LOSS = sp.Symbol("L")
 

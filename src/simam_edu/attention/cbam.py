@@ -5,7 +5,13 @@ https://arxiv.org/abs/1807.06521
 
 Where this differs: the hidden layer has a least width, ``min_hidden``. The two linear layers have no biases,
 as in the paper's equations; the authors' code has them. The batch norm after the convolution and its momentum
-are those of the authors' code; the paper's equations leave it out.
+are those of the authors' code; the paper's equations leave it out. There the residual
+network (Jongchan/attention-module, ``MODELS/model_resnet.py``) starts the scale of that
+norm at 0, so that every position begins with a gain of exactly one half; here it starts
+at torch's 1, as in the SimAM authors' copy. Among equal largest values the gradient of
+the maximum is shared here (``amax``); the authors' ``max_pool2d`` and ``max`` give all of
+it to one of them. Ties come from half
+precision and from channels that a ReLU made zero.
 """
 
 import torch

@@ -113,19 +113,20 @@ def run_id(record: Mapping[str, Any]) -> str:
 
     It is made of network, attention, slot, data set, recipe and seed, such as
     ``resnet20-simam-pre_norm-cifar10-budget-s0``. Where anything else of the configuration is not the usual
-    (options of the module, other epochs than the recipe's own, held-out images), the first eight digits of a
-    hash of the whole configuration follow.
+    (options of the module, first weights, other epochs than the recipe's own, held-out images), the first
+    eight digits of a hash of the whole configuration follow.
 
     Args:
         record: What :func:`simam_edu.training.make_record` returned.
     """
     usual = record["epochs"] == record["recipe_values"]["epochs"]
+    weights = record.get("first_weights", "he")  # older records do not say
     keys = ("network", "attention", "slot", "dataset", "recipe")
     return _name(
         [*(record[key] for key in keys), f"s{record['seed']}"],
         epochs=None if usual else record["epochs"],
         held_out=record["held_out"],
-        options=record["attention_options"],
+        options=record["attention_options"] | ({} if weights == "he" else {"first_weights": weights}),
     )
 
 

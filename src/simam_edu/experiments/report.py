@@ -35,6 +35,7 @@ class Column:
 
     Attributes:
         name: The module, its options and its place, such as ``"simam pre_norm"``; ``"none"`` has no place.
+            First weights other than ``"he"`` follow.
         accuracies: Test accuracy in percent, by seed.
         accuracy: Their mean, with its interval.
         difference: Of this column and the baseline over the seeds that both have, in percentage points;
@@ -114,7 +115,9 @@ def column_name(record: Record) -> str:
     """Return the name of the column that a record belongs to."""
     options = [f"{key}={value:g}" for key, value in sorted(record["attention_options"].items())]
     place = [] if record["attention"] == "none" else [record["slot"]]
-    return " ".join([record["attention"], *options, *place])
+    weights = record.get("first_weights", "he")  # older records do not say
+    start = [] if weights == "he" else [f"first_weights={weights}"]
+    return " ".join([record["attention"], *options, *place, *start])
 
 
 def _table(records: list[Record], baseline: str) -> Table:

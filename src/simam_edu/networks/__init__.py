@@ -19,6 +19,7 @@ from simam_edu.networks.blocks import (
     Slot,
     WideBlock,
 )
+from simam_edu.networks.first_weights import FirstWeights, checked_first_weights
 from simam_edu.networks.mobilenet import MobileNetV2
 from simam_edu.networks.resnet import ResNet
 
@@ -26,6 +27,7 @@ __all__ = [
     "NETWORKS",
     "BasicBlock",
     "BottleneckBlock",
+    "FirstWeights",
     "InvertedResidual",
     "MobileNetV2",
     "PreBasicBlock",
@@ -57,6 +59,8 @@ _FAMILIES: tuple[tuple[str, int, int, Callable[..., nn.Module]], ...] = (
 
 def find(name: str) -> Callable[..., nn.Module]:
     """Return what makes the network of a name, called with ``num_classes``, ``attention`` and ``slot``.
+
+    Those of this package take ``first_weights`` too.
 
     Args:
         name: ``"resnet20"`` or another depth :math:`6n + 2`, ``"resnet110_bottleneck"`` or another depth
@@ -114,6 +118,7 @@ def build(
     num_classes: int,
     attention: AttentionFactory | None = None,
     slot: Slot = "pre_norm",
+    first_weights: FirstWeights = "he",
 ) -> nn.Module:
     """Return a new network, its weights drawn from torch's current random state.
 
@@ -125,13 +130,16 @@ def build(
         num_classes: Classes to tell apart, at least 2.
         attention: From a number of channels to a module; ``None`` for a network without attention.
         slot: Where in a block the module stands; the default is the SimAM authors' place.
+        first_weights: How the convolutions are drawn: ``"he"`` as in the residual networks'
+            papers and in all recorded runs, ``"authors"`` as in the SimAM authors' repository;
+            see :data:`FirstWeights`. Attention modules draw their own either way.
 
     Returns:
         The network, in training mode, on the CPU.
 
     Raises:
-        ValueError: If the name or the slot is unknown, there are fewer than two classes, or ``attention`` is
-            no function or returns no module.
+        ValueError: If the name, the slot or ``first_weights`` is unknown, there are fewer than two classes,
+            or ``attention`` is no function or returns no module.
     """
     network = find(name)
     if not isinstance(num_classes, Integral) or num_classes < 2:
@@ -143,7 +151,9 @@ def build(
             f"attention must be a function from channels to a module, got {attention!r}; "
             "attention_factory makes one from a name"
         )
-    return network(num_classes=num_classes, attention=_apart(attention), slot=slot)
+    # The default is left out, so that a network of the reader's need not know it.
+    other = {} if checked_first_weights(first_weights) == "he" else {"first_weights": first_weights}
+    return network(num_classes=num_classes, attention=_apart(attention), slot=slot, **other)
 
 
 def _apart(attention: AttentionFactory) -> AttentionFactory:

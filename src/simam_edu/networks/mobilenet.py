@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from simam_edu.attention import AttentionFactory
 from simam_edu.networks.blocks import InvertedResidual, Slot, convolution
-from simam_edu.networks.resnet import initialize, normed, stage
+from simam_edu.networks.first_weights import FirstWeights, checked_first_weights, initialize
+from simam_edu.networks.resnet import normed, stage
 
 STAGES = (
     (1, 16, 1, 1),
@@ -33,12 +34,20 @@ class MobileNetV2(nn.Module):
         num_classes: Classes to tell apart.
         attention: Makes one attention module for each block.
         slot: Where in the block it stands.
+        first_weights: How they are drawn; see :data:`.FirstWeights`.
 
     Raises:
-        ValueError: If the slot is unknown.
+        ValueError: If the slot or ``first_weights`` is unknown.
     """
 
-    def __init__(self, *, num_classes: int, attention: AttentionFactory, slot: Slot) -> None:
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        attention: AttentionFactory,
+        slot: Slot,
+        first_weights: FirstWeights = "he",
+    ) -> None:
         super().__init__()
 
         def make(channels_in: int, channels_out: int, stride: int, *, expansion: int) -> nn.Module:
@@ -55,7 +64,8 @@ class MobileNetV2(nn.Module):
         self.stages = nn.Sequential(*made)
         self.last = normed(convolution(channels, 1280, 1))
         self.head = nn.Linear(1280, num_classes)
-        initialize(self)
+        if checked_first_weights(first_weights) == "he":
+            initialize(self)
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
         """Return one logit per class."""

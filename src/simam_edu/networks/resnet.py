@@ -5,14 +5,22 @@ bottleneck blocks, which it has for ImageNet only, are there for 32x32 images to
 authors' repository.
 """
 
-import math
 from collections.abc import Callable
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from simam_edu.attention import AttentionFactory
-from simam_edu.networks.blocks import BasicBlock, Block, PreBasicBlock, PreBottleneckBlock, Slot, convolution
+from simam_edu.networks.blocks import (
+    BasicBlock,
+    Block,
+    PreBasicBlock,
+    PreBottleneckBlock,
+    Slot,
+    WideBlock,
+    convolution,
+)
+from simam_edu.networks.first_weights import FirstWeights, checked_first_weights, initialize
 
 
 class ResNet(nn.Module):
@@ -32,9 +40,10 @@ class ResNet(nn.Module):
         slot: Where in the block it stands.
         block: The kind of block.
         width: The factor of the channels, the second number in WRN-28-10.
+        first_weights: How they are drawn; see :data:`.FirstWeights`.
 
     Raises:
-        ValueError: If there is no block, the width is below 1 or the slot is unknown.
+        ValueError: If there is no block, the width is below 1, or the slot or ``first_weights`` is unknown.
     """
 
     def __init__(
@@ -46,6 +55,7 @@ class ResNet(nn.Module):
         slot: Slot,
         block: type[Block] = BasicBlock,
         width: int = 1,
+        first_weights: FirstWeights = "he",
     ) -> None:
         super().__init__()
         if width < 1:
@@ -65,7 +75,10 @@ class ResNet(nn.Module):
         last = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
         self.norm = last if norms_first else nn.Identity()
         self.head = nn.Linear(channels, num_classes)
-        initialize(self)
+        if checked_first_weights(first_weights) == "he" or block is WideBlock:
+            initialize(self)
+        if first_weights == "authors" and block is WideBlock:
+            nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
         """Return one logit per class."""
@@ -103,24 +116,3 @@ def stage(
         raise ValueError(f"blocks must be at least 1, got {blocks!r}; every stage needs one")
     first = block(channels_in, channels_out, stride)
     return nn.Sequential(first, *(block(channels_out, channels_out, 1) for _ in range(blocks - 1)))
-
-
-def initialize(module: nn.Module) -> None:
-    r"""Draw the weights of every convolution anew, but for those of the attention modules.
-
-    He initialization by the fan-out: normal with deviation :math:`\sqrt{2 / (k^2 c)}`, where :math:`k` is the
-    side of the filter and :math:`c` how many output channels each input channel reaches. An attention module
-    keeps the weights that it made for itself: global context, for one, starts with zeros that are meant.
-
-    Args:
-        module: A network or a part of one, in whose blocks the attention module is called ``attention``.
-
-    Source:
-        He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015, section 2.2.
-    """
-    for name, child in module.named_children():
-        if name != "attention":
-            initialize(child)
-    if isinstance(module, nn.Conv2d):
-        fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
-        nn.init.normal_(module.weight, std=math.sqrt(2.0) / math.sqrt(fan_out))

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from simam_edu.networks import Slot
+from simam_edu.networks import FirstWeights, Slot
+from simam_edu.networks.first_weights import checked_first_weights
 from simam_edu.training.recipes import RECIPES
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -19,6 +20,8 @@ class TrainConfig:
         attention: A name of :data:`simam_edu.attention.ATTENTION`.
         attention_options: The module's options, such as ``{"lam": 1e-4}``.
         slot: Where in a block the module stands; ``"pre_norm"`` is the SimAM authors' place.
+        first_weights: ``"he"``, or ``"authors"`` for those of the SimAM authors' repository; see
+            :data:`simam_edu.networks.FirstWeights`.
         recipe: A name of :data:`~simam_edu.training.recipes.RECIPES`.
         epochs: Passes over the training images; ``None`` for the recipe's own number.
         seed: Decides the first weights, the order of the images and the augmentation.
@@ -35,6 +38,7 @@ class TrainConfig:
     attention: str = "simam"
     attention_options: Mapping[str, float | str] = field(default_factory=dict)
     slot: Slot = "pre_norm"
+    first_weights: FirstWeights = "he"
     recipe: str = "budget"
     epochs: int | None = None
     seed: int = 0
@@ -46,6 +50,7 @@ class TrainConfig:
             raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, got {self.recipe!r}")
         if self.slot not in get_args(Slot):
             raise ValueError(f"slot must be one of {', '.join(get_args(Slot))}, got {self.slot!r}")
+        checked_first_weights(self.first_weights)
         if self.device not in get_args(Device):
             raise ValueError(f"device must be one of {', '.join(get_args(Device))}, got {self.device!r}")
         if self.epochs is not None and self.epochs < 1:

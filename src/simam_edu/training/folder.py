@@ -46,6 +46,7 @@ def identity_of(config: TrainConfig, train_set: ImageSet, test_set: ImageSet, wo
         "attention": config.attention,
         "attention_options": dict(config.attention_options),
         "slot": config.slot,
+        "first_weights": config.first_weights,
         "dataset": train_set.name,
         "source": train_set.source,
         "training_images_checksum": _digest(train_set),

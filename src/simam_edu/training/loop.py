@@ -255,4 +255,5 @@ def _new_network(config: TrainConfig, num_classes: int) -> nn.Module:
             num_classes=num_classes,
             attention=attention_factory(config.attention, **config.attention_options),
             slot=config.slot,
+            first_weights=config.first_weights,
         )

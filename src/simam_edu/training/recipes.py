@@ -97,12 +97,12 @@ RECIPES: dict[str, Recipe] = {
         epochs=164,
         expected=(
             "Not run here. The paper reports a test accuracy of 92.73 % for ResNet-20 with SimAM on "
-            "CIFAR-10, the mean of five runs. At the pace of our recorded run it takes about 9 hours on "
-            "one core."
+            "CIFAR-10, the mean of five runs. At the pace of the study's run with seed 0 it takes about "
+            "8 hours on one core."
         ),
     ),
     # In place of the paper's 164 epochs. Batch and learning rate did best on a held-out tenth of the training
-    # images among the settings that CONTRIBUTING lists; momentum and weight decay are the paper's.
+    # images among the settings that CONTRIBUTING lists; the momentum's size and weight decay are the paper's.
     "budget": Recipe(
         batch_size=64,
         schedule=OneCycle(peak_learning_rate=0.15, warmup=0.2),
@@ -112,7 +112,7 @@ RECIPES: dict[str, Recipe] = {
         epochs=10,
         expected=(
             "About 31 minutes on one core for ResNet-20 with SimAM on CIFAR-10; the recorded run with seed 0 "
-            "reached a test accuracy of 84.40 %."
+            "reached a test accuracy of 84.40 %. The images were CIFAR-10's, saved as JPEG."
         ),
     ),
     # For a few thousand images and a minute: small batches, so that there are enough steps.
@@ -124,7 +124,7 @@ RECIPES: dict[str, Recipe] = {
         weight_decay=1e-4,
         epochs=5,
         expected=(
-            "About a minute for 4,000 images. It shows that the loop works; what it reaches, the page on "
+            "A minute or two for 4,000 images. It shows that the loop works; what it reaches, the page on "
             "training measures each time the book is built."
         ),
     ),

@@ -35,17 +35,18 @@ def make_record(config: TrainConfig, images: ImageSet, result: TrainResult) -> R
         result: What came out.
 
     Returns:
-        The keys ``network``, ``attention``, ``attention_options``, ``slot``, ``dataset``, ``source`` (of
-        the images), ``recipe``, ``recipe_values``, ``seed``, ``epochs``, ``held_out`` (a fraction),
-        ``training_images``, ``test_accuracy`` (0 to 1), ``test_loss``, ``test_images``, ``minutes``,
-        ``device``, ``precision``, ``processes``, ``finished`` (UTC), ``environment`` and ``history``,
-        one entry an epoch.
+        The keys ``network``, ``attention``, ``attention_options``, ``slot``, ``first_weights``, ``dataset``,
+        ``source`` (of the images), ``recipe``, ``recipe_values``, ``seed``, ``epochs``, ``held_out`` (a
+        fraction), ``training_images``, ``test_accuracy`` (0 to 1), ``test_loss``, ``test_images``,
+        ``minutes``, ``device``, ``precision``, ``processes``, ``finished`` (UTC), ``environment`` and
+        ``history``, one entry an epoch.
     """
     return {
         "network": config.network,
         "attention": config.attention,
         "attention_options": dict(config.attention_options),
         "slot": config.slot,
+        "first_weights": config.first_weights,
         "dataset": images.name,
         "source": images.source,
         "recipe": config.recipe,

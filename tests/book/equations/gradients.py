@@ -18,7 +18,7 @@ from simam_edu import gradient as steps
 TAU = symbol("tau")
 NAMES = {
     steps.x: "x",
-    steps.z: "z",
+    steps.z: "zeta",
     steps.a: "a",
     steps.g: "g",
     steps.x_bar: "xbar",
@@ -31,7 +31,7 @@ def of_neuron(index: str) -> dict[str, Any]:
     """What the names of one neuron mean, in its value, its gain and what arrives at its output."""
     value, gain, arriving = (symbol(f"{name}_{index}") for name in ("x", "g", "ybar"))
     return {
-        f"z_{index}": (value - MU) / TAU,
+        f"zeta_{index}": (value - MU) / TAU,
         f"y_{index}": value * gain,
         f"abar_{index}": arriving * value * gain * (1 - gain),
     }
@@ -98,7 +98,7 @@ def channel(generator: np.random.Generator) -> dict[str, Any]:
         "ybar": arriving,
         "g": gains,
         "y": x * gains,
-        "z": np.sign(x - mu) * np.sqrt(np.maximum(4 * importance - 2, 0)),
+        "zeta": np.sign(x - mu) * np.sqrt(np.maximum(4 * importance - 2, 0)),
         "abar": arriving * x / (2 * np.cosh(importance / 2)) ** 2,
         "xbar": arriving @ slopes,
     }
@@ -123,7 +123,7 @@ def with_statistics_held(generator: np.random.Generator) -> dict[str, Any]:
     }
 
 
-TARGET_IS_I = {"x_i": t, "z_i": (t - MU) / TAU, "lambda": TAU**2 - VAR}
+TARGET_IS_I = {"x_i": t, "zeta_i": (t - MU) / TAU, "lambda": TAU**2 - VAR}
 
 EQUATIONS = (
     Equation("eq-scores", symbols=MEANINGS, numbers=channel),

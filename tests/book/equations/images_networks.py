@@ -13,7 +13,7 @@ from simam_edu.attention import attention_factory
 from simam_edu.networks import BasicBlock
 
 x = symbol("x")
-F = sp.Function("F", real=True)
+f = sp.Function("f", real=True)
 
 
 def one_neuron(generator: np.random.Generator) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def one_neuron(generator: np.random.Generator) -> dict[str, Any]:
     return {
         "x": float(image[at]),
         "y": float(output[at]),
-        "F": lambda _: float(correction[at]),
+        "f": lambda _: float(correction[at]),
         "relu": lambda value: max(value, 0.0),
     }
 
@@ -40,8 +40,8 @@ def one_neuron(generator: np.random.Generator) -> dict[str, Any]:
 EQUATIONS = (
     Equation(
         "eq-residual",
-        symbols={"y": (F(x) + x + sp.Abs(F(x) + x)) / 2},
-        functions={"F": F, "relu": lambda value: sp.Max(value, 0).rewrite(sp.Abs)},
+        symbols={"y": (f(x) + x + sp.Abs(f(x) + x)) / 2},
+        functions={"f": f, "relu": lambda value: sp.Max(value, 0).rewrite(sp.Abs)},
         numbers=one_neuron,
     ),
 )

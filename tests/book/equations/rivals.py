@@ -21,7 +21,7 @@ from page_latex import symbol
 from page_math import Equation
 from simam_edu.attention import CBAM, ECA, GlobalContext, SqueezeExcite, attention_factory
 
-x, z = symbol("x"), symbol("z")
+x, mu, v = symbol("x"), symbol("mu"), symbol("v")
 CHANNELS, CHANNEL, UNIT = 24, 5, 2
 POSITIONS = 3  # of the map on which sympy proves what holds for a mean over positions
 AT = (1, CHANNEL, 2, 3)  # image, channel, row, column of the neuron that the numbers are about
@@ -84,7 +84,7 @@ def of_a_channel(generator: np.random.Generator) -> dict[str, Any]:
     """A random channel with all of its neurons in x, and its mean by torch."""
     point = random_channel(generator)
     channel = torch.from_numpy(np.append(point["x"], point["t"]))
-    return {"x": channel.numpy(), "M": channel.numel(), "z": float(channel.mean())}
+    return {"x": channel.numpy(), "M": channel.numel(), "mu": float(channel.mean())}
 
 
 def one_hidden_unit(generator: np.random.Generator) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def one_hidden_unit(generator: np.random.Generator) -> dict[str, Any]:
     with torch.no_grad():
         logit = float(module.expand(functional.relu(module.reduce(pooled)))[CHANNEL])
     return {
-        "z": float(pooled[CHANNEL]),
+        "mu": float(pooled[CHANNEL]),
         "W_1": first,
         "W_2": second,
         "f": lambda _: logit,
@@ -110,7 +110,7 @@ def of_squeeze_excite(generator: np.random.Generator) -> dict[str, Any]:
     logit = by_numpy(module, pooled)[AT[:2]]
     mean = float(pooled[AT[:2]])
     f = looked_up([(mean, logit)])
-    return {"x": float(maps[AT]), "z": mean, "f": f, "y": float(module(maps)[AT])}
+    return {"x": float(maps[AT]), "mu": mean, "f": f, "y": float(module(maps)[AT])}
 
 
 def of_cbam(generator: np.random.Generator) -> dict[str, Any]:
@@ -130,17 +130,17 @@ def of_cbam(generator: np.random.Generator) -> dict[str, Any]:
         filtered = functional.conv2d(pooled, module.conv.weight, padding="same")
         normed = module.norm(filtered)
     here = (AT[0], 0, *AT[2:])
-    p, q = float(pooled[here]), float(pooled[AT[0], 1, AT[2], AT[3]])
+    largest_between, mean_between = float(pooled[here]), float(pooled[AT[0], 1, AT[2], AT[3]])
     table = [(float(v[AT[:2]]), float(by_numpy(module, v)[AT[:2]])) for v in (mean, largest)]
     return {
         "x": float(maps[AT]),
-        "z": table[0][0],
-        "m": table[1][0],
+        "mu": table[0][0],
+        "x_max": table[1][0],
         "f": looked_up(table),
         "x'": float(between[AT]),
-        "p": p,
-        "q": q,
-        "K": looked_up([(p, q, float(filtered[here]))]),
+        "x_max'": largest_between,
+        "mu'": mean_between,
+        "K": looked_up([(largest_between, mean_between, float(filtered[here]))]),
         "norm": looked_up([(float(filtered[here]), float(normed[here]))]),
         "y": y,
     }
@@ -151,7 +151,7 @@ def of_eca(generator: np.random.Generator) -> dict[str, Any]:
     module, maps = random_module(ECA(CHANNELS), generator), random_maps(generator)
     means = maps.numpy().mean(axis=(2, 3))[AT[0]]
     kernel = module.conv.weight.detach().numpy().ravel()
-    names = ("z_c-1", "z_c", "z_c+1")
+    names = ("mu_j-1", "mu_j", "mu_j+1")
     return {
         "x": float(maps[AT]),
         "y": float(module(maps)[AT]),
@@ -181,13 +181,13 @@ def a_kernel(generator: np.random.Generator) -> dict[str, Any]:
 
 def over_positions(summand: sp.Expr) -> sp.Expr:
     """The mean over a map of three positions, each with its own value and logit."""
-    values = [{x: symbol(f"x_{i}"), symbol("l"): symbol(f"l_{i}")} for i in range(POSITIONS)]
+    values = [{x: symbol(f"x_{i}"), symbol("theta"): symbol(f"theta_{i}")} for i in range(POSITIONS)]
     return sum(summand.subs(at) for at in values) / POSITIONS
 
 
 # The weighted mean, position by position: each weight is one over a sum of powers of differences.
 POOLED = sum(
-    symbol(f"x_{i}") / sum(sp.exp(symbol(f"l_{j}") - symbol(f"l_{i}")) for j in range(POSITIONS))
+    symbol(f"x_{i}") / sum(sp.exp(symbol(f"theta_{j}") - symbol(f"theta_{i}")) for j in range(POSITIONS))
     for i in range(POSITIONS)
 )
 
@@ -196,7 +196,7 @@ def same_rational(sides: tuple[Any, ...]) -> bool:
     """Whether both sides are one rational function of the powers of e, which sympy decides quickly."""
     difference = sp.expand(sides[0] - sides[1], power_exp=True)
     powers = {
-        sp.exp(sign * symbol(f"l_{i}")): symbol(f"E_{i}") ** sign
+        sp.exp(sign * symbol(f"theta_{i}")): symbol(f"E_{i}") ** sign
         for i in range(POSITIONS)
         for sign in (1, -1)
     }
@@ -219,8 +219,8 @@ def of_pooling(generator: np.random.Generator) -> dict[str, Any]:
     ]
     return {
         "x": float(value[here]),
-        "l": float(logits[here]),
-        "z": float(seen[0][AT[:2]]),
+        "theta": float(logits[here]),
+        "v": float(seen[0][AT[:2]]),
         "mean": looked_up(table),
     }
 
@@ -239,12 +239,12 @@ def of_global_context(generator: np.random.Generator) -> dict[str, Any]:
     normed = (hidden[UNIT] - hidden.mean()) / spread * scale + shift
     return {
         "x": float(maps[AT]),
-        "z": pooled,
+        "v": pooled,
         "W_1": first,
         "W_2": second,
         "norm": looked_up([(hidden[UNIT], normed)]),
         "relu": lambda value: max(value, 0.0),
-        "g": lambda _: float((module(maps) - maps)[AT]),
+        "c": float((module(maps) - maps)[AT]),
         "y": float(module(maps)[AT]),
     }
 
@@ -270,10 +270,10 @@ W_1, W_2 = symbol("W_1"), symbol("W_2")
 C, h, k = symbol("C"), symbol("h"), symbol("k")
 RECTIFY = {"relu": lambda value: sp.Max(value, 0).rewrite(sp.Abs)}
 NORMED = unknown("norm")
-CONTEXT = W_2 * rectified(NORMED(W_1 * z))
+CONTEXT = W_2 * rectified(NORMED(W_1 * v))
 
 EQUATIONS = (
-    Equation("eq-squeeze", symbols={"z": MU}, numbers=of_a_channel),
+    Equation("eq-squeeze", symbols={"mu": MU}, numbers=of_a_channel),
     Equation(
         "eq-bottleneck",
         symbols={},
@@ -282,19 +282,19 @@ EQUATIONS = (
     ),
     Equation(
         "eq-se",
-        symbols={"y": x * half_tanh(unknown("f")(z))},
+        symbols={"y": x * half_tanh(unknown("f")(mu))},
         functions={"f": unknown("f")},
         numbers=of_squeeze_excite,
     ),
     Equation(
         "eq-cbam-channels",
-        symbols={"x'": x * half_tanh(unknown("f")(z) + unknown("f")(symbol("m")))},
+        symbols={"x'": x * half_tanh(unknown("f")(mu) + unknown("f")(symbol("x_max")))},
         functions={"f": unknown("f")},
         numbers=of_cbam,
     ),
     Equation(
         "eq-cbam-positions",
-        symbols={"y": symbol("x'") * half_tanh(NORMED(unknown("K")(symbol("p"), symbol("q"))))},
+        symbols={"y": symbol("x'") * half_tanh(NORMED(unknown("K")(symbol("x_max'"), symbol("mu'"))))},
         functions={"norm": NORMED, "K": unknown("K")},
         numbers=of_cbam,
     ),
@@ -303,7 +303,9 @@ EQUATIONS = (
         symbols={
             "y": x
             * half_tanh(
-                sum(symbol(f"k_{i + 1}") * symbol(name) for i, name in enumerate(("z_c-1", "z_c", "z_c+1")))
+                sum(
+                    symbol(f"k_{i + 1}") * symbol(name) for i, name in enumerate(("mu_j-1", "mu_j", "mu_j+1"))
+                )
             )
         },
         numbers=of_eca,
@@ -317,15 +319,15 @@ EQUATIONS = (
     ),
     Equation(
         "eq-gc-pool",
-        symbols={"z": POOLED},
+        symbols={"v": POOLED},
         functions={"mean": over_positions},
         numbers=of_pooling,
         proof=same_rational,
     ),
     Equation(
         "eq-gc",
-        symbols={"y": x + CONTEXT},
-        functions={"g": lambda _: CONTEXT, "norm": NORMED, **RECTIFY},
+        symbols={"y": x + CONTEXT, "c": CONTEXT},
+        functions={"norm": NORMED, **RECTIFY},
         numbers=of_global_context,
     ),
     # One term a tensor, rows times columns, as the modules list them.

@@ -42,7 +42,7 @@ def interval(generator: np.random.Generator) -> dict[str, Any]:
     """Values, and half the width of the interval that scipy gives their mean."""
     x = generator.normal(90.0, 0.5, int(generator.integers(2, 9)))
     low, high = stats.t.interval(0.95, len(x) - 1, loc=x.mean(), scale=stats.sem(x))
-    return {"h": (high - low) / 2, "q": stats.t.ppf(0.975, len(x) - 1), "s": x.std(ddof=1), "n": len(x)}
+    return {"omega": (high - low) / 2, "q": stats.t.ppf(0.975, len(x) - 1), "s": x.std(ddof=1), "n": len(x)}
 
 
 def two_columns(generator: np.random.Generator) -> dict[str, Any]:
@@ -53,8 +53,8 @@ def two_columns(generator: np.random.Generator) -> dict[str, Any]:
         "s_d": float(np.std(a - b, ddof=1)),
         "s_a": float(np.std(a, ddof=1)),
         "s_b": float(np.std(b, ddof=1)),
-        "r": float(stats.pearsonr(a, b).statistic),
-        "dbar": float(np.mean(a - b)),
+        "R": float(stats.pearsonr(a, b).statistic),
+        "m_d": float(np.mean(a - b)),
         "n": 5,
         "T": float(stats.ttest_rel(a, b).statistic),
     }
@@ -65,21 +65,21 @@ def shift(generator: np.random.Generator) -> dict[str, Any]:
     count, spread, gain = int(generator.integers(2, 9)), generator.uniform(0.1, 1), generator.normal()
     weights = np.full(count, 1 / count)
     of_mean = np.sqrt(weights @ (spread**2 * np.eye(count)) @ weights)
-    return {"nu": gain * weights.sum() / of_mean, "delta": gain, "n": count, "s_d": spread}
+    return {"psi": gain * weights.sum() / of_mean, "delta": gain, "n": count, "s_d": spread}
 
 
 def welch(generator: np.random.Generator) -> dict[str, Any]:
     """Two columns of equally many runs, and the degrees of freedom that scipy tests them with."""
     a, b = generator.normal(size=(2, 6)) * np.array([[0.2], [0.5]])
     freedom = stats.ttest_ind(a, b, equal_var=False).df
-    return {"f": float(freedom), "n": 6, "s_1": float(a.std(ddof=1)), "s_2": float(b.std(ddof=1))}
+    return {"nu": float(freedom), "n": 6, "s_1": float(a.std(ddof=1)), "s_2": float(b.std(ddof=1))}
 
 
 EQUATIONS = (
     Equation(
         "eq-half-width",
         # Where the mean, in units of its standard deviation, is at the quantile.
-        symbols={"h": sp.solve(h / (s / sp.sqrt(n)) - q, h)[0]},
+        symbols={"omega": sp.solve(h / (s / sp.sqrt(n)) - q, h)[0]},
         numbers=interval,
     ),
     Equation(
@@ -88,14 +88,14 @@ EQUATIONS = (
             "s_d": sp.sqrt(covariance(D, D)),
             "s_a": S_A,
             "s_b": S_B,
-            "r": covariance(U, V) / (S_A * S_B),
+            "R": covariance(U, V) / (S_A * S_B),
         },
         numbers=two_columns,
     ),
     Equation(
         "eq-paired",
         symbols={
-            "dbar": mean(D),
+            "m_d": mean(D),
             "n": COUNT,
             "s_d": sp.sqrt(covariance(D, D)),
             "T": mean(D) / STANDARD_ERROR,
@@ -105,8 +105,8 @@ EQUATIONS = (
     Equation(
         "eq-noncentrality",
         # The gain over the standard deviation of a sum of n differences, each weighed with 1 / n.
-        symbols={"nu": delta / sp.sqrt(RUNS * (SPREAD / RUNS) ** 2), "s_d": SPREAD, "n": RUNS},
+        symbols={"psi": delta / sp.sqrt(RUNS * (SPREAD / RUNS) ** 2), "s_d": SPREAD, "n": RUNS},
         numbers=shift,
     ),
-    Equation("eq-welch-freedom", symbols={"f": welch_satterthwaite()}, numbers=welch),
+    Equation("eq-welch-freedom", symbols={"nu": welch_satterthwaite()}, numbers=welch),
 )
