@@ -34,6 +34,9 @@ PATHS = get_args(Path)
 PLAIN = (Tensor, nn.Parameter)
 """The types of tensors that hold their values themselves."""
 
+PRE_DISPATCH = torch._C.DispatchKey.PreDispatch
+"""Set where torch traces before autograd, as torch.export does at first."""
+
 
 class _Triton:
     """The Triton kernels, called as the others are."""
@@ -150,11 +153,22 @@ def _is_traced(x: Tensor) -> bool:
 
 
 def _is_recorded(x: Tensor) -> bool:
-    """Return whether something watches the operations, or may hold other values than those in memory."""
+    """Return whether the operations are traced or transformed, or may hold other values than those in memory.
+
+    Dispatch modes that only watch do not count: what is saved may not depend on who watches.
+    """
     return (
         torch.compiler.is_compiling()
         or type(x) not in PLAIN
         or torch._C._are_functorch_transforms_active()
-        or torch._C._len_torch_dispatch_stack() > 0
+        or (torch._C._len_torch_dispatch_stack() > 0 and _is_traced_by_mode())
         or torch._C._get_tracing_state() is not None
+        or torch._C._dispatch_tls_is_dispatch_key_included(PRE_DISPATCH)
     )
+
+
+def _is_traced_by_mode() -> bool:
+    """Return whether torch replaces tensors by others that have no values: fake, functional or proxy."""
+    kinds = torch._C._TorchDispatchModeKey
+    modes = map(torch._C._get_dispatch_mode, (kinds.FAKE, kinds.FUNCTIONAL, kinds.PROXY))
+    return any(mode is not None for mode in modes)

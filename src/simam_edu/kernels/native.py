@@ -1,4 +1,4 @@
-"""The native kernel, ``native.cpp``; the operator of torch around it, ``operator.cpp``; how they are built.
+"""The native kernel, ``native.cpp``; the operators of torch around it, ``operator.cpp``; how they are built.
 
 They are built once, on request, for this machine and this version of torch, and kept in the user's cache.
 """
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from simam_edu.kernels import plain
-from simam_edu.kernels.options import Options
+from simam_edu.kernels.options import Options, computed_in
 
 KERNEL, OPERATOR = (Path(__file__).with_name(name) for name in ("native.cpp", "operator.cpp"))
 COMPILERS = ("c++", "g++", "clang++")
@@ -94,19 +94,6 @@ def supports(x: Tensor) -> bool:
     return x.is_cpu and x.dtype in DTYPES
 
 
-def _gradient(x: Tensor, grad: Tensor, lam: float, correction: int, leave_one_out: bool) -> Tensor:
-    options = Options(lam, correction, leave_one_out, x.ndim - 2)
-    return plain.gradient(x, grad, options, create_graph=torch.is_grad_enabled())
-
-
-# What operator.cpp calls back for. It is there whether the kernel is built or not: torch looks through all
-# operators when it compiles or exports. The library object must live as long as the process.
-_PYTHON = torch.library.Library("simam_edu", "FRAGMENT")  # type: ignore[no-untyped-call]
-_SCHEMA = "gradient(Tensor x, Tensor grad, float lam, int correction, bool leave_one_out) -> Tensor"
-_PYTHON.define(_SCHEMA)  # type: ignore[no-untyped-call]
-_PYTHON.impl("gradient", _gradient, "CompositeImplicitAutograd")  # type: ignore[no-untyped-call]
-
-
 def _compile(command: list[str], tries: Sequence[Sequence[str]]) -> Sequence[str]:
     """Run a compiler with the first options that it takes, and return them."""
     for options in tries:
@@ -134,3 +121,39 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+# What operator.cpp calls back for. The schemas are there whether the kernel is built or not: torch looks
+# through all operators when it compiles or exports.
+
+
+def _gradient(x: Tensor, grad: Tensor, lam: float, correction: int, leave_one_out: bool) -> Tensor:
+    options = Options(lam, correction, leave_one_out, x.ndim - 2)
+    return plain.gradient(x, grad, options, create_graph=torch.is_grad_enabled())
+
+
+def _forward_shapes(x: Tensor, *_options: object) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(x), x.new_empty((2, *x.shape[:2]), dtype=computed_in(x.dtype))
+
+
+def _backward_shape(x: Tensor, *_rest: object) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _register() -> None:
+    """Tell torch of the operators, unless an earlier import of this module in this process has done so."""
+    if hasattr(torch.ops.simam_edu, "gradient"):
+        return
+    options = "float lam, int correction, bool leave_one_out"
+    define, name = torch.library.define, "simam_edu::"
+    define(f"{name}native", f"(Tensor x, {options}) -> (Tensor, Tensor)")
+    define(
+        f"{name}native_backward", f"(Tensor x, Tensor grad_output, Tensor statistics, {options}) -> Tensor"
+    )
+    define(f"{name}gradient", f"(Tensor x, Tensor grad, {options}) -> Tensor")
+    torch.library.register_fake(f"{name}native", _forward_shapes)
+    torch.library.register_fake(f"{name}native_backward", _backward_shape)
+    torch.library.impl(f"{name}gradient", "CompositeImplicitAutograd", _gradient)
+
+
+_register()
