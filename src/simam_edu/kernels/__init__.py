@@ -12,6 +12,7 @@
 """
 
 import warnings
+from functools import cache
 from typing import Literal, get_args
 
 import torch
@@ -117,9 +118,10 @@ def path_for(x: Tensor, path: Path = "auto") -> str:
     if path == "auto":
         return _fastest(x)
     if path == "native" and not (native.supports(x) and native.is_built()):
+        cure = native.failure() or "build it by simam-edu kernels"
         raise ValueError(
             f"path 'native' must have a float tensor on the CPU and a kernel that is built, got {x.dtype} on "
-            f"{x.device} and {'one' if native.is_built() else 'none'}; build it by simam-edu kernels"
+            f"{x.device} and {'one' if native.is_built() else 'none'}; {cure}"
         )
     if path == "triton" and not triton_kernels.supports(x):
         raise ValueError(
@@ -132,6 +134,8 @@ def path_for(x: Tensor, path: Path = "auto") -> str:
 def _fastest(x: Tensor) -> str:
     if native.is_built() and native.supports(x):
         return "native"
+    if x.is_cpu and (reason := native.failure()):
+        _warn_once(f"SimAM runs on torch's own operations, since {reason}")
     if x.is_cuda:
         if triton_kernels.supports(x):
             return "triton"
@@ -141,6 +145,11 @@ def _fastest(x: Tensor) -> str:
             stacklevel=4,
         )
     return "torch"
+
+
+@cache
+def _warn_once(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=6)
 
 
 def _is_traced(x: Tensor) -> bool:
