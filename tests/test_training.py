@@ -367,6 +367,16 @@ print(usual, faults())
     assert not keep_freed_memory()
 
 
+def test_freed_memory_is_not_kept_where_no_library_is_without_a_name(monkeypatch) -> None:
+    """As on Windows, whose loader wants a file."""
+
+    def of_windows(name: str | None) -> None:
+        raise TypeError(f"argument 1 must be str, not {type(name).__name__}")
+
+    monkeypatch.setattr(device_module.ctypes, "CDLL", of_windows)
+    assert keep_freed_memory() is False
+
+
 def test_device_and_precision() -> None:
     assert choose_device("cpu") == CPU
     assert choose_precision(CPU) == torch.float32

@@ -43,8 +43,10 @@ def add_commands(commands: Commands) -> None:
 
 
 def _kernels(_options: argparse.Namespace) -> None:
+    reason, loads = kernels.native.failure(), kernels.native.is_built()
     file = kernels.build()
-    print(f"The native kernel of SimAM is ready: {file}")
+    done = "it was there, and it loads" if loads else f"built anew, since {reason}" if reason else "built"
+    print(f"The native kernel of SimAM is ready: {file}\n({done})")
 
 
 def _bench(options: argparse.Namespace) -> None:

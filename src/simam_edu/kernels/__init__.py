@@ -12,6 +12,7 @@
 """
 
 import warnings
+from functools import cache
 from typing import Literal, get_args
 
 import torch
@@ -33,6 +34,9 @@ PATHS = get_args(Path)
 
 PLAIN = (Tensor, nn.Parameter)
 """The types of tensors that hold their values themselves."""
+
+PRE_DISPATCH = torch._C.DispatchKey.PreDispatch
+"""Set where torch traces before autograd, as torch.export does at first."""
 
 
 class _Triton:
@@ -114,9 +118,10 @@ def path_for(x: Tensor, path: Path = "auto") -> str:
     if path == "auto":
         return _fastest(x)
     if path == "native" and not (native.supports(x) and native.is_built()):
+        cure = native.failure() or "build it by simam-edu kernels"
         raise ValueError(
             f"path 'native' must have a float tensor on the CPU and a kernel that is built, got {x.dtype} on "
-            f"{x.device} and {'one' if native.is_built() else 'none'}; build it by simam-edu kernels"
+            f"{x.device} and {'one' if native.is_built() else 'none'}; {cure}"
         )
     if path == "triton" and not triton_kernels.supports(x):
         raise ValueError(
@@ -129,6 +134,8 @@ def path_for(x: Tensor, path: Path = "auto") -> str:
 def _fastest(x: Tensor) -> str:
     if native.is_built() and native.supports(x):
         return "native"
+    if x.is_cpu and (reason := native.failure()):
+        _warn_once(f"SimAM runs on torch's own operations, since {reason}")
     if x.is_cuda:
         if triton_kernels.supports(x):
             return "triton"
@@ -138,6 +145,11 @@ def _fastest(x: Tensor) -> str:
             stacklevel=4,
         )
     return "torch"
+
+
+@cache
+def _warn_once(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=6)
 
 
 def _is_traced(x: Tensor) -> bool:
@@ -150,11 +162,22 @@ def _is_traced(x: Tensor) -> bool:
 
 
 def _is_recorded(x: Tensor) -> bool:
-    """Return whether something watches the operations, or may hold other values than those in memory."""
+    """Return whether the operations are traced or transformed, or may hold other values than those in memory.
+
+    Dispatch modes that only watch do not count: what is saved may not depend on who watches.
+    """
     return (
         torch.compiler.is_compiling()
         or type(x) not in PLAIN
         or torch._C._are_functorch_transforms_active()
-        or torch._C._len_torch_dispatch_stack() > 0
+        or (torch._C._len_torch_dispatch_stack() > 0 and _is_traced_by_mode())
         or torch._C._get_tracing_state() is not None
+        or torch._C._dispatch_tls_is_dispatch_key_included(PRE_DISPATCH)
     )
+
+
+def _is_traced_by_mode() -> bool:
+    """Return whether torch replaces tensors by others that have no values: fake, functional or proxy."""
+    kinds = torch._C._TorchDispatchModeKey
+    modes = map(torch._C._get_dispatch_mode, (kinds.FAKE, kinds.FUNCTIONAL, kinds.PROXY))
+    return any(mode is not None for mode in modes)

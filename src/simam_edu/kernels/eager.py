@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from simam_edu.kernels import plain
 from simam_edu.kernels.options import Options, Saved, computed_in
@@ -36,7 +37,7 @@ def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
     squares = w.sum(axes, keepdim=True)
     if not _is_safe(squares, free * options.lam):
         return plain.simam(x, options), ()
-    divisor = torch.add(_number(4.0 * options.lam, w.dtype), squares, alpha=4.0 / free)
+    divisor = torch.add(_constant(4.0 * options.lam, w.dtype), squares, alpha=4.0 / free)
     y = _importance(w.div_(divisor), neurons, options).sigmoid_().mul_(values)
     return _in(x.dtype, y), (sums, divisor)
 
@@ -60,7 +61,7 @@ def backward(x: Tensor, grad: Tensor, saved: Saved, options: Options) -> Tensor:
     # In-place steps change only what holds the incoming gradient, or what does not meet it any more: vmap may
     # give a batch of these.
     result = incoming * s
-    share = s.sub_(_number(1.0, s.dtype)).mul_(values).mul_(z)  # -(1 - s) x z
+    share = s.sub_(_constant(1.0, s.dtype)).mul_(values).mul_(z)  # -(1 - s) x z
     if options.leave_one_out:
         a2, b = plain.rise_constants(neurons)
         share.mul_(a2).div_(_room(z.square(), b).square_())
@@ -80,10 +81,17 @@ def _in(dtype: torch.dtype, x: Tensor) -> Tensor:
     return x if x.dtype == dtype else x.to(dtype)
 
 
+def _constant(value: float, dtype: torch.dtype) -> Tensor:
+    """Return a number as a tensor: what torch would make of it anew each time that it is added."""
+    if torch.compiler.is_compiling():  # the backward pass under compiled autograd: a cache is not traced
+        return torch.tensor(value, dtype=dtype)
+    return _number(value, dtype)
+
+
 @lru_cache
 def _number(value: float, dtype: torch.dtype) -> Tensor:
-    """Return a number as a tensor: what torch would make of it anew each time that it is added."""
-    return torch.tensor(value, dtype=dtype, device="cpu")
+    with _disable_current_modes():  # whoever watches the first call must not alter what later ones take
+        return torch.tensor(value, dtype=dtype, device="cpu")
 
 
 def _first(x: Tensor, options: Options) -> Tensor:
@@ -105,10 +113,10 @@ def _is_safe(squares: Tensor, penalty: float) -> bool:
 def _importance(w: Tensor, neurons: int, options: Options) -> Tensor:
     """Return 1/e* in the memory of ``w``."""
     if not options.leave_one_out:
-        return w.add_(_number(0.5, w.dtype))
+        return w.add_(_constant(0.5, w.dtype))
     a2, b = plain.rise_constants(neurons)
     room = _room(w, b)  # before w is changed
-    return w.mul_(a2).div_(room).add_(_number(0.5, w.dtype))
+    return w.mul_(a2).div_(room).add_(_constant(0.5, w.dtype))
 
 
 def _room(w: Tensor, b: float) -> Tensor:

@@ -1,6 +1,7 @@
-"""The native kernel, ``native.cpp``; the operator of torch around it, ``operator.cpp``; how they are built.
+"""The native kernel, ``native.cpp``; the operators of torch around it, ``operator.cpp``; how they are built.
 
 They are built once, on request, for this machine and this version of torch, and kept in the user's cache.
+A file from there is mapped only if its checksum is right: a cut one would end the process.
 """
 
 import hashlib
@@ -8,17 +9,20 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 
 import platformdirs
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from simam_edu.kernels import plain
-from simam_edu.kernels.options import Options
+from simam_edu.kernels.options import Options, computed_in
 
 KERNEL, OPERATOR = (Path(__file__).with_name(name) for name in ("native.cpp", "operator.cpp"))
 COMPILERS = ("c++", "g++", "clang++")
@@ -34,39 +38,51 @@ Operator = Callable[[Tensor, float, int, bool], Tensor | None]
 """Takes a map, ``lam``, ``correction`` and whether to leave one out; None for what is no plain map."""
 
 
+CHECK = """
+import sys, torch
+torch.ops.load_library(sys.argv[1])
+x = torch.tensor([1.0, -1.0]).reshape(1, 1, 1, 2)
+y = torch.ops.simam_edu.simam(x, 0.0, 0, False)  # both lie one standard deviation from the mean
+torch.testing.assert_close(y, x * torch.tensor(0.75).sigmoid())
+"""
+"""What a process of its own does with a new file before others get it."""
+
+
 def build() -> Path:
-    """Compile the kernel for this machine, if it is not there yet, and return its file.
+    """Compile the kernel for this machine, unless one is there that loads, and return its file.
+
+    It is compiled aside, loaded and tried in a process of its own, and moved into its place whole. Of several
+    processes that build at once one does, and the others wait for it.
 
     Raises:
-        OSError: If there is no C++ compiler, or none takes the source; the message has its last words.
+        OSError: If there is no C++ compiler, none takes the source, what it makes does not run, or the cache
+            cannot be written; the message has the reason.
     """
     target = library()
-    if target.exists():
-        return target
-    names = [os.environ.get("CXX", ""), *COMPILERS]
-    compilers = [found for name in names if name and (found := shutil.which(name))]
-    if not compilers:
-        raise OSError(
-            f"a C++ compiler is needed to build the native kernel, found none of {', '.join(COMPILERS)} nor "
-            "$CXX; install one, or go on without: SimAM then runs on torch's own operations"
-        )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        kernel, made = Path(folder) / "native.o", Path(folder) / target.name
-        tries = [(*FAST, *tuning, *threads) for threads in THREADS for tuning in TUNING]
-        taken = _compile([compilers[0], "-c", str(KERNEL), "-o", str(kernel)], tries)
-        _compile([compilers[0], "-shared", str(OPERATOR), str(kernel), "-o", str(made), *_torch()], [taken])
-        made.replace(target)  # whole or not at all
-    operator.cache_clear()
+    if not _is_usable(target):
+        with _lock(target.parent):
+            if not _is_usable(target):  # another process may have built it
+                _build(target)
+    for kept in (failure, operator):
+        kept.cache_clear()
     return target
 
 
 def library() -> Path:
-    """Return the file of the kernel for these sources, processor and torch, whether it is there or not."""
+    """Return the file of the kernel for these sources, processor and torch, whether it is there or not.
+
+    Raises:
+        OSError: If this user has no folder for a cache.
+    """
+    cache_folder = platformdirs.user_cache_path("simam_edu")
+    if not cache_folder.is_absolute():
+        raise OSError(
+            "the user must have a home, where the cache is kept, and has none; set HOME or XDG_CACHE_HOME"
+        )
     key = hashlib.sha256(KERNEL.read_bytes() + OPERATOR.read_bytes())
     machine = (platform.system(), platform.machine(), _processor(), torch.__version__)
     key.update(repr((BASIC, FAST, TUNING, THREADS, *machine)).encode())
-    return platformdirs.user_cache_path("simam_edu") / "kernels" / f"simam-{key.hexdigest()[:16]}.so"
+    return cache_folder / "kernels" / f"simam-{key.hexdigest()[:16]}.so"
 
 
 def is_built() -> bool:
@@ -76,17 +92,26 @@ def is_built() -> bool:
 
 @cache
 def operator() -> Operator | None:
-    """Return the operator, or None where it is not built. It is loaded once, in less than a second.
+    """Return the operator, or None where it is not built or does not load; :func:`failure` has the reason.
 
-    Raises:
-        OSError: If the file is there and cannot be loaded.
+    It is loaded once, in less than a second.
     """
-    file = library()
-    if not file.exists():
+    if failure() is not None or not _is_loaded():
         return None
-    torch.ops.load_library(file)  # type: ignore[no-untyped-call]
     found: Operator = torch.ops.simam_edu.simam.default
     return found
+
+
+@cache
+def failure() -> str | None:
+    """Return why the kernel that is there does not load, with the file and the cure, else None."""
+    try:
+        file = library()
+    except OSError:
+        return None  # without a cache there is no kernel, and nothing is broken
+    if _is_loaded() or not file.exists() or (reason := _load_error(file)) is None:
+        return None
+    return f"the native kernel {file} does not load: {reason}; build it anew by simam-edu kernels"
 
 
 def supports(x: Tensor) -> bool:
@@ -94,17 +119,74 @@ def supports(x: Tensor) -> bool:
     return x.is_cpu and x.dtype in DTYPES
 
 
-def _gradient(x: Tensor, grad: Tensor, lam: float, correction: int, leave_one_out: bool) -> Tensor:
-    options = Options(lam, correction, leave_one_out, x.ndim - 2)
-    return plain.gradient(x, grad, options, create_graph=torch.is_grad_enabled())
+def _is_loaded() -> bool:
+    """Return whether this process has the operators, be it by an earlier import of this module."""
+    return hasattr(torch.ops.simam_edu, "simam")
 
 
-# What operator.cpp calls back for. It is there whether the kernel is built or not: torch looks through all
-# operators when it compiles or exports. The library object must live as long as the process.
-_PYTHON = torch.library.Library("simam_edu", "FRAGMENT")  # type: ignore[no-untyped-call]
-_SCHEMA = "gradient(Tensor x, Tensor grad, float lam, int correction, bool leave_one_out) -> Tensor"
-_PYTHON.define(_SCHEMA)  # type: ignore[no-untyped-call]
-_PYTHON.impl("gradient", _gradient, "CompositeImplicitAutograd")  # type: ignore[no-untyped-call]
+def _is_usable(file: Path) -> bool:
+    return file.exists() and _load_error(file) is None
+
+
+def _load_error(file: Path) -> str | None:
+    """Load a file, unless one is loaded; return why it cannot be, else None."""
+    try:
+        if _checksum(file) != _checksum_file(file).read_text(encoding="ascii"):
+            return "it is not what was written, its checksum is another"
+        if not _is_loaded():
+            torch.ops.load_library(file)  # type: ignore[no-untyped-call]
+    except (OSError, UnicodeDecodeError) as error:
+        return str(error.__cause__ or error)  # torch's error has that of the system as its cause
+    return None
+
+
+def _checksum(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _checksum_file(file: Path) -> Path:
+    return file.with_name(file.name + ".sha256")
+
+
+def _lock(folder: Path) -> AbstractContextManager[object]:
+    """Take the lock of a folder; it is released where the ``with`` ends, or with the process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder.with_suffix(".lock")).acquire()
+    except OSError as error:
+        raise OSError(
+            f"the cache folder must be one that this process can write, but: {error}; mend it, or name "
+            "another by the variable XDG_CACHE_HOME"
+        ) from error
+
+
+def _build(target: Path) -> None:
+    """Compile, try, and move into place: the checksum first, so that never a file seems whole."""
+    names = [os.environ.get("CXX", ""), *COMPILERS]
+    compilers = [found for name in names if name and (found := shutil.which(name))]
+    if not compilers:
+        raise OSError(
+            f"a C++ compiler is needed to build the native kernel, found none of {', '.join(COMPILERS)} nor "
+            "$CXX; install one, or go on without: SimAM then runs on torch's own operations"
+        )
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as folder:
+        kernel, made = Path(folder) / "native.o", Path(folder) / target.name
+        tries = [(*FAST, *tuning, *threads) for threads in THREADS for tuning in TUNING]
+        taken = _compile([compilers[0], "-c", str(KERNEL), "-o", str(kernel)], tries)
+        _compile([compilers[0], "-shared", str(OPERATOR), str(kernel), "-o", str(made), *_torch()], [taken])
+        run = subprocess.run(
+            [sys.executable, "-c", CHECK, str(made)], capture_output=True, text=True, check=False
+        )
+        if run.returncode:
+            raise OSError(
+                f"the native kernel that {compilers[0]} makes must load and run here, but ends with status "
+                f"{run.returncode}: {run.stderr.strip()[-800:]}"
+            )
+        if target.is_dir():
+            shutil.rmtree(target)
+        _checksum_file(made).write_text(_checksum(made), encoding="ascii")
+        _checksum_file(made).replace(_checksum_file(target))
+        made.replace(target)
 
 
 def _compile(command: list[str], tries: Sequence[Sequence[str]]) -> Sequence[str]:
@@ -134,3 +216,39 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+# What operator.cpp calls back for. The schemas are there whether the kernel is built or not: torch looks
+# through all operators when it compiles or exports.
+
+
+def _gradient(x: Tensor, grad: Tensor, lam: float, correction: int, leave_one_out: bool) -> Tensor:
+    options = Options(lam, correction, leave_one_out, x.ndim - 2)
+    return plain.gradient(x, grad, options, create_graph=torch.is_grad_enabled())
+
+
+def _forward_shapes(x: Tensor, *_options: object) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(x), x.new_empty((2, *x.shape[:2]), dtype=computed_in(x.dtype))
+
+
+def _backward_shape(x: Tensor, *_rest: object) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _register() -> None:
+    """Tell torch of the operators, unless an earlier import of this module in this process has done so."""
+    if hasattr(torch.ops.simam_edu, "gradient"):
+        return
+    options = "float lam, int correction, bool leave_one_out"
+    define, name = torch.library.define, "simam_edu::"
+    define(f"{name}native", f"(Tensor x, {options}) -> (Tensor, Tensor)")
+    define(
+        f"{name}native_backward", f"(Tensor x, Tensor grad_output, Tensor statistics, {options}) -> Tensor"
+    )
+    define(f"{name}gradient", f"(Tensor x, Tensor grad, {options}) -> Tensor")
+    torch.library.register_fake(f"{name}native", _forward_shapes)
+    torch.library.register_fake(f"{name}native_backward", _backward_shape)
+    torch.library.impl(f"{name}gradient", "CompositeImplicitAutograd", _gradient)
+
+
+_register()

@@ -57,8 +57,9 @@ def keep_freed_memory() -> bool:
     and more where maps are large. It concerns the whole process; that is why commands call it and the
     library does not. Source: mallopt(3), https://man7.org/linux/man-pages/man3/mallopt.3.html
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # TypeError: Windows has no library without a name
         return False
     trim_threshold, mmap_max = -1, -4  # the names of the options in malloc.h
     return bool(mallopt(mmap_max, 0) and mallopt(trim_threshold, 2**31 - 1))

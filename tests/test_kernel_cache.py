@@ -1,0 +1,221 @@
+"""The file of the native kernel: what is there may be broken, and building may be stopped or done twice."""
+
+import shutil
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from simam_edu import SimAM, cli, kernels
+from simam_edu.kernels import native
+
+X = torch.arange(24.0).reshape(1, 2, 3, 4)
+BROKEN = [
+    "empty",
+    "cut",
+    "one byte less",
+    "one bit",
+    "a folder",
+    "no checksum",
+    "a binary checksum",
+    "no library",
+]
+
+
+def spoil(file, state):
+    """Bring a kept kernel into a state."""
+    whole, checksum = file.read_bytes(), native._checksum_file(file)
+    contents = {
+        "empty": b"",
+        "cut": whole[: len(whole) // 2],
+        "one byte less": whole[:-1],
+        "one bit": whole[:-1] + bytes([whole[-1] ^ 1]),
+        "no library": b"no library",
+    }
+    if state in contents:
+        file.write_bytes(contents[state])
+    if state == "a folder":
+        file.unlink()
+        file.mkdir()
+    if state == "no checksum":
+        checksum.unlink()
+    if state == "a binary checksum":
+        checksum.write_bytes(b"\xff")
+    if state == "no library":  # as the kernel of another C++ runtime: whole, and refused by the loader
+        checksum.write_text(native._checksum(file))
+
+
+@pytest.fixture(scope="session")
+def real_kernel():
+    """The file of the kernel, built unless it is there, and loaded by this process."""
+    if not any(shutil.which(name) for name in native.COMPILERS):
+        pytest.skip("the native kernel needs a C++ compiler, and there is none here")
+    file = kernels.build()
+    assert native.is_built()
+    return file
+
+
+@pytest.fixture
+def kept(real_kernel, monkeypatch, tmp_path):
+    """A cache with a whole kernel, in a process that has loaded none."""
+    file = tmp_path / "kernels" / "simam.so"
+    file.parent.mkdir()
+    shutil.copy(real_kernel, file)
+    native._checksum_file(file).write_text(native._checksum(file))
+    monkeypatch.setattr(native, "library", lambda: file)
+    monkeypatch.setattr(native, "_is_loaded", lambda: False)
+    memories = (native.failure, native.operator, kernels._warn_once)
+    for memory in memories:
+        memory.cache_clear()
+    yield file
+    for memory in memories:
+        memory.cache_clear()
+
+
+@pytest.fixture
+def compiler(real_kernel, monkeypatch, tmp_path):
+    """A compiler that takes no time: it copies the real kernel, and counts its calls."""
+    script, calls = tmp_path / "compiler", tmp_path / "calls"
+    script.write_text(
+        f'#!/bin/sh\necho "$@" >> "{calls}"\nwhile [ "$1" != -o ]; do shift; done\ncp "{real_kernel}" "$2"\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("CXX", str(script))
+    return calls
+
+
+@pytest.mark.parametrize("state", BROKEN)
+def test_a_broken_file_is_told_once_and_gone_on_without(kept, monkeypatch, state):
+    spoil(kept, state)
+    if state != "no library":
+        monkeypatch.setattr(torch.ops, "load_library", lambda _: pytest.fail("a broken file was mapped"))
+    with pytest.warns(RuntimeWarning, match=rf"{kept} does not load: .*simam-edu kernels") as told:
+        first = SimAM()(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SimAM()(2 * X)
+    assert len(told) == 1
+    assert "Could not load this library" not in str(told[0].message), "the reason is wanted"
+    torch.testing.assert_close(first, SimAM(path="plain")(X))
+    with pytest.raises(ValueError, match=rf"path 'native' .*{kept} does not load: .*simam-edu kernels"):
+        SimAM(path="native")(X)
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_file_that_may_not_be_read_is_told(monkeypatch):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.warns(RuntimeWarning, match="does not load: .*Permission denied"):
+        SimAM()(X)
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("state", BROKEN)
+def test_the_kernels_command_builds_a_broken_file_anew(kept, monkeypatch, capsys, state):
+    whole = kept.read_bytes()
+    spoil(kept, state)
+    monkeypatch.setattr(native, "CHECK", "")  # the next test has the real one
+    assert cli.main(["kernels"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"The native kernel of SimAM is ready: {kept}\n(built anew, since ")
+    assert kept.read_bytes() == whole
+    assert native._checksum_file(kept).read_text() == native._checksum(kept)
+    assert {file.name for file in kept.parent.iterdir()} == {"simam.so", "simam.so.sha256"}
+
+
+def test_a_new_kernel_that_does_not_run_is_not_kept(kept, compiler):
+    kept.unlink()
+    script = compiler.with_name("compiler")
+    script.write_text(script.read_text() + 'echo "no library" > "$2"\n')
+    with pytest.raises(OSError, match=r"(?s)must load and run here, but ends with status 1: .*OSError"):
+        native.build()
+    assert not kept.exists()
+
+
+@pytest.mark.usefixtures("real_kernel")
+def test_the_kernels_command_loads_what_is_there_and_builds_nothing(compiler, capsys):
+    assert cli.main(["kernels"]) == 0
+    assert "it was there, and it loads" in capsys.readouterr().out
+    assert not compiler.exists()
+
+
+def test_of_two_that_build_at_once_one_compiles(kept, compiler, monkeypatch):
+    kept.unlink()
+    monkeypatch.setattr(native, "_is_loaded", lambda: True)  # a second one would be a second operator
+    made = []
+    threads = [threading.Thread(target=lambda: made.append(native.build())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [kept, kept]
+    assert len(compiler.read_text().splitlines()) == 2  # the source, and the library
+
+
+def test_a_build_that_is_killed_leaves_nothing_in_the_way(real_kernel, monkeypatch, tmp_path, compiler):
+    """It is killed in the compiler: the lock goes with the process, and no file has the kernel's name."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    script = compiler.with_name("compiler")
+    text = script.read_text()
+    script.write_text("#!/bin/sh\nkill -9 $PPID\n")
+    command = [sys.executable, "-m", "simam_edu.cli", "kernels"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == -9
+    target = native.library()
+    assert target.is_relative_to(tmp_path)
+    assert not target.exists()
+    script.write_text(text)
+    assert native.build() == target
+    assert native._checksum(target) == native._checksum(real_kernel)
+
+
+@pytest.mark.parametrize("blocked", ["", "simam_edu"])
+def test_a_cache_that_cannot_be_written_is_named_with_the_cure(monkeypatch, tmp_path, blocked):
+    place = tmp_path / "cache" / blocked
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("a file where the folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(OSError, match=r"the cache folder must be one .*cache.*XDG_CACHE_HOME"):
+        native.build()
+
+
+def test_a_user_without_a_home_has_no_kernel_and_no_warning(monkeypatch):
+    monkeypatch.setattr(native.platformdirs, "user_cache_path", lambda name: Path("~/.cache") / name)
+    monkeypatch.setattr(native, "_is_loaded", lambda: False)
+    native.failure.cache_clear()
+    native.operator.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert kernels.path_for(X) == "torch"
+    with pytest.raises(OSError, match=r"must have a home.* set HOME or XDG_CACHE_HOME"):
+        native.build()
+    native.failure.cache_clear()
+    native.operator.cache_clear()
+
+
+@pytest.mark.usefixtures("real_kernel")
+def test_imported_twice_in_one_process_both_copies_work():
+    code = """
+import sys, torch
+x = torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True)
+copies = []
+for _ in range(3):
+    from simam_edu import SimAM, kernels
+    assert kernels.path_for(x) == "native"
+    copies.append(SimAM)
+    del SimAM, kernels
+    for name in [name for name in sys.modules if name.startswith("simam_edu")]:
+        del sys.modules[name]
+import gc; gc.collect()
+for SimAM in copies:
+    assert torch.autograd.gradgradcheck(SimAM(), (x,))
+    torch.testing.assert_close(SimAM()(x), SimAM(path="plain")(x))
+assert copies[0] is not copies[1]
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
