@@ -103,7 +103,7 @@ def resolve(app: Sphinx, page: str, role: str, content: str) -> str:
         found = next(entry for entry in app.env.get_domain("cite").citations if entry.key == content)  # type: ignore[attr-defined]
         return as_markdown(found.formatted_entry.text.render(pybtex_docutils.Backend()), base)
     if role == "number":
-        return re.sub(r"\[Eq\. (.+)\]\(.*\)|Eq\. (.+)", r"\1\2", resolve(app, page, "eq", content))
+        return resolve(app, page, "eq", content).removeprefix("Eq. ")
     title, target = re.fullmatch(r"(?:(.*\S)\s*<)?([^<>]+)>?", content).groups()  # type: ignore[union-attr]
     domain = domain or ("math" if role == "eq" else "std")
     # A reference with a title of its own takes it from the node.

@@ -63,7 +63,8 @@ TOKEN = re.compile(
 def main() -> int:
     """Check the committed notebooks of all pages and return the exit code."""
     pages = notebook_pages()
-    problems = [f"{path.name} has no page" for path in COLAB.glob("*.ipynb") if path.stem not in names(pages)]
+    left = {path.stem for path in COLAB.glob("*.ipynb")} - {page.stem for page in pages}
+    problems = [f"{name}.ipynb has no page" for name in left]
     for page in pages:
         try:
             read_places(page)
@@ -74,11 +75,6 @@ def main() -> int:
     if not problems:
         print(f"The notebooks of {len(pages)} pages are up to date.")
     return 1 if problems else 0
-
-
-def names(pages: list[Path]) -> set[str]:
-    """Return the names of pages without their suffix."""
-    return {page.stem for page in pages}
 
 
 def repository() -> str:

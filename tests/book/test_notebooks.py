@@ -1,6 +1,8 @@
 """The notebooks in `book/colab`: each reads like its page, and runs where only the package is."""
 
 import ast
+import copy
+import functools
 import re
 import sys
 import tomllib
@@ -12,11 +14,12 @@ from nbclient import NotebookClient
 
 import notebooks
 from book_extension import open_in_colab
-from notebooks import COLAB, fill, printing, read_places, site
+from notebooks import COLAB, fill, printing, site
 from pages import BOOK, ROOT, code_cells, notebook_pages
 
 PAGES = notebook_pages()
 INSTALLED = packages_distributions()
+read_places = functools.cache(notebooks.read_places)
 by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 # What MyST has and Markdown in a notebook has not.
@@ -35,6 +38,7 @@ def text_of(page):
     return page.read_text(encoding="utf-8")
 
 
+@functools.cache
 def committed(page):
     return nbformat.read(COLAB / f"{page.stem}.ipynb", as_version=4)
 
@@ -152,7 +156,7 @@ def test_what_the_page_hides_is_folded_and_nothing_else(page):
 
 
 def test_a_notebook_runs_in_a_folder_of_its_own_without_the_tools_of_the_book(tmp_path):
-    notebook = committed(BOOK / "index.md")
+    notebook = copy.deepcopy(committed(BOOK / "index.md"))
     bare = "import sys\nsys.modules['myst_nb'] = None"
     notebook.cells.insert(0, nbformat.v4.new_code_cell(bare))
     where = {"metadata": {"path": str(tmp_path)}}
