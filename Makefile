@@ -50,16 +50,18 @@ test: $(INSTALLED) ## run the tests
 	@echo "Running the tests on all cores; the slowest are named at the end ..."
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --durations 15 --durations-min 2
 
-lint: $(INSTALLED) ## check style, types, the code on the pages, and that the notebooks are up to date
+lint: $(INSTALLED) ## check style, types, the code on the pages, and that their notebooks are up to date
 	@echo "Checking style and types ..."
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
 	@$(BIN)/python tools/lint_pages.py
-	@$(BIN)/python tools/notebooks.py --check
-
-notebooks: $(INSTALLED) ## write the notebook of each page, for Colab
 	@$(BIN)/python tools/notebooks.py
+
+# Only this target writes what is committed: a build alone would change it with every timing.
+notebooks: book ## build the book and take over its notebooks, for Colab
+	@rm -f book/colab/*.ipynb
+	@cp _build/html/_sources/book/*.ipynb book/colab/
 
 clean: ## remove the built book and its cache; .venv stays
 	rm -rf _build

@@ -1,17 +1,32 @@
-"""The book's own Sphinx extension: a cache of executed pages that knows the package."""
+"""The book's own Sphinx extension: a cache of pages that knows the package, and notebooks."""
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
 
+import nbformat
+import pybtex_docutils
+from docutils import nodes
+from myst_nb.core.variables import format_plain_text
+from myst_nb.ext.glue.crossref import read_glue_cache
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from notebooks import draft, fill, site
+from pages import notebook_pages
+
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Connect the step below with the build."""
+    """Connect the steps below with the build."""
     app.connect("config-inited", choose_cache)
+    app.connect("html-page-context", open_in_colab, priority=502)  # the theme adds its buttons at 501
+    app.connect("build-finished", write_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -41,3 +56,61 @@ def inputs(root: Path) -> Iterator[Path]:
     for path in sorted((root / "src" / "simam_edu").rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             yield path
+
+
+def open_in_colab(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
+    """Let the theme's button open the notebook of a page, which stands in a folder of its own."""
+    for group in context.get("header_buttons", []):
+        for button in group.get("buttons", []):
+            if button.get("text") == "Colab":
+                button["url"] = button["url"].replace(f"/{page}.md", f"/book/colab/{Path(page).name}.ipynb")
+
+
+def write_notebooks(app: Sphinx, failed: Exception | None) -> None:
+    """Put the notebook of each page where the theme offers one for download, in place of its own."""
+    if failed or app.builder.format != "html":
+        return
+    for page in notebook_pages():
+        notebook = fill(draft(page), partial(resolve, app, f"book/{page.stem}"))
+        nbformat.write(notebook, Path(app.outdir) / "_sources" / "book" / f"{page.stem}.ipynb")
+
+
+def resolve(app: Sphinx, page: str, role: str, content: str) -> str:
+    """Return as Markdown what the build makes of a role on a page; its links lead to the built book."""
+    base = site() + app.builder.get_target_uri(page)
+    if role == "glue:text":
+        folder = app.env.mystnb_config.output_folder  # type: ignore[attr-defined]
+        return str(format_plain_text(read_glue_cache(folder, page)[content]["data"]["text/plain"], ""))
+    domain, _, kind = role.rpartition(":")
+    if role == "reference":
+        found = next(entry for entry in app.env.get_domain("cite").citations if entry.key == content)  # type: ignore[attr-defined]
+        return as_markdown(found.formatted_entry.text.render(pybtex_docutils.Backend()), base)
+    if role == "number":
+        return resolve(app, page, "eq", content).removeprefix("Eq. ")
+    title, target = re.fullmatch(r"(?:(.*\S)\s*<)?([^<>]+)>?", content).groups()  # type: ignore[union-attr]
+    domain = domain or ("math" if role == "eq" else "std")
+    # A reference with a title of its own takes it from the node.
+    text = nodes.inline("", title or "")
+    node = pending_xref(
+        "", text, refdoc=page, refdomain=domain, reftype=kind, reftarget=target, refexplicit=bool(title)
+    )
+    domains = app.env.domains
+    link = domains[domain].resolve_xref(app.env, page, app.builder, kind, target, node, text)
+    if link is None or not link.astext():
+        raise ValueError(f"{page}: the build knows nothing of {role} {content!r}")
+    return as_markdown([link], base)
+
+
+def as_markdown(parts: list[nodes.Node], base: str) -> str:
+    """Return a line of the built page as Markdown; a link within the page is left out, the place is near."""
+    marks = {"emphasis": "*", "strong": "**", "literal": "`"}
+    text = ""
+    for part in parts:
+        if isinstance(part, nodes.Text):
+            text += part.astext()
+            continue
+        inner = as_markdown(part.children, base)
+        address = part.get("refuri", "") if isinstance(part, nodes.Element) else ""
+        mark = marks.get(part.tagname, "")
+        text += f"[{inner}]({urljoin(base, address)})" if address else f"{mark}{inner}{mark}"
+    return text

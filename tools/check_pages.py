@@ -12,6 +12,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
+from notebooks import site
+
 # What a browser loads without being asked. A link that a reader follows may lead anywhere.
 LOADED = {
     "audio": ("src",),
@@ -99,17 +101,28 @@ def page_problems(path: Path, root: Path, pages: dict[Path, Page]) -> list[str]:
         f"a sentence shows {found}; glue text or a plain number" for found in GLUED_OBJECT.findall(page.text)
     ]
     local = [address for address in page.loads + page.links if not urlsplit(address).scheme]
-    for address in sorted({address for address in local if not is_foreign(address)}):
-        name, anchor = urldefrag(address)
-        name = unquote(name.partition("?")[0])
-        target = (root / name[1:] if name.startswith("/") else path.parent / name).resolve() if name else path
-        if target.is_dir():
-            target /= "index.html"
-        if not target.exists():
-            problems.append(f"{address} does not exist")
-        elif anchor and target in pages and unquote(anchor) not in pages[target].ids:
-            problems.append(f"{address} has no such anchor")
-    return problems
+    found = (broken(address, path, root, pages) for address in sorted(set(local)) if not is_foreign(address))
+    return problems + [problem for problem in found if problem]
+
+
+def broken(address: str, path: Path, root: Path, pages: dict[Path, Page]) -> str:
+    """Return what is wrong with a link from one file of the book to another, if anything is."""
+    name, anchor = urldefrag(address)
+    name = unquote(name.partition("?")[0])
+    target = (root / name[1:] if name.startswith("/") else path.parent / name).resolve() if name else path
+    if target.is_dir():
+        target /= "index.html"
+    if not target.exists():
+        return f"{address} does not exist"
+    known = not anchor or target not in pages or unquote(anchor) in pages[target].ids
+    return "" if known else f"{address} has no such anchor"
+
+
+def notebook_problems(path: Path, root: Path, pages: dict[Path, Page]) -> list[str]:
+    """Return which links of a notebook lead nowhere; they lead to where the book is published."""
+    links = re.findall(re.escape(f"]({site()}") + r"([^)\s]*)\)", path.read_text(encoding="utf-8"))
+    found = (broken(f"/{address}", path, root, pages) for address in sorted(set(links)))
+    return [problem for problem in found if problem]
 
 
 def asset_problems(path: Path) -> list[str]:
@@ -133,6 +146,7 @@ def main(root: Path) -> int:
         return 1
     found = {path: page_problems(path, root, pages) for path in pages}
     found |= {path: asset_problems(path) for path in files if path.suffix in (".css", ".js")}
+    found |= {path: notebook_problems(path, root, pages) for path in root.glob("_sources/**/*.ipynb")}
     for path, problems in found.items():
         for problem in problems:
             print(f"{path.relative_to(root)}: {problem}")

@@ -1,116 +1,196 @@
-"""Write beside each page the notebook that its Colab button opens.
+"""Draft the notebook of each page: the one that Colab opens and that the page offers for download.
 
-`make notebooks` writes them; with `--check` nothing is written, and stale notebooks are named.
+A notebook reads like its page. What only the build of the book knows, such as the number of an
+equation or a value that a cell computes, is a *place* in the draft. The build fills it
+(tools/book_extension.py), `make notebooks` copies the result to `book/colab`. Run as a program, this
+compares those copies with their pages, and needs no build: any text may stand in a place, and
+everything else must be what the page says.
 """
 
-import difflib
+import ast
 import hashlib
-import json
+import re
 import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jupytext
+import nbformat
 import yaml
+from nbformat import NotebookNode, v4
 
-from pages import ROOT, notebook_pages
+from pages import BOOK, OPTIONS, ROOT, notebook_pages
 
-GLUE_IMPORT = "from myst_nb import glue"
-GLUE = '''
+COLAB = BOOK / "colab"
 
-def glue(name, value, display=False):
-    """On the book's page this puts a number into the text; a notebook has no use for it."""'''
-
-# How Colab and JupyterLab keep a solution out of sight until the reader opens it.
+# How Colab and JupyterLab keep a cell out of sight until the reader opens it: what the page folds or
+# leaves out.
 FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}
+HIDDEN_TAGS = {"hide-cell", "remove-cell"}
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 
-Notebook = dict[str, Any]
+INSTALL = """\
+# Made from book/{name}; the numbers in the text are those of the built page.
+# A cell prints each number that it has for the text, under a name, so you can compare.
+# The package is installed where it is missing.
+try:
+    import simam_edu
+except ModuleNotFoundError:
+    %pip install -q "simam-edu @ git+{repository}\""""
+
+# A place holds a role and its content between characters that no page has.
+PLACE = re.compile("\ue000(.+?)\ue001(.+?)\ue002")
+FILLING = r"(\[.*?\]\([^)]*\)\]?|.+?)"  # a link as a whole, or else any text
+ROLES = {"cite:p", "cite:t", "doc", "eq", "glue:text", "ref"}
+BOXES = {"admonition", "caution", "hint", "important", "note", "seealso", "tip", "warning"}
+TOKEN = re.compile(
+    r"""
+    ^(?P<fence>`{3,}|:{3,})(?:\{(?P<directive>[\w:-]+)\}[ ]*(?P<title>[^\n]*)|[^\n]*)\n
+        (?P<inside>.*?)^(?P=fence)[ \t]*$
+    | ^(?P<target>\([\w-]+\)=|%[^\n]*)\n
+    | \{(?P<role>[a-z][\w:-]*)\}`(?P<content>[^`]+)`
+    | (?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)
+    | \$\$(?P<display>.*?)\$\$(?:[ ]\((?P<label>[\w-]+)\))?
+    """,
+    re.VERBOSE | re.MULTILINE | re.DOTALL,
+)
 
 
-def main(arguments: list[str]) -> int:
-    """Write or check the notebooks of all pages and return the exit code."""
-    check = "--check" in arguments
+def main() -> int:
+    """Check the committed notebooks of all pages and return the exit code."""
     pages = notebook_pages()
-    stale = [page for page in pages if read(page) != convert(page)]
-    for page in stale:
-        target = page.with_suffix(".ipynb")
-        if not check:
-            target.write_text(as_text(convert(page)), encoding="utf-8")
-        name = target.relative_to(ROOT)
-        print(f"{name}: out of date; run `make notebooks`" if check else f"wrote {name}")
-    if not stale:
+    left = {path.stem for path in COLAB.glob("*.ipynb")} - {page.stem for page in pages}
+    problems = [f"{name}.ipynb has no page" for name in left]
+    for page in pages:
+        try:
+            read_places(page)
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+    for problem in problems:
+        print(f"book/colab: {problem}; run `make notebooks`")
+    if not problems:
         print(f"The notebooks of {len(pages)} pages are up to date.")
-    return 1 if stale and check else 0
+    return 1 if problems else 0
 
 
-def convert(page: Path) -> Notebook:
-    """Return the notebook of a page: no outputs, stable ids, and a first cell that installs the package."""
-    seen: dict[str, int] = {}
-    cells = [notebook_cell("code", install_cell(page), seen)]
+def repository() -> str:
+    """Return the address of the repository, which stands in `_config.yml` alone."""
+    return str(yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"])
+
+
+def site() -> str:
+    """Return where GitHub shows the built book of the repository."""
+    owner, name = repository().rstrip("/").split("/")[-2:]
+    return f"https://{owner}.github.io/{name}/"
+
+
+def draft(page: Path) -> NotebookNode:
+    """Return the notebook of a page with its places not yet filled, without outputs.
+
+    The first cell installs the package, the last lists what the page cites. The name of a cell is
+    made from its draft, so it stays when a number changes or a cell is added elsewhere.
+    """
+    cells = [("code", INSTALL.format(name=page.name, repository=repository()), False)]
     for cell in jupytext.read(page).cells:
-        source = without_myst_nb(cell.source) if cell.cell_type == "code" else cell.source
-        cells.append(notebook_cell(cell.cell_type, source, seen))
-        if "hide-cell" in cell.metadata.get("tags", []):
-            cells[-1]["metadata"] = FOLDED
-    return {
-        "cells": cells,
-        "metadata": {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-        },
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
+        source = printing(cell.source) if cell.cell_type == "code" else markdown(cell.source)
+        if source:
+            cells.append((cell.cell_type, source, bool(HIDDEN_TAGS & set(cell.metadata.get("tags", [])))))
+    text = "".join(source for _, source, _ in cells)
+    cited = [key for role, keys in PLACE.findall(text) if role.startswith("cite:") for key in keys.split(",")]
+    if cited:
+        listed = "\n".join(f"- {place('reference', key)}" for key in dict.fromkeys(cited))
+        cells.append(("markdown", f"## References\n\n{listed}", False))
+    notebook: NotebookNode = v4.new_notebook(metadata=METADATA)
+    seen = Counter[str]()
+    for kind, source, folded in cells:
+        digest = hashlib.sha256(f"{kind}\n{source}".encode()).hexdigest()[:12]
+        seen[digest] += 1
+        name, metadata = f"{digest}-{seen[digest]}", FOLDED if folded else {}
+        if kind == "code":
+            notebook.cells.append(v4.new_code_cell(source, id=name, metadata=metadata))
+        else:
+            notebook.cells.append(v4.new_markdown_cell(source, id=name))
+    return notebook
 
 
-def notebook_cell(kind: str, source: str, seen: dict[str, int]) -> dict[str, Any]:
-    """Return a cell; its id is made from its content, so it stays when cells are added elsewhere."""
-    digest = hashlib.sha256(f"{kind}\n{source}".encode()).hexdigest()[:12]
-    seen[digest] = seen.get(digest, 0) + 1
-    cell: dict[str, Any] = {"cell_type": kind, "id": f"{digest}-{seen[digest]}", "metadata": {}}
-    if kind == "code":
-        cell |= {"execution_count": None, "outputs": []}
-    return cell | {"source": source.splitlines(keepends=True)}
+def fill(notebook: NotebookNode, resolve: Callable[[str, str], str]) -> NotebookNode:
+    """Put what a function makes of a role and its content into each place, and return the notebook."""
+    for cell in notebook.cells:
+        cell.source = PLACE.sub(lambda match: resolve(match[1], match[2]), cell.source)
+    return notebook
 
 
-def install_cell(page: Path) -> str:
-    """Return the code that makes the notebook run where the package is missing, as on Colab."""
-    repository = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
-    return (
-        f"# Made from book/{page.name} by `make notebooks`. Installs the package where it is missing.\n"
-        "try:\n"
-        "    import simam_edu\n"
-        "except ModuleNotFoundError:\n"
-        f'    %pip install -q "simam-edu @ git+{repository}"'
-    )
+def read_places(page: Path) -> list[tuple[str, str, str]]:
+    """Return role, content and text of each place of a committed notebook.
+
+    Raises ValueError where the notebook is not what its page makes of it.
+    """
+    found = (COLAB / f"{page.stem}.ipynb").read_text("utf-8").splitlines()
+    wanted = nbformat.writes(draft(page)).splitlines()
+    places: list[tuple[str, str, str]] = []
+    for line, template in zip(found, wanted, strict=False):
+        parts = PLACE.split(template)
+        match = re.fullmatch(FILLING.join(map(re.escape, parts[::3])), line)
+        if not match:
+            raise ValueError(f"{page.stem}.ipynb has {line.strip()!r}, and its page {template.strip()!r}")
+        places += zip(parts[1::3], parts[2::3], match.groups(), strict=True)
+    if len(found) != len(wanted):
+        raise ValueError(f"{page.stem}.ipynb has {len(found)} lines, and its page makes {len(wanted)}")
+    return places
 
 
-def without_myst_nb(source: str) -> str:
-    """Replace the import of glue, which only the build of the book has, by a function that does nothing."""
-    lines = source.splitlines()
-    if GLUE_IMPORT not in lines:
-        return source
-    lines.remove(GLUE_IMPORT)
-    return "\n".join(lines).rstrip() + "\n" + GLUE
+def printing(source: str) -> str:
+    """Return the source of a cell with each call of glue, which needs the build, printing instead."""
+    source = source.replace("from myst_nb import glue\n", "").removesuffix("from myst_nb import glue")
+    if "glue(" not in source:
+        return source.rstrip()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "glue":
+            call, name, value = (str(ast.get_source_segment(source, n)) for n in (node, *node.args[:2]))
+            source = source.replace(call, f"print({name[:-1]}:{name[-1]}, {value})")
+    return source
 
 
-def read(page: Path) -> Notebook | None:
-    """Return the notebook that stands beside a page, if there is one."""
-    target = page.with_suffix(".ipynb")
-    notebook: Notebook = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
-    return notebook or None
+def markdown(text: str) -> str:
+    """Return MyST text as the Markdown that notebooks show, with a place for each role."""
+    return TOKEN.sub(plain, text).strip("\n")
 
 
-def as_text(notebook: Notebook) -> str:
-    """Return a notebook as Jupyter writes it."""
-    return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+def plain(token: re.Match[str]) -> str:
+    """Return what a notebook shows for one role, directive, target, comment or displayed equation."""
+    if token["directive"]:
+        return box(token["directive"], token["title"], token["inside"])
+    if token["role"]:
+        if token["role"] not in ROLES:
+            raise ValueError(f"say in tools/notebooks.py how a notebook shows {token[0]!r}")
+        return place(token["role"], " ".join(token["content"].split()))
+    if token["label"]:
+        return rf"$${token['display'].rstrip()} \tag{{{place('number', token['label'])}}}" + "\n$$"
+    return "" if token["target"] else token[0]
 
 
-def differences(found: Notebook | None, wanted: Notebook) -> str:
-    """Return how two notebooks differ, line by line."""
-    old, new = (as_text(notebook or {}).splitlines() for notebook in (found, wanted))
-    return "\n".join(difflib.unified_diff(old, new, "committed", "converted", lineterm=""))
+def box(directive: str, title: str, inside: str) -> str:
+    """Return a directive as a block quote under its title, or as a fold."""
+    options = OPTIONS.match(inside)
+    body = markdown(inside[options.end() if options else 0 :])
+    title = markdown(title) or directive.capitalize()
+    if directive == "dropdown":
+        return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
+    if directive not in BOXES:
+        raise ValueError(f"say in tools/notebooks.py how a notebook shows the directive {directive!r}")
+    # The mark of a quote must not stand inside an equation.
+    body = re.sub(r"\$\$.*?\$\$", lambda match: " ".join(match[0].split()), body, flags=re.DOTALL)
+    return "\n".join(f"> {line}".rstrip() for line in f"**{title}**\n\n{body}".split("\n"))
+
+
+def place(role: str, content: str) -> str:
+    """Return the mark of a place that the build fills."""
+    return f"\ue000{role}\ue001{content}\ue002"
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
