@@ -6,11 +6,13 @@ is as good as anything registered here.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 
 from simam_edu.attention.cbam import CBAM
+from simam_edu.attention.checks import Attention
 from simam_edu.attention.eca import ECA, eca_kernel
 from simam_edu.attention.global_context import GlobalContext
 from simam_edu.attention.simam import SimAM
@@ -20,6 +22,7 @@ __all__ = [
     "ATTENTION",
     "CBAM",
     "ECA",
+    "Attention",
     "AttentionFactory",
     "GlobalContext",
     "SimAM",
@@ -37,9 +40,9 @@ def _none(_channels: int) -> nn.Module:
     return nn.Identity()
 
 
-def _simam(_channels: int, lam: float = 1e-4) -> nn.Module:
+def _simam(_channels: int, **options: Any) -> nn.Module:
     """Return SimAM, which has the same form for any number of channels."""
-    return SimAM(lam=lam)
+    return SimAM(**options)
 
 
 ATTENTION: dict[str, Callable[..., nn.Module]] = {
@@ -53,7 +56,7 @@ ATTENTION: dict[str, Callable[..., nn.Module]] = {
 """Every attention module by its name; each takes the channels and its own options."""
 
 
-def attention_factory(name: str, **options: float) -> AttentionFactory:
+def attention_factory(name: str, **options: Any) -> AttentionFactory:
     """Return the factory of a registered attention module.
 
     Args:
