@@ -83,6 +83,8 @@ def export(module, file, *, dynamo, opset):
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     if dynamo:
         pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+        if torch.__version__.startswith("2.6."):
+            pytest.skip("the newer exporter of torch 2.6 does not translate a batch norm")
         dim = torch.export.Dim
         # Even sides for the detector, whose parts must fit; 2 * dim is torch's way to say it.
         step = 2 if isinstance(module, Detector) else 1

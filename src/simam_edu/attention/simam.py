@@ -193,7 +193,8 @@ def weigh(
         if y is not None:
             return y
     check_maps(x, dims=dims, choice="SimAM")
-    options = kernels.Options(lam, correction, leave_one_out, dims)
+    # dims again, but known to torch.compile, for which a number of the module may change.
+    options = kernels.Options(lam, correction, leave_one_out, x.ndim - 2)
     if not is_traced() and options.neurons(x) == 1:
         return _of_one_position(x, one_position)
     return kernels.simam(x, options, path)
