@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test lint notebooks clean
+.PHONY: help env book test oldest lint notebooks clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,17 @@ book: $(INSTALLED) ## build the book
 test: $(INSTALLED) ## run the tests
 	@echo "Running the tests on all cores; the slowest are named at the end ..."
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --durations 15 --durations-min 2
+
+# The tests of what torch does with the modules, in an environment of its own.
+OLDEST := _build/oldest
+OLDEST_TESTS := tests/test_attention.py tests/test_simam_ecosystem.py tests/test_recorded_programs.py tests/test_kernels.py
+
+oldest: ## run the tests of modules, kernels and exports with the oldest torch of pyproject.toml
+	@echo "Making $(OLDEST) with torch 2.6.0 and running the tests there: several minutes, 6 GB with CUDA ..."
+	@test -d $(OLDEST) || $(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --disable-pip-version-check -q $(TORCH_INDEX) torch==2.6.0
+	$(OLDEST)/bin/python -m pip install --disable-pip-version-check -q . pytest onnx onnxruntime onnxscript
+	$(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
 
 lint: $(INSTALLED) ## check style, types, the code on the pages, and that their notebooks are up to date
 	@echo "Checking style and types ..."

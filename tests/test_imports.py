@@ -20,13 +20,14 @@ BELOW_TOP = EVERYTHING - TOP
 ALLOWED = {
     "__init__": {"attention"},  # when SimAM is first asked for
     "_renamed": set(),
-    "energy": set(),
+    "arguments": set(),
+    "energy": {"arguments"},
     "derivation": set(),
     "gradient": {"energy", "derivation"},
-    "solvers": {"energy"},
+    "solvers": {"arguments", "energy"},
     "gallery": {"energy"},
     "exercises": {"energy", "solvers", "derivation", "gradient", "gallery"},
-    "attention": {"kernels"},
+    "attention": {"arguments", "kernels"},
     "kernels": set(),
     "networks": {"attention"},
     "datasets": set(),
@@ -40,7 +41,16 @@ ALLOWED = {
     "cli_bench": BELOW_TOP,
     "cli_study": BELOW_TOP | {"plots"},  # simam-edu report --plot
 }
-WITHOUT_TORCH = ["energy", "derivation", "gradient", "solvers", "gallery", "exercises", "datasets"]
+WITHOUT_TORCH = [
+    "arguments",
+    "energy",
+    "derivation",
+    "gradient",
+    "solvers",
+    "gallery",
+    "exercises",
+    "datasets",
+]
 
 
 def imported_names(tree: ast.AST) -> set[str]:

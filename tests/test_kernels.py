@@ -99,7 +99,7 @@ def test_every_path_is_the_oracle(path, shape, dtype, variant):
 def test_no_magnitude_is_too_large_or_too_small(path, dtype, mean, spread, lam, statistics):
     for layout, x in layouts(draw((2, 3, 16, 16), dtype, mean=mean, spread=spread)).items():
         assert x.isfinite().all()
-        y = SimAM(lam, path=path, statistics=statistics)(x)
+        y = SimAM(lam=lam, path=path, statistics=statistics)(x)
         assert ulps(y, oracle(x, statistics, lam)) <= 4, layout
 
 
@@ -116,7 +116,7 @@ def test_the_largest_finite_values_are_fine(path, dtype):
 def test_a_constant_channel_keeps_sigmoid_of_one_half(path, dtype, lam, value, statistics):
     for x in layouts(torch.full((2, 3, 7, 7), value, dtype=dtype)).values():
         x = x.detach().requires_grad_()
-        y = SimAM(lam, path=path, statistics=statistics)(x)
+        y = SimAM(lam=lam, path=path, statistics=statistics)(x)
         half = x.double() / (1 + math.exp(-0.5))
         assert ulps(y.detach(), half.detach()) <= 1
         (gradient,) = torch.autograd.grad(y.sum(), x)
@@ -144,7 +144,7 @@ def test_gradient_is_that_of_the_plain_form_in_float64(path, shape, dtype, varia
 def test_gradient_of_extreme_inputs(path, spread):
     x = draw((1, 2, 6, 6), torch.float32, spread=spread).requires_grad_()
     incoming = draw((1, 2, 6, 6), torch.float32, seed=1)
-    (gradient,) = torch.autograd.grad(SimAM(0.0, path=path)(x), x, incoming)
+    (gradient,) = torch.autograd.grad(SimAM(lam=0.0, path=path)(x), x, incoming)
     scaled = (x.detach().double() / spread).requires_grad_()  # at lam = 0 a scale changes no gradient
     (expected,) = torch.autograd.grad(plain.simam(scaled, Options(0.0)), scaled, incoming.double())
     torch.testing.assert_close(gradient.double(), expected, rtol=1e-4, atol=1e-6)
@@ -154,7 +154,7 @@ def test_gradient_of_extreme_inputs(path, spread):
 @pytest.mark.parametrize("lam", [0.0, 0.3])
 def test_first_and_second_derivative_by_differences(path, variant, lam):
     x = draw((1, 2, 3, 4), torch.float64).requires_grad_()
-    module = SimAM(lam, path=path, **VARIANTS[variant][0])
+    module = SimAM(lam=lam, path=path, **VARIANTS[variant][0])
     assert torch.autograd.gradcheck(module, (x,))
     assert torch.autograd.gradgradcheck(module, (x,))
 
@@ -163,9 +163,10 @@ def test_first_and_second_derivative_by_differences(path, variant, lam):
 def test_any_number_of_map_axes(path, shape):
     x = draw(shape, torch.float64)
     flat = SimAM(path=path)(x.reshape(2, 3, 1, -1)).reshape(shape)
-    torch.testing.assert_close(SimAM(path=path)(x), flat, rtol=1e-14, atol=0)
+    module = SimAM(dims=len(shape) - 2, path=path)
+    torch.testing.assert_close(module(x), flat, rtol=1e-14, atol=0)
     last = x.movedim(1, -1).contiguous().movedim(-1, 1).requires_grad_()
-    y = SimAM(path=path)(last)
+    y = module(last)
     assert y.stride() == last.stride(), "the memory format must be kept"
     torch.testing.assert_close(y, flat, rtol=1e-14, atol=0)
     y.sum().backward()
@@ -198,7 +199,7 @@ def test_an_outlier_among_equals_keeps_its_value(path):
         x = torch.ones(1, 1, 4, 4)
         x[..., 2, 1] = 3.0
         x.requires_grad_()
-        y = SimAM(lam, path=path, statistics="leave_one_out")(x)
+        y = SimAM(lam=lam, path=path, statistics="leave_one_out")(x)
         assert float(y.detach()[..., 2, 1]) == 3.0
         y.sum().backward()
         assert x.grad.isfinite().all()

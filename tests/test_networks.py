@@ -1,6 +1,7 @@
 """The networks: parameter counts, names, the place of the attention, equal first weights."""
 
 import hashlib
+from functools import partial
 
 import pytest
 import torch
@@ -235,6 +236,44 @@ class Drawing(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.zero(self.squeeze(x))
+
+
+class Renamed(SimAM):
+    """A subclass that takes what SimAM takes."""
+
+
+class Louder(SimAM):
+    """A subclass that asks for the channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(lam=1.0 / channels)
+
+
+@pytest.mark.parametrize("kind", [SimAM, Renamed])
+@pytest.mark.parametrize("name", SMALL)
+def test_the_class_simam_is_as_good_as_its_factory(name: str, kind: type[SimAM]) -> None:
+    network = seeded(name, attention=kind)
+    made = [part for part in network.modules() if isinstance(part, SimAM)]
+    assert {(type(part), part.lam) for part in made} == {(kind, 1e-4)}
+    assert torch.equal(network(images()), seeded(name, attention=attention_factory("simam"))(images()))
+
+
+def test_a_subclass_that_asks_for_the_channels_gets_them() -> None:
+    made = [
+        part.lam
+        for part in build("resnet8", num_classes=2, attention=Louder).modules()
+        if isinstance(part, SimAM)
+    ]
+    assert made == [1 / 16, 1 / 32, 1 / 64]
+
+
+def test_what_makes_channels_of_lambda_is_refused() -> None:
+    with pytest.raises(ValueError, match=r'is attention_factory\("simam", lam=0.1\)'):
+        build("resnet20", num_classes=10, attention=partial(SimAM, lam=0.1))
+    with pytest.raises(ValueError, match=r"lam must be given by name, got SimAM\(16\)"):
+        BasicBlock(16, 16, stride=1, attention=SimAM, slot="pre_norm")
+    with pytest.raises(ValueError, match=r"attention must be a function .*, got SimAM\(lam=0.0001\)"):
+        build("resnet20", num_classes=10, attention=SimAM())
 
 
 @everywhere

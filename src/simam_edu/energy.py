@@ -19,6 +19,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
+from simam_edu.arguments import check_lam
+
 Statistics = Literal["shared", "population", "leave_one_out"]
 """Which mean and variance a neuron is held against.
 
@@ -67,7 +69,7 @@ def neuron_energy(
     Raises:
         ValueError: If ``lam`` is negative or not finite, ``others`` is empty, or a value is not finite.
     """
-    lam = _check_lam(lam)
+    lam = check_lam(lam)
     others = np.asarray(others, dtype=np.float64)
     if others.ndim == 0 or others.shape[-1] == 0:
         raise ValueError(
@@ -246,7 +248,7 @@ def importance(
         ValueError: If ``lam`` is negative or not finite, ``statistics`` is unknown, or ``x`` is not a real
             map of at least two neurons or not finite.
     """
-    lam = _check_lam(lam)
+    lam = check_lam(lam)
     if statistics not in get_args(Statistics):
         raise ValueError(f"statistics must be one of {', '.join(get_args(Statistics))}, got {statistics!r}")
     x = _check_maps(x)
@@ -367,17 +369,11 @@ def _check_finite(**values: np.ndarray) -> None:
             raise ValueError(f"{name} must be finite, got nan or inf; look for it with numpy.isfinite")
 
 
-def _check_lam(lam: float) -> float:
-    if not (np.isfinite(lam) and lam >= 0):
-        raise ValueError(f"lam must be a finite number of at least 0, got {lam!r}; the paper uses 1e-4")
-    return float(lam)  # a number of numpy may be of single precision
-
-
 def _check_point(
     t: ArrayLike, mu: ArrayLike, var: ArrayLike, lam: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Return the arguments in float64, once they are known to have one minimum."""
-    lam = _check_lam(lam)
+    lam = check_lam(lam)
     t, mu, var = (np.asarray(value, dtype=np.float64) for value in (t, mu, var))
     _check_finite(t=t, mu=mu)
     if not (np.all(np.isfinite(var)) and np.all(var >= 0)):

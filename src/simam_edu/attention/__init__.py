@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from simam_edu.attention.cbam import CBAM
+from simam_edu.attention.checks import Attention
 from simam_edu.attention.controls import CONTROLS
 from simam_edu.attention.eca import ECA, eca_kernel
 from simam_edu.attention.global_context import GlobalContext
-from simam_edu.attention.simam import SimAM, Statistics
+from simam_edu.attention.simam import SimAM
 from simam_edu.attention.squeeze_excite import SqueezeExcite
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "CBAM",
     "CONTROLS",
     "ECA",
+    "Attention",
     "AttentionFactory",
     "GlobalContext",
     "SimAM",
@@ -40,9 +42,9 @@ def _none(_channels: int) -> nn.Module:
     return nn.Identity()
 
 
-def _simam(_channels: int, lam: float = 1e-4, statistics: Statistics = "shared") -> nn.Module:
+def _simam(_channels: int, **options: Any) -> nn.Module:
     """Return SimAM, which has the same form for any number of channels."""
-    return SimAM(lam=lam, statistics=statistics)
+    return SimAM(**options)
 
 
 ATTENTION: dict[str, Callable[..., nn.Module]] = {

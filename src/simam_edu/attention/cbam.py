@@ -15,14 +15,18 @@ precision and from channels that a ReLU made zero.
 """
 
 import torch
+import torch.fx
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from simam_edu.attention.checks import check_maps, check_whole, hidden_width
+from simam_edu.arguments import check_whole
+from simam_edu.attention.checks import Attention, check_maps, hidden_width
+
+torch.fx.wrap("check_maps")  # what looks at the shape stays one call in a graph
 
 
-class CBAM(nn.Module):
+class CBAM(Attention):
     r"""Multiply every channel by a gain, and then every position by another.
 
     .. math::
@@ -80,9 +84,13 @@ class CBAM(nn.Module):
 
     def _channel_gain(self, x: Tensor) -> Tensor:
         dtype = self.reduce.weight.dtype
-        pooled = (x.mean(dim=(-2, -1)).to(dtype), x.amax(dim=(-2, -1)).to(dtype))  # twice (n, c)
-        logits = sum(self.expand(functional.relu(self.reduce(z))) for z in pooled)  # (n, c)
-        return torch.sigmoid(torch.as_tensor(logits)).to(x.dtype)[:, :, None, None]
+        mean, largest = x.mean(dim=(-2, -1)).to(dtype), x.amax(dim=(-2, -1)).to(dtype)  # (n, c)
+        logits = self._bottleneck(mean) + self._bottleneck(largest)  # (n, c)
+        return torch.sigmoid(logits).to(x.dtype)[:, :, None, None]
+
+    def _bottleneck(self, pooled: Tensor) -> Tensor:
+        result: Tensor = self.expand(functional.relu(self.reduce(pooled)))
+        return result
 
     def _position_gain(self, x: Tensor) -> Tensor:
         pooled = torch.cat((x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)), dim=1)  # (n, 2, h, w)

@@ -1,41 +1,117 @@
 """What the attention modules ask of their arguments and inputs."""
 
-from torch import Tensor
+from typing import NoReturn
+
+import torch
+from torch import Tensor, nn
+
+from simam_edu.arguments import check_whole
+
+AXES = {1: "(n, c, l)", 2: "(n, c, h, w)", 3: "(n, c, d, h, w)"}
+"""The axes of a batch by the number of axes of a map."""
 
 
-def check_maps(x: Tensor, channels: int | None = None, *, spatial: tuple[int, ...] = (2,)) -> None:
+class Attention(nn.Module):
+    """What the five modules are to the programs that record a network.
+
+    torch.fx.symbolic_trace goes into a module and keeps what looks at the shape as one
+    call. A tracer whose ``is_leaf_module`` answers True for this class takes each module
+    whole, for feature extraction. FX quantization must take all but SimAM whole:
+    ``PrepareCustomConfig().set_non_traceable_module_classes([SqueezeExcite])`` and so on.
+    torch.jit.script is refused, torch.jit.trace is not; it records a module in the mode,
+    training or evaluation, and for the dtype that it is in.
+    """
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        """Say what takes the place of torch.jit.script, which asks for this.
+
+        Raises:
+            ValueError: Always. The code asks its input's type, dtype and shape in
+                ways that TorchScript does not know.
+        """
+        name = type(self).__name__
+        raise ValueError(
+            f"module must be one that TorchScript can read, got {name}; put "
+            f"torch.jit.trace({name}(...), example) in its place and script the "
+            "network around it, or take torch.export, which torch.jit made way for"
+        )
+
+
+def check_maps(x: Tensor, channels: int | None = None, *, dims: int = 2, choice: str = "") -> None:
     """Refuse what is not a batch of feature maps.
 
     Args:
         x: The input of a module.
         channels: As many as the module was made for; None where any number will do.
-        spatial: How many axes a map may have; two in an image.
+        dims: How many axes a map has; two in an image.
+        choice: The name of a class whose argument ``dims`` takes other numbers.
 
     Raises:
-        ValueError: If ``x`` is not a floating tensor with batch, channel and map axes, or has other channels,
-            or empty maps. An empty batch is fine.
+        ValueError: If ``x`` is not a dense floating tensor with batch, channel and map
+            axes, or has other channels, or empty maps. An empty batch is fine.
     """
-    if x.ndim - 2 not in spatial:
-        axes = {1: "(n, c, l)", 2: "(n, c, h, w)", 3: "(n, c, d, h, w)"}
+    check_tensor(x)
+    if x.ndim != dims + 2:
         raise ValueError(
-            f"x must have the axes {' or '.join(axes[k] for k in spatial)}, got shape {tuple(x.shape)}; "
-            "add the missing axes with x.reshape or x[None]"
+            f"x must have the axes {AXES[dims]}, got shape {tuple(x.shape)}; "
+            + _readings(x.ndim, dims, choice)
         )
-    if not x.is_floating_point():
-        raise ValueError(f"x must be a floating tensor, got {x.dtype}; convert it with x.float()")
+    if is_traced():  # sizes are part of what is recorded
+        return
     if channels is not None and x.shape[1] != channels:
         raise ValueError(
-            f"x must have {channels} channels on its second axis, got shape {tuple(x.shape)}; "
+            f"x must have {channels} channels on its second axis, "
+            f"got shape {tuple(x.shape)}; "
             "make the module for the channels of its input"
         )
     if not x.numel() and 0 in x.shape[1:]:
         raise ValueError(f"x must have at least one channel and one position, got shape {tuple(x.shape)}")
 
 
-def check_whole(name: str, value: int, *, least: int, why: str) -> None:
-    """Refuse a value that is not a whole number of at least ``least``; ``why`` ends the message."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}; {why}")
+def check_tensor(x: Tensor) -> None:
+    """Refuse what is not a dense tensor of real floating numbers.
+
+    Raises:
+        ValueError: With what to do about it.
+    """
+    if not isinstance(x, Tensor):
+        raise ValueError(
+            f"x must be a torch.Tensor, got {type(x).__name__}; "
+            "make one with torch.as_tensor(x, dtype=torch.float32)"
+        )
+    if x.is_nested:
+        raise ValueError(
+            "x must be a dense tensor, got a nested one; call the module on each part, "
+            "since zeros to fill it up would count as neurons"
+        )
+    if x.is_floating_point() and x.layout == torch.strided:
+        return
+    kind: object = x.dtype
+    if x.layout != torch.strided:
+        kind, advice = x.layout, "convert it with x.to_dense()"
+    elif x.is_quantized:
+        advice = "convert it with x.dequantize()"
+    elif x.is_complex():
+        advice = "take x.abs(), or call the module on x.real and on x.imag"
+    else:
+        advice = "convert it with x.float()"
+    raise ValueError(f"x must be a dense floating tensor, got {kind}; {advice}")
+
+
+def is_traced() -> bool:
+    """Return whether torch.jit.trace, or the older ONNX exporter by it, records."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
+def _readings(axes: int, dims: int, choice: str) -> str:
+    """Return how a tensor of so many axes may be meant where another was asked for."""
+    readings = []
+    if axes == dims + 1:
+        single = {1: "sound", 2: "image", 3: "volume"}[dims]
+        readings.append(f"a single {single} is x[None]")
+    if choice and axes - 2 in AXES:
+        readings.append(f"a batch {AXES[axes - 2]} is for {choice}(dims={axes - 2})")
+    return ", ".join(readings) or "merge or add axes with x.flatten or x[None]"
 
 
 def hidden_width(channels: int, *, reduction: int, min_hidden: int) -> int:
@@ -49,7 +125,17 @@ def hidden_width(channels: int, *, reduction: int, min_hidden: int) -> int:
     Raises:
         ValueError: If one of them is not a whole number of at least 1.
     """
-    check_whole("channels", channels, least=1, why="it is the second axis of the input")
-    check_whole("reduction", reduction, least=1, why="the papers use 16")
-    check_whole("min_hidden", min_hidden, least=1, why="a layer needs a unit; 1 is the papers' own C / r")
-    return max(channels // reduction, min_hidden)
+    channels = check_channels(channels)
+    reduction = check_whole("reduction", reduction, least=1, why="the papers use 16")
+    why = "a layer needs a unit; 1 is the papers' own C / r"
+    return max(channels // reduction, check_whole("min_hidden", min_hidden, least=1, why=why))
+
+
+def check_channels(channels: int) -> int:
+    """Return the number of channels.
+
+    Raises:
+        ValueError: If it is not a whole number of at least 1.
+    """
+    why = "it is the second axis of the input"
+    return check_whole("channels", channels, least=1, why=why)

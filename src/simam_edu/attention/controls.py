@@ -11,16 +11,17 @@ from abc import ABC, abstractmethod
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from simam_edu.attention.checks import check_maps
+from simam_edu.arguments import check_lam
+from simam_edu.attention.checks import Attention, check_channels, check_maps
 
 AXES = (-2, -1)
 FLOOR = 0.5
 """The least importance, of a neuron that equals its channel's mean."""
 
 
-class Control(nn.Module, ABC):
+class Control(Attention, ABC):
     r"""Multiply every neuron by a gain that is made of SimAM's gains.
 
     The input is (n, c, h, w) in a floating dtype, the output has its shape and dtype. The statistics are
@@ -31,12 +32,13 @@ class Control(nn.Module, ABC):
         lam: The weight :math:`\lambda \ge 0` of the penalty; 1e-4 is the default of SimAM.
 
     Raises:
-        ValueError: When called, if the input is not a floating tensor of four axes.
+        ValueError: If ``channels`` or ``lam`` is out of its range; when called, if the input is not a dense
+            floating tensor of four axes.
     """
 
     def __init__(self, channels: int, *, lam: float = 1e-4) -> None:
         super().__init__()
-        self.channels, self.lam = channels, lam
+        self.channels, self.lam = check_channels(channels), check_lam(lam)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return ``x`` times the gain of the control."""

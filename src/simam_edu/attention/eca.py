@@ -10,13 +10,17 @@ authors' code are handed a kernel for each layer instead.
 import math
 
 import torch
+import torch.fx
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from simam_edu.attention.checks import check_maps, check_whole
+from simam_edu.arguments import check_number
+from simam_edu.attention.checks import Attention, check_channels, check_maps
+
+torch.fx.wrap("check_maps")  # what looks at the shape stays one call in a graph
 
 
-class ECA(nn.Module):
+class ECA(Attention):
     r"""Multiply every channel by a gain that a short convolution over the channels' means computes.
 
     .. math::
@@ -72,10 +76,8 @@ def eca_kernel(channels: int, *, gamma: float = 2.0, b: float = 1.0) -> int:
     Raises:
         ValueError: See :class:`ECA`.
     """
-    check_whole("channels", channels, least=1, why="it is the second axis of the input")
-    if not (math.isfinite(gamma) and gamma > 0):
-        raise ValueError(f"gamma must be a finite positive number, got {gamma!r}; the paper uses 2")
-    if not math.isfinite(b):
-        raise ValueError(f"b must be a finite number, got {b!r}; the paper uses 1")
+    channels = check_channels(channels)
+    gamma = check_number("gamma", gamma, above=0.0, why="the paper uses 2")
+    b = check_number("b", b, why="the paper uses 1")
     size = abs((math.log2(channels) + b) / gamma)
     return 2 * math.floor(size / 2) + 1

@@ -11,14 +11,18 @@ the authors' code.
 import math
 
 import torch
+import torch.fx
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from simam_edu.attention.checks import check_maps, check_whole, hidden_width
+from simam_edu.arguments import check_whole
+from simam_edu.attention.checks import Attention, check_maps, hidden_width
+
+torch.fx.wrap("check_maps")  # what looks at the shape stays one call in a graph
 
 
-class GlobalContext(nn.Module):
+class GlobalContext(Attention):
     r"""Add to every position one vector that is computed from a weighted mean over all positions.
 
     .. math::

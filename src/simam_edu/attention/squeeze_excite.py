@@ -7,14 +7,17 @@ its networks have hundreds of channels. The layers have no biases, as in the pap
 """
 
 import torch
+import torch.fx
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from simam_edu.attention.checks import check_maps, hidden_width
+from simam_edu.attention.checks import Attention, check_maps, hidden_width
+
+torch.fx.wrap("check_maps")  # what looks at the shape stays one call in a graph
 
 
-class SqueezeExcite(nn.Module):
+class SqueezeExcite(Attention):
     r"""Multiply every channel by a gain that a small network computes from the means of all channels.
 
     .. math::

@@ -5,6 +5,8 @@ two, so that no square overflows; one of its neurons is subtracted before the me
 mean does not swallow a small spread; and half-precision inputs are computed in float32.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -40,7 +42,9 @@ def simam(x: Float[Tensor, "n c *map"], options: Options) -> Float[Tensor, "n c 
         The output, of the shape and dtype of ``x``.
     """
     values = x.to(computed_in(x.dtype))
-    neurons = options.neurons(x)
+    neurons: Any = options.neurons(x)
+    if isinstance(neurons, Tensor):  # torch.jit.trace counts in integers, whose quotients are float32
+        neurons = neurons.to(values.dtype)
     free = neurons - options.correction
     scale = _power_of_two(values, options)  # (n, c, 1, 1)
     scaled = values * scale
@@ -56,7 +60,8 @@ def simam(x: Float[Tensor, "n c *map"], options: Options) -> Float[Tensor, "n c 
     if options.leave_one_out:
         a2, b = rise_constants(neurons)
         importance = a2 * importance / (1.0 - b * importance).clamp_min(FLOOR)
-    return (values * (importance + 0.5).sigmoid()).to(x.dtype)
+    y: Tensor = values * (importance + 0.5).sigmoid()
+    return y.to(x.dtype)
 
 
 def rise_constants(neurons: int) -> tuple[float, float]:
@@ -84,4 +89,6 @@ def _power_of_two(values: Tensor, options: Options) -> Tensor:
     """Return a power of two that brings the largest value of each channel near one, as far as it takes."""
     reach = REACH[values.dtype]
     peak = values.detach().abs().amax(options.axes, keepdim=True)
-    return (-peak.log2().floor().clamp(-reach, reach)).exp2()
+    exponent: Tensor = -peak.log2().floor().clamp(-reach, reach)
+    # Not exp2, which the older ONNX exporter does not know; both are exact here.
+    return torch.pow(2.0, exponent)

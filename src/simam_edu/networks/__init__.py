@@ -1,15 +1,17 @@
 """Networks for 32x32 images by name, with attention and its place as arguments."""
 
+import inspect
 import re
 from collections.abc import Callable
 from functools import partial
+from inspect import Parameter
 from numbers import Integral
 
 import torch
 from torch import nn
 
 from simam_edu._renamed import renamed
-from simam_edu.attention import AttentionFactory, attention_factory
+from simam_edu.attention import AttentionFactory, SimAM, attention_factory
 from simam_edu.networks.blocks import (
     BasicBlock,
     BottleneckBlock,
@@ -129,6 +131,7 @@ def build(
         name: A key of :data:`NETWORKS`, or another depth or width; see :func:`find`.
         num_classes: Classes to tell apart, at least 2.
         attention: From a number of channels to a module; ``None`` for a network without attention.
+            The class SimAM will do, or a subclass that takes no channels either.
         slot: Where in a block the module stands; the default is the SimAM authors' place.
         first_weights: How the convolutions are drawn: ``"he"`` as in the residual networks'
             papers and in all recorded runs, ``"authors"`` as in the SimAM authors' repository;
@@ -139,21 +142,34 @@ def build(
 
     Raises:
         ValueError: If the name, the slot or ``first_weights`` is unknown, there are fewer than two classes,
-            or ``attention`` is no function or returns no module.
+            or ``attention`` is no function, a module that all blocks would share, or returns no module.
     """
     network = find(name)
     if not isinstance(num_classes, Integral) or num_classes < 2:
         raise ValueError(f"num_classes must be an integer of at least 2, got {num_classes!r}")
     if attention is None:
         attention = attention_factory("none")
-    if not callable(attention):
+    if not callable(attention) or isinstance(attention, nn.Module):
         raise ValueError(
             f"attention must be a function from channels to a module, got {attention!r}; "
             "attention_factory makes one from a name"
         )
+    factory = _without_channels(attention) if _is_simam(attention) else attention
     # The default is left out, so that a network of the reader's need not know it.
     other = {} if checked_first_weights(first_weights) == "he" else {"first_weights": first_weights}
-    return network(num_classes=num_classes, attention=_apart(attention), slot=slot, **other)
+    return network(num_classes=num_classes, attention=_apart(factory), slot=slot, **other)
+
+
+def _is_simam(attention: AttentionFactory) -> bool:
+    """Return whether it is SimAM's class, or a subclass that asks for no channels."""
+    if not (isinstance(attention, type) and issubclass(attention, SimAM)):
+        return False
+    kinds = {value.kind for value in inspect.signature(attention).parameters.values()}
+    return not kinds & {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD}
+
+
+def _without_channels(attention: Callable[..., nn.Module]) -> AttentionFactory:
+    return lambda _channels: attention()
 
 
 def _apart(attention: AttentionFactory) -> AttentionFactory:

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from simam_edu.arguments import check_lam
 from simam_edu.energy import neuron_energy
 
 
@@ -153,8 +154,7 @@ def check_channel(t: ArrayLike, others: ArrayLike, lam: float) -> tuple[float, F
     Raises:
         ValueError: If they are not one number and a line of numbers, all finite, or ``lam`` is not allowed.
     """
-    if not (np.isfinite(lam) and lam >= 0):
-        raise ValueError(f"lam must be a finite number of at least 0, got {lam!r}; the paper uses 1e-4")
+    check_lam(lam)
     others = np.asarray(others, dtype=np.float64)
     if others.ndim != 1 or others.size == 0:
         raise ValueError(

@@ -26,7 +26,7 @@ def one_neuron(generator: np.random.Generator) -> dict[str, Any]:
     rows = np.array([[mu, 1], [sigma, 0], [x, 1], [np.sqrt(penalty), 0]])
     wanted = np.array([-1.0, 0.0, 1.0, 0.0])
     _, least, _, _ = np.linalg.lstsq(rows, wanted)
-    y = SimAM(penalty)(torch.from_numpy(values))[0, 0, 1, 2]
+    y = SimAM(lam=penalty)(torch.from_numpy(values))[0, 0, 1, 2]
     return {"x": x, "mu": mu, "sigma": sigma, "lambda": penalty, "e^*": float(least[0]), "y": float(y)}
 
 

@@ -1,0 +1,233 @@
+"""All five modules in the programs that other tools make of a network: ONNX by both
+exporters, torch.fx, torch.jit."""
+
+import logging
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from simam_edu import SimAM
+from simam_edu.attention import CBAM, ECA, Attention, GlobalContext, SqueezeExcite
+
+CHANNELS = 8
+OPSETS = [11, 13, 17, 20]
+SIZES = [(2, 8, 6, 5), (3, 8, 4, 7), (1, 8, 17, 32)]  # the first one is recorded
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of torch, of its own older parts
+
+
+def draw(*shape, dtype=torch.float32, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return (1.0 + 3.0 * torch.randn(shape, generator=generator, dtype=torch.float64)).to(dtype)
+
+
+def context():
+    module = GlobalContext(CHANNELS)
+    nn.init.normal_(module.expand.weight, std=0.1)  # else it adds zeros
+    return module
+
+
+MODULES = {
+    "simam": SimAM,
+    "simam population": lambda: SimAM(correction=0),
+    "simam leave_one_out": lambda: SimAM(statistics="leave_one_out"),
+    "se": lambda: SqueezeExcite(CHANNELS),
+    "cbam": lambda: CBAM(CHANNELS),
+    "eca": lambda: ECA(CHANNELS),
+    "gc": context,
+}
+every_module = pytest.mark.parametrize("name", MODULES)
+
+
+def make(name):
+    torch.manual_seed(0)
+    return MODULES[name]().eval()
+
+
+class Side(nn.Module):
+    """Each module on the same input."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.ModuleList([make(name) for name in MODULES])
+
+    def forward(self, x):
+        return torch.cat([part(x) for part in self.parts], dim=1)
+
+
+class Detector(nn.Module):
+    """The parts of a YOLO neck: conv, norm, SimAM and SiLU, upsampled and put beside a skip."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = self.block(8, 8, 1)
+        self.down = self.block(8, 12, 2)
+        self.up = nn.Upsample(scale_factor=2, mode="nearest")
+        self.head = nn.Sequential(self.block(20, 16, 1), nn.Conv2d(16, 6, 1))
+
+    @staticmethod
+    def block(channels_in, channels_out, stride):
+        conv = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+        return nn.Sequential(conv, nn.BatchNorm2d(channels_out), SimAM(), nn.SiLU())
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.head(torch.cat([self.up(self.down(x)), x], dim=1))
+
+
+def export(module, file, *, dynamo, opset):
+    """Write a program for any batch and map, and return the opset that it is in."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    if dynamo:
+        pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+        if torch.__version__.startswith("2.6."):
+            pytest.skip("the newer exporter of torch 2.6 does not translate a batch norm")
+        dim = torch.export.Dim
+        # Even sides for the detector, whose parts must fit; 2 * dim is torch's way to say it.
+        step = 2 if isinstance(module, Detector) else 1
+        sides = {axis: step * dim(name, min=2) for axis, name in ((2, "h"), (3, "w"))}
+        sizes = {"dynamic_shapes": ({0: dim("n")} | sides,), "verbose": False}
+        x = draw(2, 8, 6, 10)
+    else:
+        sizes = {"dynamic_axes": {"x": {0: "n", 2: "h", 3: "w"}}, "input_names": ["x"]}
+        x = draw(2, 8, 6, 10)
+    logging.disable(logging.WARNING)
+    try:
+        torch.onnx.export(module, (x,), file, dynamo=dynamo, opset_version=opset, **sizes)
+    finally:
+        logging.disable(logging.NOTSET)
+    return next(entry.version for entry in onnx.load(file).opset_import if not entry.domain)
+
+
+def assert_runs(file, module, shapes):
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    (name,) = (entry.name for entry in session.get_inputs())
+    for shape in shapes:
+        x = draw(*shape, seed=1)
+        (found,) = session.run(None, {name: x.numpy()})
+        wanted = module(x).detach().numpy()
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@every_module
+def test_the_older_onnx_exporter_agrees_for_any_size(tmp_path, name, opset):
+    file, module = str(tmp_path / "module.onnx"), make(name)
+    assert export(module, file, dynamo=False, opset=opset) == opset
+    assert_runs(file, module, SIZES)
+
+
+def test_the_newer_onnx_exporter_agrees_for_any_size(tmp_path):
+    file, module = str(tmp_path / "modules.onnx"), Side()
+    assert export(module, file, dynamo=True, opset=20) == 20
+    assert_runs(file, module, SIZES)
+
+
+@pytest.mark.parametrize(
+    ("dynamo", "opset"), [*((False, opset) for opset in OPSETS), (True, 11), (True, 17), (True, 20)]
+)
+def test_a_small_detector_agrees_in_onnx_runtime(tmp_path, dynamo, opset):
+    """The newer exporter writes opset 18 and leaves it where it cannot go lower."""
+    torch.manual_seed(0)
+    file, module = str(tmp_path / "detector.onnx"), Detector().eval()
+    written = export(module, file, dynamo=dynamo, opset=opset)
+    assert written == (max(opset, 18) if dynamo else opset)
+    assert_runs(file, module, [(1, 8, 16, 16), (2, 8, 6, 10), (3, 8, 32, 24)])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_powers_of_two_are_exact_as_torch_computes_them(dtype):
+    """What the scale of a channel is, over all exponents, in batches that fill a vector or not."""
+    reach = 120 if dtype == torch.float32 else 1020
+    exponents = torch.arange(-reach, reach + 1, dtype=dtype)
+    exact = torch.tensor([2.0**k for k in range(-reach, reach + 1)], dtype=dtype)
+    for size in (1, 3, 8, 17, len(exact)):
+        for part, wanted in zip(exponents.split(size), exact.split(size), strict=True):
+            assert torch.equal(torch.pow(2.0, part), wanted)
+    compiled = torch.compile(lambda t: torch.pow(2.0, t), fullgraph=True)
+    assert torch.equal(compiled(exponents), exact)
+
+
+def network(name):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), MODULES[name](), nn.ReLU()).eval()
+
+
+class Leaves(torch.fx.Tracer):
+    """Takes the attention modules whole, as the docstring of Attention says."""
+
+    def is_leaf_module(self, m, module_qualified_name):
+        return isinstance(m, Attention) or super().is_leaf_module(m, module_qualified_name)
+
+
+@pytest.mark.parametrize("tracer", [torch.fx.Tracer, Leaves])
+@every_module
+def test_an_fx_graph_computes_and_checks_what_the_network_does(name, tracer):
+    model = network(name)
+    graph = torch.fx.GraphModule(model, tracer().trace(model))
+    for shape in SIZES:
+        torch.testing.assert_close(graph(draw(*shape)), model(draw(*shape)))
+    with pytest.raises(ValueError, match=r"a single image is x\[None\]"):
+        graph(draw(8, 4, 4))
+
+
+@pytest.mark.parametrize("tracer", [torch.fx.Tracer, Leaves])
+@every_module
+def test_features_are_extracted_behind_the_module(name, tracer):
+    model, x = network(name), draw(*SIZES[0])
+    graph = tracer().trace(model)
+    *_, behind, output = graph.nodes
+    output.args = (behind.args[0],)  # what the last layer is given
+    graph.erase_node(behind)
+    torch.testing.assert_close(torch.fx.GraphModule(model, graph)(x), model[:2](x))
+
+
+@pytest.mark.parametrize(("name", "whole"), [("simam", False), *((name, True) for name in MODULES)])
+def test_fx_quantization_leaves_the_module_as_it_is(name, whole):
+    quantize_fx = pytest.importorskip("torch.ao.quantization.quantize_fx")
+    from torch.ao.quantization import get_default_qconfig_mapping
+    from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
+
+    model = network(name)
+    kinds = [type(model[1])] if whole else []
+    custom = PrepareCustomConfig().set_non_traceable_module_classes(kinds)
+    engine = next(kind for kind in torch.backends.quantized.supported_engines if kind != "none")
+    prepared = quantize_fx.prepare_fx(
+        model, get_default_qconfig_mapping(engine), (draw(*SIZES[0]),), prepare_custom_config=custom
+    )
+    x = draw(*SIZES[0])
+    prepared(x)
+    quantized = quantize_fx.convert_fx(prepared)
+    assert "quantized" in type(quantized.get_submodule("0")).__module__
+    steps = 4 / 255  # of the range, which the convolution and what comes after it are rounded to
+    assert (quantized(x) - model(x)).abs().max() < steps * model(x).abs().max()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@every_module
+def test_a_trace_holds_for_other_sizes_in_a_scripted_network(name, dtype):
+    module = make(name).to(dtype)
+    traced = torch.jit.trace(module, draw(*SIZES[0], dtype=dtype))
+    scripted = torch.jit.script(nn.Sequential(traced, nn.ReLU()))
+    for shape in SIZES:
+        x = draw(*shape, dtype=dtype, seed=1)
+        tolerance = 16 * torch.finfo(dtype).eps
+        torch.testing.assert_close(scripted(x), module(x).relu(), rtol=tolerance, atol=tolerance)
+
+
+@every_module
+def test_to_script_it_is_refused_with_what_to_do(name):
+    kind = type(make(name)).__name__
+    with pytest.raises(ValueError, match=rf"got {kind}; put torch.jit.trace\({kind}\(...\), example\)"):
+        torch.jit.script(network(name))
+
+
+def test_a_trace_of_simam_warns_of_nothing_of_its_own():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.jit.trace(SimAM(statistics="leave_one_out"), draw(*SIZES[0]))
+    assert not [entry for entry in caught if "simam_edu" in entry.filename]
