@@ -23,8 +23,9 @@ ALLOWED = {
     "derivation": set(),
     "gradient": {"energy", "derivation"},
     "solvers": {"energy"},
-    "gallery": {"energy"},
-    "exercises": {"energy", "solvers", "derivation", "gradient", "gallery"},
+    "mistakes": {"energy"},
+    "gallery": {"energy", "mistakes"},
+    "exercises": {"energy", "solvers", "derivation", "gradient", "gallery", "mistakes"},
     "attention": {"kernels"},
     "kernels": set(),
     "networks": {"attention"},
@@ -38,7 +39,16 @@ ALLOWED = {
     "cli_bench": BELOW_TOP,
     "cli_study": BELOW_TOP | {"plots"},  # simam-edu report --plot
 }
-WITHOUT_TORCH = ["energy", "derivation", "gradient", "solvers", "gallery", "exercises", "datasets"]
+WITHOUT_TORCH = [
+    "energy",
+    "derivation",
+    "gradient",
+    "solvers",
+    "mistakes",
+    "gallery",
+    "exercises",
+    "datasets",
+]
 
 
 def imported_names(tree: ast.AST) -> set[str]:
