@@ -367,6 +367,12 @@ def test_a_mistake_in_float32_is_told_all_the_same(exercise, k):
     assert verdict.message.startswith(f"Not yet. {mistake.hint}")
 
 
+@pytest.mark.parametrize("name", ["population", "lambda twice"])
+def test_a_mistake_that_agrees_as_well_as_the_truth_in_a_coarse_format_is_told_if_it_is_nearer(name):
+    verdict = check("simam", answered_in(GALLERY[name].function, torch.bfloat16))
+    assert verdict.message.startswith(f"Not yet. {GALLERY[name].hint}")
+
+
 def test_a_format_that_cannot_hold_the_numbers_is_named():
     found = [answered_in(merged.truth, torch.float32) for merged in ALL if merged.name == "merged_statistics"]
     assert "comes in float32, which cannot hold the numbers" in check("merged_statistics", *found).message
