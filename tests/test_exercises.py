@@ -197,7 +197,7 @@ UNUSUAL = {
         "repaired_gain",
         lambda gain, M: torch.sigmoid((torch.logit(gain) - 0.5) * (M - 1) / M + 0.5),
     ),
-    "single precision": ("simam", lambda x, lam: SimAM(lam)(torch.from_numpy(x).float())),
+    "single precision": ("simam", lambda x, lam: SimAM(lam=lam)(torch.from_numpy(x).float())),
     "one channel at a time": ("simam", simam_channel_by_channel),
     "linear solve": (
         "best_line",

@@ -67,7 +67,7 @@ def test_an_exhibit_is_caught_by_these_checks_and_no_others(name, seed):
 
 
 def in_torch(x, lam):
-    return SimAM(lam)(torch.from_numpy(x.copy())).numpy()
+    return SimAM(lam=lam)(torch.from_numpy(x.copy())).numpy()
 
 
 def by_loop(x, lam):
