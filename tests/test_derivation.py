@@ -1,5 +1,8 @@
 """The symbolic derivation against numbers that know nothing of it, and against the laws of a minimum."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -208,7 +211,71 @@ def test_the_limits_are_approached(name, values):
     assert near == pytest.approx(float(number(STEPS[name].expression, **point)), abs=1e-9)
 
 
-@pytest.mark.parametrize("label", [1, 0, sp.Symbol("y", real=True)])
-def test_equal_labels_are_refused(label):
+Y = sp.Symbol("y", real=True)
+
+
+@pytest.mark.parametrize(
+    ("target", "other"),
+    [(1, 1), (0, 0), (Y, Y), (0.1, Fraction(1, 10)), (np.float32(2.5), sp.Float(2.5)), (sp.Symbol("y"), Y)],
+    ids=str,
+)
+def test_equal_labels_are_refused(target, other):
     with pytest.raises(ValueError, match="target_label must differ from other_label, got"):
-        derive(target_label=label, other_label=label)
+        derive(target_label=target, other_label=other)
+
+
+# Each pair stands for two rationals; with floats in the steps, sympy found no solution for some.
+FLOATS = (2.5, 1.25), (0.95, 0.05), (0.1, -0.3), (1e-5, 3e7)
+PAIRS = {
+    **{f"{a} {b}": (a, b, sp.Rational(str(a)), sp.Rational(str(b))) for a, b in FLOATS},
+    "numpy's floats": (np.float32(0.1), np.float16(-0.3), sp.Rational(1, 10), sp.Rational(-3, 10)),
+    "numpy's integers": (np.int8(3), np.uint16(1), 3, 1),
+    "fraction and decimal": (Fraction(5, 4), Decimal("0.3"), sp.Rational(5, 4), sp.Rational(3, 10)),
+    "sympy's floats": (sp.Float(0.95), sp.Float(0.05), sp.Rational(19, 20), sp.Rational(1, 20)),
+    "a float in an expression": (2.5 * Y, 0.1, sp.Rational(5, 2) * Y, sp.Rational(1, 10)),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_a_label_of_any_numeric_type_gives_the_steps_of_the_rational_label(pair):
+    found = derive(target_label=pair[0], other_label=pair[1])
+    assert found == derive(target_label=pair[2], other_label=pair[3])
+
+
+def test_the_names_of_all_symbols_in_the_steps_are_reserved():
+    names = {
+        symbol.name
+        for step in STEPS.values()
+        for side in (step.symbol, step.expression)
+        for symbol in side.atoms(sp.Symbol)
+    }
+    assert names - {"+", "-", r"\det H"} <= d.RESERVED, "plus and minus are the sides of a limit"
+
+
+TAKEN = [d.w, d.b, d.t, d.mu, d.sigma, d.lam, d.s, d.M, d.i, d.x[1], 1 + 2 * d.w, sp.Function("f")(d.t)]
+OTHERWISE = [sp.Symbol(name, positive=True) for name in ("w", "b", "mu", "mu_t", "lambda", "M", "x")]
+
+
+@pytest.mark.parametrize("label", TAKEN + OTHERWISE, ids=str)
+@pytest.mark.parametrize("which", ["target_label", "other_label"])
+def test_a_label_with_a_name_of_the_derivation_is_refused(which, label):
+    with pytest.raises(ValueError, match=f"{which} must not have the derivation's own .* in it, got"):
+        derive(**{which: label})
+
+
+NO_LABELS = {
+    "unreal": [sp.I, 1 + sp.I, sp.sqrt(-2), 1 + 2j, sp.Symbol("y", imaginary=True)],
+    "infinite": [sp.oo, -sp.oo, sp.zoo, float("inf"), -np.inf, Decimal("Infinity"), Y + sp.oo],
+    "no number": [sp.nan, float("nan"), np.float32("nan"), Decimal("NaN"), None],
+    "a truth value": [True, False, np.True_, sp.true, sp.Eq(Y, 1)],
+    "text": ["1", "y", "1/2", b"1"],
+    "many": [[1], np.array([1, 2]), sp.Matrix([1]), sp.MatrixSymbol("Y", 2, 2)],
+    "no common factor": [sp.Symbol("y", commutative=False)],
+}
+
+
+@pytest.mark.parametrize("label", [label for listed in NO_LABELS.values() for label in listed], ids=repr)
+@pytest.mark.parametrize("which", ["target_label", "other_label"])
+def test_what_is_no_finite_real_number_is_refused_as_a_label(which, label):
+    with pytest.raises(ValueError, match=f"{which} must be"):
+        derive(**{which: label})

@@ -1,8 +1,10 @@
 """The exercises: the truth passes in every form, each known mistake gets its own hint, nothing raises."""
 
+import math
 import re
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +15,10 @@ from scipy import stats
 from pages import BOOK
 from simam_edu import SimAM, exercises
 from simam_edu.exercises import Exercise, Mistake, Verdict, check
+from simam_edu.exercises.answers import libraries, rounded_case
 from simam_edu.exercises.checking import judge
+from simam_edu.gallery import GALLERY
+from simam_edu.mistakes import HINTS
 
 BY_CHAPTER = exercises.chapters()
 ALL = [exercise for listed in BY_CHAPTER.values() for exercise in listed]
@@ -292,3 +297,294 @@ def test_a_verdict_shows_itself():
     right, wrong = Verdict(passed=True, message="Right."), Verdict(passed=False, message="Not yet.")
     assert (repr(right), right._repr_markdown_()) == ("Right.", "✔ Right.")
     assert wrong._repr_markdown_() == "✘ Not yet."
+
+
+# The number format of an answer, and the library that it is written for.
+
+
+def in_format(value, dtype):
+    if isinstance(value, tuple | list):
+        return tuple(in_format(part, dtype) for part in value)
+    return torch.tensor(np.array(value, dtype=np.float64)).to(dtype)
+
+
+def answered_in(answer, dtype):
+    """Return an answer in a format; it is computed from arrays, whatever it is called with."""
+
+    def function(*case):
+        arrays = [part.numpy() if isinstance(part, torch.Tensor) else part for part in case]
+        return in_format(answer(*arrays), dtype)
+
+    return function if callable(answer) else in_format(answer, dtype)
+
+
+NUMBERS = [exercise for exercise in ALL if not isinstance(exercise.truth, str)]
+SINGLE = [exercise for exercise in NUMBERS if exercise.name != "merged_statistics"]  # its numbers are longer
+in_single = pytest.mark.parametrize("exercise", SINGLE, ids=lambda exercise: exercise.name)
+
+
+@in_single
+def test_the_truth_in_float32_is_right(exercise):
+    assert check(exercise.name, answered_in(exercise.truth, torch.float32)).passed
+
+
+@in_single
+def test_the_truth_computed_from_arguments_in_float32_is_right(exercise):
+    if callable(exercise.truth) and not exercise.needs_digits:
+        answer = answered_in(lambda *case: exercise.truth(*rounded_case(case, "float32")), torch.float32)
+        assert check(exercise.name, answer).passed, check(exercise.name, answer).message
+
+
+@in_single
+def test_the_digits_of_float32_are_seen_in_plain_numbers_and_in_objects(exercise):
+    if callable(exercise.truth):
+        plainly = answered_in(exercise.truth, torch.float32)
+
+        def listed(*case):
+            found = plainly(*case)
+            return [part.tolist() for part in found] if isinstance(found, tuple) else found.tolist()
+
+        assert check(exercise.name, listed).passed
+        assert check(exercise.name, lambda *case: np.array(listed(*case), dtype=object)).passed
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("name", ["best_line", "gc_pool", "backward", "simam", "two_levels", "p_value"])
+def test_a_right_answer_in_half_precision_is_right(name, dtype):
+    (exercise,) = (exercise for exercise in ALL if exercise.name == name)
+    verdict = check(name, answered_in(exercise.truth, dtype))
+    assert verdict.passed, verdict.message
+
+
+@pytest.mark.parametrize(
+    ("exercise", "k"),
+    [(exercise, k) for exercise, k in MISTAKES if exercise in SINGLE and exercise.name != "simam"],
+    ids=[f"{e.name}-{k}" for e, k in MISTAKES if e in SINGLE and e.name != "simam"],
+)
+def test_a_mistake_in_float32_is_told_all_the_same(exercise, k):
+    mistake = exercise.mistakes[k]
+    verdict = check(exercise.name, answered_in(mistake.answer, torch.float32))
+    assert verdict.message.startswith(f"Not yet. {mistake.hint}")
+
+
+@pytest.mark.parametrize("name", ["population", "lambda twice"])
+def test_a_mistake_that_agrees_as_well_as_the_truth_in_a_coarse_format_is_told_if_it_is_nearer(name):
+    verdict = check("simam", answered_in(GALLERY[name].function, torch.bfloat16))
+    assert verdict.message.startswith(f"Not yet. {GALLERY[name].hint}")
+
+
+def test_a_format_that_cannot_hold_the_numbers_is_named():
+    found = [answered_in(merged.truth, torch.float32) for merged in ALL if merged.name == "merged_statistics"]
+    assert "comes in float32, which cannot hold the numbers" in check("merged_statistics", *found).message
+    seconds = answered_in(lambda *_: 1.0, torch.float16)  # the arguments go up to 7e13
+    assert "comes in float16, which cannot hold the numbers" in check("least_time", seconds).message
+
+
+def test_whole_numbers_are_exact_in_every_format():
+    assert check("means_of_a_batch", torch.tensor(1024.0)).passed
+    assert not check("means_of_a_batch", torch.tensor(1032.0, dtype=torch.bfloat16)).passed
+
+
+def squares_and_var(x):
+    squares = (x - x.mean(axis=(-2, -1), keepdims=True)) ** 2
+    return squares, squares.sum(axis=(-2, -1), keepdims=True) / (x.shape[-2] * x.shape[-1] - 1)
+
+
+def one_pass_var(x):
+    mu, neurons = x.mean(axis=(-2, -1), keepdims=True), x.shape[-2] * x.shape[-1]
+    return ((x**2).mean(axis=(-2, -1), keepdims=True) - mu**2) * neurons / (neurons - 1)
+
+
+LIBRARIES = {"numpy": (np, lambda z: 1 / (1 + np.exp(-z))), "torch": (torch, torch.sigmoid)}
+by_library = pytest.mark.parametrize("library", LIBRARIES)
+
+
+def gain_in(library, var=lambda x: squares_and_var(x)[1], cast=lambda x: x):
+    xp, sigmoid = LIBRARIES[library]
+    return lambda x, lam: sigmoid(
+        squares_and_var(cast(x))[0] / (4 * (var(cast(x)) + lam)) + 0.5 + 0 * xp.ones(1, dtype=xp.float32)
+    )
+
+
+def hint_of(name, word):
+    (exercise,) = (exercise for exercise in ALL if exercise.name == name)
+    (hint,) = {mistake.hint for mistake in exercise.mistakes if word in mistake.hint.split(".")[0]}
+    return f"Not yet. {hint}"
+
+
+@by_library
+def test_a_float32_map_stays_one_whatever_the_library(library):
+    one_pass, ten_lines = gain_in(library, one_pass_var), gain_in(library)
+    assert check("stable_gain", one_pass).message.startswith(hint_of("stable_gain", "difference"))
+    assert check("stable_gain", ten_lines).message.startswith(hint_of("stable_gain", "mean is far larger"))
+
+
+@by_library
+def test_a_gain_by_way_of_float64_or_of_the_first_neuron_keeps_its_digits(library):
+    to_double = {"numpy": lambda x: x.astype(np.float64), "torch": torch.Tensor.double}[library]
+    for cast in (to_double, lambda x: x - x[:1, :1]):
+        verdict = check("stable_gain", gain_in(library, cast=cast))
+        assert verdict.passed, verdict.message
+
+
+@pytest.mark.parametrize("single", [False, True])
+@by_library
+def test_a_naive_variance_is_caught_in_both_libraries_and_formats(library, single):
+    to_single = {"numpy": lambda x: x.astype(np.float32), "torch": torch.Tensor.float}[library]
+    cast = to_single if single else lambda x: x
+    gain = gain_in(library, one_pass_var, cast)
+    verdict = check("simam", lambda x, lam: cast(x) * gain(x, lam))
+    assert verdict.message.startswith(f"Not yet. {GALLERY['naive variance'].hint}")
+    right = gain_in(library, cast=cast)
+    assert check("simam", lambda x, lam: cast(x) * right(x, lam)).passed, "ten lines in float32 are right"
+
+
+def means_both(x, lam):
+    """Right in torch, whose var divides by M-1, and wrong in numpy; it names neither."""
+    squares = (x - x.mean(axis=(2, 3), keepdims=True)) ** 2
+    return x / (1 + math.e ** -(squares / (4 * (x.var(axis=(2, 3), keepdims=True) + lam)) + 0.5))
+
+
+def means_numpy(x, lam):
+    return x / (1 + np.exp(-((x - x.mean((2, 3), keepdims=True)) ** 2) / (4 * (var_of(x) + lam)) - 0.5))
+
+
+def means_torch(x, lam):
+    return x * torch.sigmoid((x - x.mean((2, 3), keepdims=True)) ** 2 / (4 * (var_of(x) + lam)) + 0.5)
+
+
+def var_of(x):
+    return x.var(axis=(2, 3), keepdims=True)
+
+
+def test_a_function_is_judged_with_the_library_that_it_names():
+    population = f"Not yet. {GALLERY['population'].hint}"
+    assert check("simam", means_numpy).message == population
+    assert check("simam", means_torch).message == "Right. (Called with tensors of torch.)"
+    both = check("simam", means_both)
+    assert both.passed
+    assert both.message == f"Right with tensors of torch. (Called with arrays of numpy: {population})"
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (means_both, set()),
+        (means_numpy, {"numpy"}),
+        (means_torch, {"torch"}),
+        (p_value_by_torch, {"numpy", "torch"}),
+        (partial(means_torch, lam=1.0), {"torch"}),
+        (SimAM(), {"torch"}),
+        (lambda x: SimAM()(x), {"torch"}),
+        (lambda x: means_torch(x, 0), {"torch"}),
+        (torch.exp, {"torch"}),
+        (np.exp, {"numpy"}),
+        (Exercise, set()),
+    ],
+)
+def test_the_libraries_that_a_function_names_are_found(answer, named):
+    assert libraries(answer) == named
+
+
+WITH_TENSORS = {
+    "RuntimeError: shape": lambda x, lam: x * (x.mean(dim=(2, 3)) - lam).sigmoid().view(-1, 3, 4, 5),
+    "RuntimeError: The size of tensor a": lambda x, lam: x * (x - x.mean(dim=1)).sigmoid() + lam,
+    "'Tensor' object has no attribute": lambda x, _: torch.relu(x.mean(dim=(2, 3))).sigmoi(),
+}
+WITH_ARRAYS = {
+    "IndexError: Dimension out of range": lambda x, _: torch.from_numpy(x).mean(dim=7),
+    "'numpy.ndarray' object has no attribute": lambda x, _: x.astype(float).meen(),
+    "unexpected keyword argument 'keepdim'": lambda x, _: np.mean(x, axis=(2, 3), keepdim=True),
+}
+
+
+@pytest.mark.parametrize("part", [*WITH_TENSORS, *WITH_ARRAYS])
+def test_the_error_is_that_of_the_library_with_which_the_answer_came_farther(part):
+    message = check("simam", (WITH_TENSORS | WITH_ARRAYS)[part]).message
+    assert message.startswith("Your answer stops with")
+    assert part in message
+    assert message.endswith(" (Called with tensors of torch.)") == (part in WITH_TENSORS)
+
+
+@by_library
+def test_parts_of_several_shapes_are_told_from_a_wrong_number(library):
+    name = {"numpy": lambda x: np.abs(x), "torch": lambda x: torch.abs(x)}[library]
+    message = check("simam", lambda x, _: (name(x), x.mean(axis=(2, 3)))).message
+    assert message.startswith("Your answer has 2 parts of the shapes (4, 4, 4, 4) and (4, 4), which are not")
+
+
+# Public SimAMs that are wrong, by kind: what a copy computes, in either library.
+
+
+def largest(d):
+    return d.reshape(*d.shape[:2], -1).max(axis=2)[0] if isinstance(d, torch.Tensor) else d.max(axis=(2, 3))
+
+
+def public(x, lam, sigmoid, importance, axes=(2, 3), less=1):
+    d = (x - x.mean(axis=axes, keepdims=True)) ** 2
+    total = d.sum(axis=axes, keepdims=True)
+    n = math.prod(d.shape) // math.prod(total.shape) - less
+    return x * sigmoid(importance(d, total / n, lam, n))
+
+
+def least(d, v, lam):
+    return 4 * (v + lam) / (d + 2 * v + 2 * lam)
+
+
+def printed_energy(d, v, lam):
+    return least(d, v, lam) + 8 * d / (d + 2 * v + 2 * lam)
+
+
+PUBLIC = [
+    ("half inside", lambda d, v, lam, _: d / (4 * (v + lam) + 0.5)),
+    ("half inside", lambda d, v, lam, _: d / (4 * (v + lam + 0.5))),
+    ("half inside", lambda d, v, lam, n: d / (0.5 + 4 * (v * n / n + lam))),
+    ("half inside, population", lambda d, v, lam, _: d / (4 * (v + lam) + 0.5), (2, 3), 0),
+    ("half inside, lambda outside", lambda d, v, lam, _: d / (4 * v + lam + 0.5)),
+    ("half inside, lambda twice", lambda d, v, lam, _: d / (4 * (v + lam) + lam + 0.5)),
+    ("half inside, no penalty", lambda d, v, *_: d / (4 * v + 0.5)),
+    ("no half", lambda d, v, lam, _: d / (4 * (v + lam))),
+    ("no half, population", lambda d, v, lam, _: d / (4 * (v + lam)), (2, 3), 0),
+    ("no half, lambda outside", lambda d, v, lam, _: d / (4 * v + lam)),
+    ("constant", lambda _, v, lam, n: v * n / (n + 1) / (4 * (v + lam)) + 0.5),
+    ("constant", lambda _, v, lam, *__: v / (4 * (v + lam)) + 0.5),
+    ("constant, no half", lambda _, v, lam, *__: v / (4 * (v + lam))),
+    ("across channels", lambda d, v, lam, _: d / (4 * (v + lam)) + 0.5, (1,)),
+    ("across channels", lambda d, v, lam, _: d / (4 * (v + lam)) + 0.5, (1, 2, 3)),
+    ("whole batch", lambda d, v, lam, _: d / (4 * (v + lam)) + 0.5, (0, 2, 3)),
+    ("lambda twice", lambda d, v, lam, _: d / (4 * ((v + lam) + lam)) + 0.5),
+    ("lambda twice", lambda d, v, lam, _: d / (4 * (v + lam) + lam) + 0.5),
+    ("max for sum", lambda d, _, lam, n: d / (4 * (largest(d)[:, :, None, None] / n + lam)) + 0.5),
+    ("max for sum", lambda d, _, lam, *__: d / (4 * (largest(d)[:, :, None, None] + lam)) + 0.5),
+    ("energy as gain", lambda d, v, lam, _: least(d, v, lam)),
+    ("energy as gain", lambda d, v, lam, _: 1 / (d / (4 * (v + lam)) + 0.5)),
+    ("population", lambda d, v, lam, _: d / (4 * (v + lam)) + 0.5, (2, 3), 0),
+    ("population, lambda outside", lambda d, v, lam, _: d / (4 * v + lam) + 0.5, (2, 3), 0),
+    ("printed sign", lambda d, v, lam, _: 1 / printed_energy(d, v, lam)),
+    ("printed sign", lambda d, v, lam, _: -d / (4 * (v + lam)) + 0.5),
+    ("clamped", lambda d, v, lam, _: d / (4 * v).clip(lam) + 0.5),
+    ("clamped", lambda d, v, lam, _: d / (4 * v.clip(lam)) + 0.5),
+    ("lambda outside", lambda d, v, lam, _: d / (4 * v + lam) + 0.5),
+]
+
+
+@by_library
+@pytest.mark.parametrize("k", range(len(PUBLIC)), ids=[f"{k} {copy[0]}" for k, copy in enumerate(PUBLIC)])
+def test_a_wrong_public_simam_is_told_what_it_computes(k, library):
+    names, importance, *statistics = PUBLIC[k]
+    sigmoid = LIBRARIES[library][1]
+    verdict = check("simam", lambda x, lam: public(x, lam, sigmoid, importance, *statistics))
+    assert not verdict.passed
+    hints = [HINTS[name] for name in names.split(", ")]
+    said = verdict.message.removeprefix("Not yet. ").removesuffix(" (Called with tensors of torch.)")
+    if len(hints) == 1:
+        assert said == hints[0]
+    else:
+        assert said.startswith("Two mistakes at once. ")
+        assert all(hint in said for hint in hints)
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_the_exercise_on_the_ten_lines_and_the_gallery_say_the_same(name):
+    for answer in (GALLERY[name], GALLERY[name].function):
+        assert check("simam", answer).message == f"Not yet. {GALLERY[name].hint}"

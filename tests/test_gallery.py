@@ -10,6 +10,7 @@ from scipy.special import expit
 from simam_edu import SimAM, energy
 from simam_edu.exercises import wrong_simams
 from simam_edu.gallery import CHECKS, GALLERY, batches, caught, close, gains, gated, right
+from simam_edu.mistakes import HINTS, PARTS, mutated, mutations
 
 SAMPLES = batches(np.random.default_rng(1))
 NOISE = SAMPLES["noise"]
@@ -202,6 +203,32 @@ def test_half_precision_is_coarse_until_the_sum_overflows_and_silent_then():
     found = gains(GALLERY["half precision"], SAMPLES["loud"], LAM)
     np.testing.assert_allclose(found, expit(0.5), atol=1e-3)
     assert np.isnan(gains(GALLERY["half precision"], 20 * SAMPLES["loud"], LAM)).any()
+
+
+# The list of mistakes that the exercise on the ten lines shares.
+
+SINGLE = {name for part in PARTS for name, _ in part if name}
+OTHERWISE = {"no keepdims", "printed sign", "naive variance", "half precision"}  # no change of one part
+
+
+@pytest.mark.parametrize("name", GALLERY.keys() - OTHERWISE)
+def test_an_exhibit_is_the_right_one_with_one_part_changed(name):
+    changed = [candidate for candidate, hint in mutations() if hint == GALLERY[name].hint]
+    for batch in ("noise", "small", "levels", "quiet"):
+        x = SAMPLES[batch]
+        expected = GALLERY[name](x, LAM)
+        changed = [f for f in changed if np.allclose(f(x, LAM), expected, rtol=1e-12, atol=0)]
+    assert len(changed) == 1, "one of the changes with this hint"
+
+
+def test_the_parts_that_come_first_make_the_right_one():
+    parts = tuple(part[0][1] for part in PARTS)
+    np.testing.assert_allclose(mutated(parts, NOISE, LAM), right(NOISE, LAM), rtol=1e-12)
+
+
+def test_every_hint_belongs_to_a_mistake_and_no_two_are_equal():
+    assert {*SINGLE, *GALLERY, "input missing"} == HINTS.keys()
+    assert len(set(HINTS.values())) == len(HINTS)
 
 
 # The rest of the module.

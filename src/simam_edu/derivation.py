@@ -10,7 +10,11 @@ others ``x[i]``, their number ``M - 1``, their mean ``mu`` and standard deviatio
 ``lam``, and a point ``s`` on the line of values.
 """
 
+import math
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Real
 
 import sympy as sp
 
@@ -22,6 +26,10 @@ x = sp.IndexedBase("x", real=True)
 # What a formula stands for on the left of its equals sign.
 ENERGY = sp.Function("e_t")(w, b)
 OPTIMAL_WEIGHT, OPTIMAL_BIAS, MINIMUM = sp.symbols("w_t b_t e_t^*")
+
+# What a label may not be called: a label of the same name would be taken for the symbol of a step.
+RESERVED = frozenset({"w", "b", "t", "x", "s", "M", "i", "mu", "mu_t", "sigma", "sigma_t", "lam", "lambda"})
+RESERVED |= {"H", "v", "a", "e_t", "w_t", "b_t", "e_t^*"}
 
 # The two sums that are left of the others once the energy is expanded.
 SUM = sp.Sum(x[i], (i, 1, M - 1))
@@ -54,12 +62,15 @@ class Step:
         return rf"$\displaystyle {self.latex()}$"
 
 
-def derive(*, target_label: sp.Expr | int = 1, other_label: sp.Expr | int = -1) -> dict[str, Step]:
+def derive(
+    *, target_label: sp.Expr | Decimal | float = 1, other_label: sp.Expr | Decimal | float = -1
+) -> dict[str, Step]:
     r"""Return every step from Eq. (2) to the minimum and what follows from it, in order.
 
     Args:
-        target_label: The label :math:`y_t` of the target; 1 in Eq. (2).
-        other_label: The label :math:`y_o` of the others; -1 in Eq. (2). Numbers or sympy expressions.
+        target_label: The label :math:`y_t` of the target; 1 in Eq. (2). A real number of any type, or a
+            sympy expression in symbols of your own. A float stands for the decimal that it prints.
+        other_label: The label :math:`y_o` of the others; -1 in Eq. (2).
 
     Returns:
         The steps by name: ``energy``, ``expanded_energy``, ``sum``, ``sum_of_squares``, ``moment_energy``,
@@ -68,14 +79,15 @@ def derive(*, target_label: sp.Expr | int = 1, other_label: sp.Expr | int = -1) 
         ``no_penalty``, ``large_penalty``, ``equal_others`` and ``far_target``.
 
     Raises:
-        ValueError: If the two labels are equal.
+        ValueError: If a label is no finite real number or expression, has a name of :data:`RESERVED` in it,
+            or equals the other one.
     """
-    if sp.simplify(sp.sympify(target_label) - sp.sympify(other_label)) == 0:
+    labels = _exact_label("target_label", target_label), _exact_label("other_label", other_label)
+    if sp.simplify(_by_names(labels[0] - labels[1])) == 0:
         raise ValueError(
             f"target_label must differ from other_label, got {target_label} for both; "
             "with equal labels there is nothing to separate, and Eq. (2) has 1 and -1"
         )
-    labels = sp.sympify(target_label), sp.sympify(other_label)
     energy = energy_step(*labels)
     expanded = expanded_energy_step(energy)
     total = sum_step()
@@ -300,6 +312,31 @@ def limit_steps(minimum: Step) -> list[Step]:
         )
         for name, variable, end, statement in cases
     ]
+
+
+def _exact_label(name: str, value: object) -> sp.Expr:
+    """Return a label without floats: with these, two sides of a step are equal only up to rounding."""
+    if isinstance(value, sp.Expr):
+        label = value.xreplace({number: sp.Rational(str(number)) for number in value.atoms(sp.Float)})
+    elif isinstance(value, Real | Decimal) and not isinstance(value, bool) and math.isfinite(value):
+        label = sp.Rational(Fraction(str(value)))  # 1.25 and numpy's float32(0.1) are 5/4 and 1/10
+    else:
+        raise ValueError(f"{name} must be a finite real number or an expression of sympy, got {value!r}")
+    infinite = label.has(sp.oo, -sp.oo, sp.zoo, sp.nan) or label.is_finite is False
+    if infinite or label.has(sp.I) or label.is_real is False or not label.is_commutative:
+        raise ValueError(f"{name} must be finite and real, got {value}; Eq. (2) has 1 and -1")
+    taken = sorted({symbol.name for symbol in label.atoms(sp.Symbol)} & RESERVED)
+    if taken:
+        raise ValueError(
+            f"{name} must not have the derivation's own {', '.join(taken)} in it, got {value}; "
+            "call the label something else, y_t or y_o for example"
+        )
+    return label
+
+
+def _by_names(expression: sp.Expr) -> sp.Expr:
+    """Take symbols of one name for one symbol, whatever is assumed of each: they print alike."""
+    return expression.xreplace({symbol: sp.Symbol(symbol.name) for symbol in expression.atoms(sp.Symbol)})
 
 
 def _sum_over_others(energy: Step) -> sp.Sum:

@@ -2,8 +2,8 @@ r"""Wrong SimAMs, and the checks that catch them or let them through.
 
 An exhibit takes a batch of shape (n, c, h, w) and the penalty, like the right one, :func:`right`. All of them
 run, keep the shape and look plausible. Those that were seen in public copies are written anew here, from what
-they compute; the energy as gain was seen as a name only. Equation numbers are those of Yang, Zhang, Li and
-Xie, ICML 2021.
+they compute; what is said to each comes from :mod:`simam_edu.mistakes`. Equation numbers are those of Yang,
+Zhang, Li and Xie, ICML 2021.
 """
 
 import inspect
@@ -14,18 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from simam_edu import energy
-
-Maps = Float[np.ndarray, "n c h w"]
-Candidate = Callable[[Maps, float], Maps]
-"""Takes a batch and the penalty, and returns the batch times its gain."""
-
-SPACE = (-2, -1)
-
-
-def gated(x: Maps, importance: np.ndarray) -> Maps:
-    """Return the batch times the sigmoid of the importance, Eq. (6)."""
-    product: Maps = x * (0.5 + 0.5 * np.tanh(importance / 2))  # this form of the sigmoid does not overflow
-    return product
+from simam_edu.mistakes import HINTS, SPACE, Candidate, Maps, gated
 
 
 def right(x: Maps, lam: float) -> Maps:
@@ -134,10 +123,12 @@ class Exhibit:
     Attributes:
         function: The exhibit itself; its docstring says what it computes instead.
         batch: The batch of :func:`batches` on which it is plainly off.
+        hint: What to say to somebody who hands it in; the exercise on the ten lines says the same.
     """
 
     function: Candidate
     batch: str
+    hint: str
 
     def __call__(self, x: Maps, lam: float) -> Maps:
         """Return what the exhibit makes of a batch."""
@@ -150,22 +141,27 @@ class Exhibit:
         return f"```python\n{self!r}\n```"
 
 
-GALLERY: dict[str, Exhibit] = {
+# Each with the batch on which it shows.
+_HUNG: dict[Candidate, tuple[str, str]] = {
     # seen in public copies
-    "constant": Exhibit(function=constant, batch="outlier"),
-    "no half": Exhibit(function=no_half, batch="noise"),
-    "clamped": Exhibit(function=clamped, batch="quiet"),
-    "population": Exhibit(function=population, batch="small"),
-    "lambda twice": Exhibit(function=lambda_twice, batch="quiet"),
-    "energy as gain": Exhibit(function=energy_as_gain, batch="outlier"),
+    constant: ("constant", "outlier"),
+    no_half: ("no half", "noise"),
+    clamped: ("clamped", "quiet"),
+    population: ("population", "small"),
+    lambda_twice: ("lambda twice", "quiet"),
+    energy_as_gain: ("energy as gain", "outlier"),
     # printed in the paper
-    "no keepdims": Exhibit(function=no_keepdims, batch="noise"),
-    "printed sign": Exhibit(function=printed_sign, batch="outlier"),
-    # made for the book
-    "whole batch": Exhibit(function=whole_batch, batch="levels"),
-    "across channels": Exhibit(function=across_channels, batch="levels"),
-    "naive variance": Exhibit(function=naive_variance, batch="high"),
-    "half precision": Exhibit(function=half_precision, batch="loud"),
+    no_keepdims: ("no keepdims", "noise"),
+    printed_sign: ("printed sign", "outlier"),
+    # slips that are easily made in this kind of code
+    whole_batch: ("whole batch", "levels"),
+    across_channels: ("across channels", "levels"),
+    naive_variance: ("naive variance", "high"),
+    half_precision: ("half precision", "loud"),
+}
+GALLERY: dict[str, Exhibit] = {
+    name: Exhibit(function=function, batch=batch, hint=HINTS[name])
+    for function, (name, batch) in _HUNG.items()
 }
 
 

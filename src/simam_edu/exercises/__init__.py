@@ -20,9 +20,9 @@ def check(name: str, answer: Any) -> Verdict:
 
     Args:
         name: The exercise, as it is called on the page.
-        answer: A function or a value. A function may use numpy, plain Python or torch; it is called with
-            numpy arrays and numbers, and if it does not take these, with tensors in their places. A value may be a number of
-            any kind, a list, an array, a tensor, or an expression of sympy.
+        answer: A function or a value. A function that names torch in its code is called with tensors, any
+            other with arrays of numpy; if it raises, or names neither, with the others too. A value may be a
+            number of any kind and format, a list, an array, a tensor, or an expression of sympy.
 
     Returns:
         The verdict, which shows itself in a notebook.
@@ -38,8 +38,8 @@ def check(name: str, answer: Any) -> Verdict:
 
 def chapters() -> dict[str, tuple[Exercise, ...]]:
     """Return the exercises of each chapter, by the name of its page."""
-    found = {}
-    for module in pkgutil.iter_modules(__path__):
-        if module.name != "checking":
-            found[module.name] = importlib.import_module(f"{__name__}.{module.name}").EXERCISES
-    return found
+    pages = [module.name for module in pkgutil.iter_modules(__path__) if module.name not in _MACHINERY]
+    return {page: importlib.import_module(f"{__name__}.{page}").EXERCISES for page in pages}
+
+
+_MACHINERY = ("answers", "checking", "exercise", "tolerance")

@@ -1,4 +1,4 @@
-"""How an answer is held against the truth and against the mistakes that are known.
+"""How an answer is compared with the solution and with the mistakes that are known.
 
 An answer is a function or a value. A function is called on the inputs of its exercise; what it returns may be
 an array, a list, a tensor of torch, a number of any kind or an expression of sympy.
@@ -6,204 +6,173 @@ an array, a list, a tensor of torch, a number of any kind or an expression of sy
 
 import contextlib
 import inspect
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
-from numbers import Number
+from functools import partial
 from typing import Any
 
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-Inputs = Callable[[np.random.Generator], Sequence[tuple[Any, ...]]]
+from simam_edu.exercises.answers import Attempt, NoAnswer, Ragged, attempts, format_of, plain
+from simam_edu.exercises.exercise import Case, Exercise, Mistake, Verdict
+from simam_edu.exercises.tolerance import Yardstick, same, too_coarse, value_of, yardstick_of
 
-
-@dataclass(frozen=True, kw_only=True)
-class Mistake:
-    """A wrong answer that is known, and what to say to it.
-
-    Attributes:
-        answer: What somebody who makes the mistake hands in, of the kind of the exercise's truth.
-        hint: What that answer computes instead, and where to look. It does not give the answer away.
-    """
-
-    answer: Any
-    hint: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exercise:
-    """A question whose answer can be checked.
-
-    Attributes:
-        name: By which :func:`simam_edu.exercises.check` finds it; unique in the book.
-        asks: What is to be handed in, with the arguments of a function.
-        truth: The right function or value.
-        mistakes: The wrong answers that are known.
-        inputs: Given a generator, the tuples of arguments on which a function is called; None for a value.
-        rtol: The relative difference that is still right. The default leaves room for another order of
-            summation in float64.
-    """
-
-    name: str
-    asks: str
-    truth: Any
-    mistakes: tuple[Mistake, ...]
-    inputs: Inputs | None = None
-    rtol: float = 1e-6
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What is said to an answer; a notebook shows it as a sentence.
-
-    Attributes:
-        passed: Whether the answer is right.
-        message: What to say.
-    """
-
-    passed: bool
-    message: str
-
-    def __repr__(self) -> str:
-        return self.message
-
-    def _repr_markdown_(self) -> str:
-        return f"{'✔' if self.passed else '✘'} {self.message}"
-
-
-class _NoAnswer(Exception):
-    """The answer is not there yet."""
+__all__ = ["Exercise", "Mistake", "Verdict", "judge"]
 
 
 def judge(exercise: Exercise, answer: Any) -> Verdict:
     """Return the verdict on an answer to an exercise.
 
-    It is right, or it is a known mistake and its hint is returned, or it is said where and how it is off.
+    It is right, or it is a known mistake and its hint is returned, or it is said where and how it is off. A
+    function is called with arrays of numpy, with tensors of torch, or with both; the verdict says if the
+    tensors decided.
     """
     cases = [()] if exercise.inputs is None else list(exercise.inputs(np.random.default_rng(0)))
-    truths = [_value(exercise.truth, case) for case in cases]
-    try:
-        answers = [_answer(exercise, answer, case) for case in cases]
-    except _NoAnswer:
+    made = _attempts(exercise, answer, cases)
+    if any(isinstance(attempt.error, NoAnswer) for attempt in made):
         return Verdict(passed=False, message=f"No answer yet. Asked for: {exercise.asks}.")
-    except Exception as error:  # whatever the reader's code raises is the reader's to know
-        message = f"Your answer stops with {type(error).__name__}: {error}. Asked for: {exercise.asks}."
-        return Verdict(passed=False, message=message)
-    if _agree(answers, truths, exercise.rtol):
-        return Verdict(passed=True, message="Right.")
-    for mistake in exercise.mistakes:
-        with np.errstate(all="ignore"):
-            wrong = [_value(mistake.answer, case) for case in cases]
-        if _agree(answers, wrong, exercise.rtol):
-            return Verdict(passed=False, message=f"Not yet. {mistake.hint}")
-    difference = _difference(exercise, cases, answers, truths)
-    return Verdict(passed=False, message=f"Not yet. {difference[0].upper()}{difference[1:]}")
+    ran = [attempt for attempt in made if attempt.error is None]
+    if not ran:
+        return _stopped(exercise, cases, max(made, key=lambda attempt: attempt.progress))
+    verdicts = [_graded(exercise, cases, attempt) for attempt in ran]
+    first = verdicts[0]
+    if len(ran) == 2 and verdicts[1].passed and not first.passed:
+        return Verdict(
+            passed=True,
+            message=f"Right {_WITH[ran[1].library]}. (Called {_WITH[ran[0].library]}: {first.message})",
+        )
+    if ran[0].library == "torch":
+        return Verdict(passed=first.passed, message=f"{first.message} (Called {_WITH['torch']}.)")
+    return first
 
 
-def _value(what: Any, case: tuple[Any, ...]) -> Any:
-    return plain(what(*_copies(case))) if callable(what) else plain(what)
+_WITH = {"numpy": "with arrays of numpy", "torch": "with tensors of torch"}
 
 
-def _copies(case: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the arguments anew: an answer may write into them."""
-    return tuple(part.copy() if isinstance(part, np.ndarray) else part for part in case)
+def _stopped(exercise: Exercise, cases: Sequence[Case], attempt: Attempt) -> Verdict:
+    """Say what an answer raised, or give the hint of a mistake that stops in the same case."""
+    where = f" (Called {_WITH['torch']}.)" if attempt.library == "torch" else ""
+    before = [plain(value) for value in attempt.returned]
+    for mistake in exercise.mistakes if before else ():
+        wrong = _mistaken(mistake, cases)
+        if len(wrong) == len(before) and all(
+            same(a, b, exercise.rtol) for a, b in zip(before, wrong, strict=True)
+        ):
+            return Verdict(passed=False, message=f"Not yet. {mistake.hint}{where}")
+    error = attempt.error
+    what = f"{error}" if isinstance(error, Ragged) else f"stops with {type(error).__name__}: {error}"
+    return Verdict(passed=False, message=f"Your answer {what}. Asked for: {exercise.asks}.{where}")
 
 
-def _answer(exercise: Exercise, answer: Any, case: tuple[Any, ...]) -> Any:
-    """Return what an answer gives for one case, in plain numpy."""
-    if answer is None or answer is Ellipsis:
-        raise _NoAnswer
-    if callable(exercise.truth):
+def _attempts(exercise: Exercise, answer: Any, cases: Sequence[Case]) -> list[Attempt]:
+    """Call the answer, and read what it returned: that may fail as well."""
+    if callable(exercise.truth) and isinstance(answer, sp.Expr):
         names = list(inspect.signature(exercise.truth).parameters)
-        if isinstance(answer, sp.Expr):
-            return _substituted(answer, names, case)
-        if not callable(answer):
-            raise TypeError(f"a function is asked for, this is {type(answer).__name__}")
-        found = _called(answer, case)
-    else:
-        found = answer() if callable(answer) else answer
-    if found is None or found is Ellipsis:
-        raise _NoAnswer
-    if isinstance(found, str) and not isinstance(exercise.truth, str):
-        with contextlib.suppress(ValueError, ZeroDivisionError):  # other text is compared as text
-            found = Fraction(found)
-    return plain(found)
+        answer = partial(_substituted, answer, names)
+    elif callable(exercise.truth) and not callable(answer) and answer is not None and answer is not Ellipsis:
+        wrong = TypeError(f"a function is asked for, this is {type(answer).__name__}")
+        return [Attempt("numpy", error=wrong)]
+    made = attempts(answer, cases) if callable(answer) else [Attempt("numpy", (answer,))]
+    return [_read(exercise, attempt, len(cases)) for attempt in made]
 
 
-def _called(answer: Callable[..., Any], case: tuple[Any, ...]) -> Any:
-    """Call a function as it is; if it raises and torch is there, with tensors for arrays, then for floats too."""
-    try:
-        return answer(*_copies(case))
-    except Exception:
-        torch = sys.modules.get("torch")
-        if torch is None:
-            raise
-        for kinds in (np.ndarray, np.ndarray | float):
-            # float64 by name: torch makes a float of Python one of single precision
-            tensors = [
-                torch.as_tensor(p, dtype=torch.float64) if isinstance(p, kinds) else p for p in _copies(case)
-            ]
-            try:
-                return answer(*tensors)
-            except Exception:
-                continue  # the first error is the one that tells
-        raise
+def _read(exercise: Exercise, attempt: Attempt, cases: int) -> Attempt:
+    returned: list[Any] = []
+    for found in attempt.returned:
+        try:
+            if found is None or found is Ellipsis:
+                raise NoAnswer
+            if isinstance(found, str) and not isinstance(exercise.truth, str):
+                with contextlib.suppress(ValueError, ZeroDivisionError):  # other text is compared as text
+                    found = Fraction(found)
+            plain(found)
+        except Exception as error:  # also what an object of the reader raises when it is read
+            return Attempt(attempt.library, error=error, progress=(cases,))
+        returned.append(found)
+    return replace(attempt, returned=tuple(returned))
 
 
-def _substituted(answer: sp.Expr, names: Sequence[str], case: tuple[Any, ...]) -> Any:
+def _substituted(answer: sp.Expr, names: Sequence[str], *case: Any) -> Any:
     """Put the arguments into an expression whose symbols have their names."""
     unknown = {s.name for s in answer.free_symbols} - set(names)
     if unknown:
         raise NameError(f"the symbols must be among {', '.join(names)}, got {', '.join(sorted(unknown))}")
     known = {symbol: case[names.index(symbol.name)] for symbol in answer.free_symbols}
-    return plain(sp.lambdify(list(known), answer, "numpy")(*known.values()))
+    return sp.lambdify(list(known), answer, "numpy")(*known.values())
 
 
-def plain(value: Any) -> Any:
-    """Return a value as a float array, or as lower-case text.
+def _graded(exercise: Exercise, cases: Sequence[Case], attempt: Attempt) -> Verdict:
+    """Compare what was returned with the truth and with the known mistakes; the nearest that agrees counts."""
+    found, form = [plain(value) for value in attempt.returned], format_of(attempt.returned)
+    yardstick = yardstick_of(exercise, cases, form)
+    if form and (all(slack is None for slack in yardstick.slack) or too_coarse(exercise, cases, form)):
+        message = f"Not yet. Your answer comes in {form}, which cannot hold the numbers of this exercise."
+        return Verdict(passed=False, message=message)
+    right = all(map(yardstick.agrees, range(len(cases)), found, yardstick.truths))
+    if right and not form:
+        return Verdict(passed=True, message="Right.")
+    # In a coarse format a mistake may agree as well: it must be clearly nearer than the truth.
+    limit = yardstick.distance(found, yardstick.truths) / 2 if right else np.inf
+    nearest: Mistake | None = None
+    for mistake in exercise.mistakes:
+        wrong = _mistaken(mistake, cases, lambda k, value: yardstick.agrees(k, found[k], value))
+        if len(wrong) == len(cases) and yardstick.distance(found, wrong) < limit:
+            nearest, limit = mistake, yardstick.distance(found, wrong)
+    if nearest is None and right:
+        return Verdict(passed=True, message="Right.")
+    nearest = nearest or _known_by_its_cases(exercise, cases, yardstick, found, form)
+    if nearest:
+        return Verdict(passed=False, message=f"Not yet. {nearest.hint}")
+    difference = _difference(exercise, cases, found, yardstick)
+    return Verdict(passed=False, message=f"Not yet. {difference[0].upper()}{difference[1:]}")
 
-    Raises:
-        TypeError: If it is neither a number, nor made of numbers, nor text.
-    """
-    if isinstance(value, str):
-        return value.strip().lower()
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-    if isinstance(value, tuple | list):
-        value = [plain(part) for part in value]
-    if isinstance(value, sp.MatrixBase):
-        value = np.array(value.tolist(), dtype=np.float64)
-    if isinstance(value, sp.Basic | Number):
-        value = float(value)  # type: ignore[arg-type]  # also fractions, decimals and sympy's numbers
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"a number or an array of numbers is asked for, this is {type(value).__name__}")
-    return array.astype(np.float64)
+
+def _mistaken(
+    mistake: Mistake, cases: Sequence[Case], goes_on: Callable[[int, Any], bool] = lambda *_: True
+) -> list[Any]:
+    """Return what a mistake gives for every case, or until it stops or is known not to be the one."""
+    found: list[Any] = []
+    with np.errstate(all="ignore"), contextlib.suppress(ValueError):
+        for k, case in enumerate(cases):
+            value = value_of(mistake.answer, case)
+            if not goes_on(k, value):
+                break
+            found.append(value)
+    return found
 
 
-def _agree(answers: Sequence[Any], wanted: Sequence[Any], rtol: float) -> bool:
-    return all(_same(found, right, rtol) for found, right in zip(answers, wanted, strict=True))
+def _known_by_its_cases(
+    exercise: Exercise, cases: Sequence[Case], yardstick: Yardstick, found: Sequence[Any], form: str | None
+) -> Mistake | None:
+    """Return the erratic mistake that is wrong in the same cases as what was found."""
+    if form == "float32":  # then the digits are lost in other cases than in float64
+        cases = [tuple(_single(part) for part in case) for case in cases]
+    for mistake in exercise.mistakes:
+        if mistake.erratic is None:
+            continue
+        wrong, off_by = _mistaken(mistake, cases), mistake.erratic
+        pattern = [
+            [not yardstick.agrees(k, values[k], right, off_by) for k, right in enumerate(yardstick.truths)]
+            for values in (found, wrong)
+        ]
+        if pattern[0] == pattern[1] and any(pattern[0]) and not all(pattern[0]):
+            return mistake
+    return None
 
 
-def _same(found: Any, right: Any, rtol: float) -> bool:
-    if isinstance(found, str) or isinstance(right, str):
-        return isinstance(found, str) and isinstance(right, str) and found == right
-    found, right = np.squeeze(found), np.squeeze(right)
-    if found.shape != right.shape:
-        return False
-    finite = np.abs(right[np.isfinite(right)])
-    smallest = rtol * 1e-3 * float(finite.max(initial=0.0))  # beside large entries, zero is not exact
-    return bool(np.allclose(found, right, rtol=rtol, atol=smallest, equal_nan=True))
+def _single(part: Any) -> Any:
+    return part.astype(np.float32) if isinstance(part, np.ndarray) and part.dtype.kind == "f" else part
 
 
 def _difference(
-    exercise: Exercise, cases: Sequence[tuple[Any, ...]], answers: Sequence[Any], truths: Sequence[Any]
+    exercise: Exercise, cases: Sequence[Case], answers: Sequence[Any], yardstick: Yardstick
 ) -> str:
     """Say for the first case that is off what came, and what is striking about it."""
-    off = next(k for k, found in enumerate(answers) if not _same(found, truths[k], exercise.rtol))
+    truths = yardstick.truths
+    off = next(k for k, found in enumerate(answers) if not yardstick.agrees(k, found, truths[k]))
     found, right = answers[off], truths[off]
     where = f"For {_described(exercise, cases[off])} " if exercise.inputs else ""
     if isinstance(found, str) or isinstance(right, str):

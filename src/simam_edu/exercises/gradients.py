@@ -82,11 +82,17 @@ def stable_gain(x: np.ndarray, lam: float) -> np.ndarray:
 
 
 def single_maps(generator: np.random.Generator) -> list[tuple[Any, ...]]:
-    """Return float32 maps: an ordinary one, one of large values, one with a mean that dwarfs its spread."""
-    return [
-        ((scale * (generator.normal(size=(8, 8)) + mean)).astype(np.float32), 1e-4)
+    """Return float32 maps: ordinary, of large values, with a mean that dwarfs the spread, and on a grid.
+
+    The sums of the last are exact in float32 and those of its squares are not: its mean and the deviations
+    are right, however they are computed, and the difference of two squares is not.
+    """
+    maps = [
+        scale * (generator.normal(size=(8, 8)) + mean)
         for scale, mean in ((1.0, 0.0), (1e15, 1.0), (1.0, 3e5))
     ]
+    maps.append(256 + np.round(256 * generator.normal(size=(8, 8))) / 256)
+    return [(x.astype(np.float32), 1e-4) for x in maps]
 
 
 def gain_by_rounded_mean(x: np.ndarray, lam: float) -> np.ndarray:
@@ -192,14 +198,17 @@ EXERCISES = (
         asks="a function of (x, lam) that returns the gain of a float32 map with no more error than its last digits",
         truth=stable_gain,
         inputs=single_maps,
+        needs_digits=True,
         mistakes=(
             Mistake(
                 answer=gain_by_rounded_mean,
                 hint="Where the mean is far larger than the spread, its rounding is as large as a digit of every deviation that matters; see 'A mean far larger than the spread'.",
+                erratic=1e-6,
             ),
             Mistake(
                 answer=gain_by_one_pass,
                 hint="The mean of the squares less the square of the mean is a small difference of large numbers, and here nothing of it is left; see 'A mean far larger than the spread'.",
+                erratic=1e-6,
             ),
         ),
     ),

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from simam_edu.energy import channel_statistics, gain
+from simam_edu.energy import gain
 from simam_edu.exercises.checking import Exercise, Mistake
+from simam_edu.gallery import GALLERY
+from simam_edu.mistakes import HINTS, distances, gated, input_missing, mutations
 
 Maps = Float[np.ndarray, "n c h w"]
 
@@ -16,13 +18,18 @@ NEURONS = 32 * 32
 
 
 def batches(generator: np.random.Generator) -> list[tuple[Any, ...]]:
-    """Batches whose four axes differ, one that lets every axis be mixed up, large values, a penalty of zero."""
-    shapes = [(2, 3, 4, 5), (4, 4, 4, 4), (1, 2, 3, 3), (2, 2, 6, 2)]
-    scales, lams = [1.0, 2.0, 50.0, 0.1], [1e-4, 0.5, 0.0, 0.01]
-    return [
-        (scale * generator.normal(0.5, 1.0, shape), lam)
-        for shape, scale, lam in zip(shapes, scales, lams, strict=True)
+    """Return batches on each of which some mistake shows; the first lets every axis be mixed up."""
+    kinds = [  # shape, mean and standard deviation, penalty
+        ((4, 4, 4, 4), 1.0, 2.0, 0.5),
+        ((2, 3, 4, 5), 0.5, 1.0, 1e-4),
+        ((1, 2, 3, 3), 25.0, 50.0, 0.0),
+        ((2, 2, 6, 2), 0.05, 0.1, 0.01),
+        ((2, 3, 4, 4), 0.05, 0.1, 0.5),  # a penalty above all squared distances, times four
+        ((1, 2, 8, 8), 300.0, 1.0, 1e-4),  # a mean that float32 can bear, if it is subtracted first
+        ((1, 2, 8, 8), 1e8, 1.0, 1e-4),  # and one that float64 can
+        ((1, 2, 32, 32), 0.0, 30.0, 1e-4),  # a sum of squares that float16 cannot hold
     ]
+    return [(generator.normal(mean, scale, shape), lam) for shape, mean, scale, lam in kinds]
 
 
 def simam(x: Maps, lam: float) -> Maps:
@@ -31,41 +38,18 @@ def simam(x: Maps, lam: float) -> Maps:
     return product
 
 
-def _from_squares(x: Maps, squares: Maps, var: Any, lam: float) -> Maps:
-    product: Maps = x / (1 + np.exp(-(squares / (4 * (var + lam)) + 0.5)))
-    return product
+def no_keepdims_in_variance(x: Maps, lam: float) -> Maps:
+    """The axes kept in the mean and not in the variance."""
+    d, var = distances(x)
+    return gated(x, d / (4 * (var[..., 0, 0] + lam)) + 0.5)
 
 
-def with_population_variance(x: Maps, lam: float) -> Maps:
-    """The variance divided by the number of positions."""
-    mu, var = channel_statistics(x, ddof=0)
-    return _from_squares(x, (x - mu) ** 2, var, lam)
+ERRATIC = {"naive variance": 1e-6, "half precision": 0.02}
+"""The exhibits whose wrong values are made of rounding errors, and from which difference on they are wrong."""
 
-
-def over_channels(x: Maps, lam: float) -> Maps:
-    """One mean and one variance for each position, over the channels."""
-    mu, var = x.mean(axis=1, keepdims=True), x.var(axis=1, ddof=1, keepdims=True)
-    return _from_squares(x, (x - mu) ** 2, var, lam)
-
-
-def over_the_batch(x: Maps, lam: float) -> Maps:
-    """One mean and one variance for each channel over all images, as batch norm has."""
-    axes = (0, 2, 3)
-    mu, var = x.mean(axis=axes, keepdims=True), x.var(axis=axes, ddof=1, keepdims=True)
-    return _from_squares(x, (x - mu) ** 2, var, lam)
-
-
-def gain_alone(x: Maps, lam: float) -> Maps:
-    """The gain without the input."""
-    return gain(x, lam=lam)
-
-
-def without_one_half(x: Maps, lam: float) -> Maps:
-    """The importance without its constant."""
-    mu, var = channel_statistics(x, ddof=1)
-    product: Maps = x / (1 + np.exp(-((x - mu) ** 2) / (4 * (var + lam))))
-    return product
-
+EXHIBITS = tuple(
+    Mistake(exhibit.function, exhibit.hint, ERRATIC.get(name)) for name, exhibit in GALLERY.items()
+)
 
 EXERCISES = (
     Exercise(
@@ -74,27 +58,10 @@ EXERCISES = (
         truth=simam,
         inputs=batches,
         mistakes=(
-            Mistake(
-                answer=with_population_variance,
-                hint="This is what dividing by the number of positions gives, as Eq. (5) of the paper prints it. The authors' code divides by one less; "
-                "see 'From the formula to tensors'.",
-            ),
-            Mistake(
-                answer=over_channels,
-                hint="Here the mean and the variance run over the channels, one pair for each position. Each channel of each image needs its own; see 'From the formula to tensors'.",
-            ),
-            Mistake(
-                answer=over_the_batch,
-                hint="Here the mean and the variance are shared by all images, as in batch norm. SimAM looks at one image at a time; see 'From the formula to tensors'.",
-            ),
-            Mistake(
-                answer=gain_alone,
-                hint="This is the gain. The output is the input times the gain; see Eq. (6) of the paper.",
-            ),
-            Mistake(
-                answer=without_one_half,
-                hint="The importance has lost its constant, so a neuron at the mean is halved; see 'From the formula to tensors'.",
-            ),
+            *EXHIBITS,
+            Mistake(no_keepdims_in_variance, GALLERY["no keepdims"].hint),
+            Mistake(input_missing, HINTS["input missing"]),
+            *(Mistake(wrong, hint) for wrong, hint in mutations()),
         ),
     ),
     Exercise(

@@ -106,6 +106,7 @@ EXERCISES = (
         asks="a function of (n1, m1, q1, n2, m2, q2) that returns the mean and the sum of squares of both parts together",
         truth=merged,
         inputs=parts,
+        needs_digits=True,
         mistakes=(
             Mistake(
                 answer=lambda n1, m1, q1, n2, m2, q2: (merged(n1, m1, q1, n2, m2, q2)[0], q1 + q2),
@@ -124,6 +125,7 @@ EXERCISES = (
                     q1 + n1 * m1**2 + q2 + n2 * m2**2 - (n1 * m1 + n2 * m2) ** 2 / (n1 + n2),
                 ),
                 hint="In exact arithmetic this is right. On a large mean it is the difference of two huge sums and loses its digits; see 'One pass, and the digits it can lose'.",
+                erratic=1e-6,
             ),
         ),
     ),
