@@ -187,11 +187,16 @@ EQUATIONS = (
         },
         numbers=at_the_best_lines,
     ),
-    Equation(
-        "eq-ridge-sums",
-        symbols=OF_OTHERS
-        | {name: value.subs({symbol(n): v for n, v in OF_OTHERS.items()}) for name, value in SUMS.items()},
-        numbers=at_a_regression,
+    *(
+        Equation(
+            label,
+            symbols=OF_OTHERS
+            | {
+                name: value.subs({symbol(n): v for n, v in OF_OTHERS.items()}) for name, value in SUMS.items()
+            },
+            numbers=at_a_regression,
+        )
+        for label in ("eq-ridge-sums", "eq-ridge-squares")
     ),
     Equation(
         "eq-ridge-weight",
