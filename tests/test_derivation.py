@@ -155,7 +155,7 @@ def test_the_determinant_is_zero_only_where_all_neurons_are_equal_and_nothing_is
 
 
 def test_the_excess_is_what_the_energy_rises_off_the_minimum():
-    v, a = sp.symbols("v a", real=True)
+    v, a = sp.symbols("Delta_w Delta_b", real=True)
     off = {d.w: STEPS["weight"].expression + v, d.b: STEPS["bias"].expression + a}
     rise = STEPS["moment_energy"].expression.subs(off) - STEPS["minimum"].expression
     assert sp.simplify(rise - STEPS["excess"].expression) == 0

@@ -4,9 +4,13 @@ Ruff does not read MyST text by itself. For each page it is handed the page with
 blanked out, so the line numbers it reports are those of the page.
 
 A decimal, a percentage or a number of points in prose must be computed in a cell and shown with glue, or
-stand in a table that is followed by a line with its source.
+stand in a table that is followed by a line with its source. Only what a cell of the page sets may be typed
+as well, such as the 0.05 of a test or the 95 % of an interval: nobody computes these, and to spell them out
+would evade the rule.
 """
 
+import ast
+import math
 import re
 import subprocess
 import sys
@@ -33,6 +37,7 @@ TYPED = re.compile(
     r"|\d+[ -](?:percent|per cent|percentage|points?\b)"
     r"|\b\d+e[-+]?\d+\b"  # 1e-4
 )
+DECIMAL = re.compile(r"(\d*[.]?\d+)(?:\s|&nbsp;|~|\\[,;: !]?)*(%|$|[^\w%-])")
 # What is no typed number, and why.
 NOT_PROSE = [
     re.compile(r"`[^`\n]*`"),  # code, and the names that glue shows
@@ -59,14 +64,40 @@ def typed_numbers(page: Path) -> list[str]:
     prose = blank_code(text)
     for pattern in NOT_PROSE:
         prose = pattern.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), prose)
-    found = [(prose.count("\n", 0, match.start()) + 1, match[0]) for match in TYPED.finditer(prose)]
+    known = settings(text)
+    found = [
+        (prose.count("\n", 0, match.start()) + 1, match[0])
+        for match in TYPED.finditer(prose)
+        if not is_set(match, known)
+    ]
     for cell in code_cells(text):
         alt = cell.options.get("mystnb", {}).get("image", {}).get("alt", "")
-        found += [(cell.line, match[0]) for match in TYPED.finditer(alt)]
+        found += [(cell.line, match[0]) for match in TYPED.finditer(alt) if not is_set(match, known)]
     advice = "compute it in a cell and show it with glue, or give the table its line 'Source: ...'"
     return [
         f"{page.relative_to(ROOT)}:{line}: the number {number} is typed; {advice}" for line, number in found
     ]
+
+
+def settings(text: str) -> set[float]:
+    """Return the decimals that the cells of a page set; those in an assert are tolerances and bounds."""
+    nodes: list[ast.AST] = [ast.parse(cell.source) for cell in code_cells(text)]
+    found = set()
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Constant) and isinstance(node.value, float):
+            found.add(node.value)
+        nodes += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.Assert)]
+    return found
+
+
+def is_set(typed: re.Match[str], known: set[float]) -> bool:
+    """Return whether a decimal or percentage of the prose is one that a cell of the page sets."""
+    number = DECIMAL.match(typed.string, typed.start())
+    if number is None or not (number[2] == "%" or "." in number[1]):
+        return False
+    value = float(number[1]) / (100 if number[2] == "%" else 1)
+    return any(math.isclose(value, setting) for setting in known)
 
 
 def clean(page: Path) -> bool:

@@ -213,7 +213,11 @@ class _Reader:
                 self.take("}")
             word = inner.removeprefix("\\") + word
         if token in (r"\det", r"\tr"):
-            return symbol(f"{word} {self.take()}")
+            matrix = self.take()
+            if self.next == "_":
+                self.take()
+                matrix += f"_{self.subscript()}"
+            return symbol(f"{word} {matrix}")
         if token == r"\nabla":
             word = f"nabla {self.take()}"
         index = ""

@@ -188,7 +188,7 @@ def hessian_step(gradient: Step) -> Step:
     return Step(
         name="hessian",
         statement="The matrix of second derivatives depends on neither the weight nor the bias.",
-        symbol=sp.Symbol("H"),
+        symbol=sp.Symbol("A"),
         expression=gradient.expression.jacobian([w, b]).applyfunc(sp.factor),
     )
 
@@ -198,7 +198,7 @@ def determinant_step(hessian: Step) -> Step:
     return Step(
         name="determinant",
         statement="The determinant is positive unless all neurons are equal and there is no penalty.",
-        symbol=sp.Symbol(r"\det H"),
+        symbol=sp.Symbol(r"\det A"),
         expression=_around_mean(hessian.expression.det()),
     )
 
@@ -247,19 +247,21 @@ def minimum_step(energy: Step, weight: Step, bias: Step) -> Step:
 
 
 def excess_step(hessian: Step) -> Step:
-    """Complete the square of the Hessian's form: what it costs to be off the minimum by ``(v, a)``.
+    """Complete the square of the Hessian's form: what it costs to be off the minimum.
 
     The energy is quadratic, so this is exact, and it shows without any calculus that the minimum is one.
     """
-    v, a = sp.symbols("v a", real=True)
+    by_w, by_b = sp.symbols("Delta_w Delta_b", real=True)
     pivot = hessian.expression[1, 1]
     shear = hessian.expression[0, 1] / pivot
     rest = _around_mean(hessian.expression.det() / pivot)
     return Step(
         name="excess",
-        statement="Off the minimum by v in the weight and a in the bias, two squares are added.",
-        symbol=sp.Add(sp.Function("e_t")(OPTIMAL_WEIGHT + v, OPTIMAL_BIAS + a), -MINIMUM, evaluate=False),
-        expression=pivot / 2 * (a + sp.factor(shear) * v) ** 2 + rest / 2 * v**2,
+        statement="Off the minimum by Delta_w in the weight and Delta_b in the bias, two squares are added.",
+        symbol=sp.Add(
+            sp.Function("e_t")(OPTIMAL_WEIGHT + by_w, OPTIMAL_BIAS + by_b), -MINIMUM, evaluate=False
+        ),
+        expression=pivot / 2 * (by_b + sp.factor(shear) * by_w) ** 2 + rest / 2 * by_w**2,
     )
 
 

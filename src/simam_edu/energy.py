@@ -192,12 +192,12 @@ def leave_one_out_statistics(
 ) -> tuple[Float[np.ndarray, "*lead h w"], Float[np.ndarray, "*lead h w"]]:
     r"""Return for every neuron the mean and variance of the others, without a loop.
 
-    With :math:`d = t - \mu` and :math:`SS = \sum_i (x_i - \mu)^2` over the whole channel,
+    With :math:`d = t - \mu` and :math:`S = \sum_i (x_i - \mu)^2` over the whole channel,
 
     .. math::
 
         t - \mu_t = \frac{M}{M-1}\, d, \qquad
-        \sigma_t^2 = \frac{1}{M-1} \Bigl( SS - \frac{M}{M-1} d^2 \Bigr)
+        \sigma_t^2 = \frac{1}{M-1} \Bigl( S - \frac{M}{M-1} d^2 \Bigr)
 
     so the exact statistics of all :math:`M` neurons cost one pass, like the shared ones. For a neuron
     far from all others the bracket is the small difference of two large numbers. Only the farthest

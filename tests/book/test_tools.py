@@ -86,6 +86,10 @@ def test_the_lint_names_the_line_of_the_page(tmp_path, monkeypatch, capsys):
         ("| a | 1.5 |\n| b | 2 |", "1.5"),
         ("| a | 1.5 |\n\nSource: none, the line is the next table's.\n\n| b | 2.5 |", "2.5"),
         ('```{code-cell} ipython3\n---\nmystnb:\n  image:\n    alt: "Falls to 0.2"\n---\nx\n```', "0.2"),
+        ("```{code-cell} ipython3\nx = 0.05\n```\n\nThe gain is 0.06.", "0.06"),
+        ("```{code-cell} ipython3\nx = 0.5\n```\n\nIt loses 0.5 % of it.", "0.5"),
+        ("```{code-cell} ipython3\nx = 7.0\n```\n\nIt falls by 7 points.", "7 points"),
+        ('```{code-cell} ipython3\nassert x < 0.05, "small"\n```\n\nIt is below 0.05.', "0.05"),
     ],
 )
 def test_a_typed_number_is_told_with_its_line(tmp_path, monkeypatch, text, number):
@@ -107,6 +111,7 @@ def test_a_typed_number_is_told_with_its_line(tmp_path, monkeypatch, text, numbe
         "    indented = 0.5",
         "```{code-cell} ipython3\nx = 0.5\n```",
         "| a | 1.5 |\n| b | 2.5 |\n\nSource: Table 1 of the paper.",
+        "```{code-cell} ipython3\nx = f(0.05, 0.95)\n```\n\nAt 0.05, 5 %, $95\\,\\%$ of the intervals.",
     ],
 )
 def test_a_number_that_is_computed_or_cited_may_stand(tmp_path, monkeypatch, text):

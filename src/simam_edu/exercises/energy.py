@@ -197,7 +197,7 @@ EXERCISES = (
             ),
             Mistake(
                 answer=fisher_total,
-                hint="This is the spread of both classes about their common center, the V of 'Ridge regression, "
+                hint="This is the spread of both classes about their common center, the S_xx of 'Ridge regression, "
                 "by another name'. Fisher's criterion has the spread inside the classes.",
             ),
             Mistake(

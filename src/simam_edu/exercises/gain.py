@@ -129,7 +129,7 @@ EXERCISES = (
     ),
     Exercise(
         name="same_gains",
-        asks="a function of (lam, a, c) that returns the penalty with which a x + c has the gains of x",
+        asks="a function of (lam, alpha, c) that returns the penalty with which alpha x + c has the gains of x",
         truth=lambda lam, a, c: lam * a**2,  # noqa: ARG005
         inputs=moved_channels,
         mistakes=(
@@ -202,7 +202,7 @@ EXERCISES = (
             ),
             Mistake(
                 answer=-turning_mean(*special.expit([1.5, 0.5])),
-                hint="A negative mean belongs to a neuron above the mean. This one lies below it, at m minus two.",
+                hint="A negative mean belongs to a neuron above the mean. This one lies below it, at mu minus two.",
             ),
             Mistake(
                 answer=turning_mean(*special.expit([1.0, 0.5])),

@@ -103,7 +103,7 @@ EXERCISES = (
     ),
     Exercise(
         name="merged_statistics",
-        asks="a function of (n1, m1, q1, n2, m2, q2) that returns the mean and the sum of squares of both parts together",
+        asks="a function of (n1, m1, S1, n2, m2, S2) that returns the mean and the sum of squares of both parts together",
         truth=merged,
         inputs=parts,
         needs_digits=True,

@@ -5,11 +5,11 @@ see the energy of Eq. (2), its gradient and its Hessian, all computed from the n
 so they can tell whether the closed form is right.
 
 The energy does not change when every value is shifted and scaled together: with
-:math:`x' = (x - c)/s`,
+:math:`x' = (x - c)/\alpha`,
 
 .. math::
 
-    e_t(w, b;\, t, x, \lambda) = e_t(w s,\; b + w c;\; t', x', \lambda / s^2).
+    e_t(w, b;\, t, x, \lambda) = e_t(w \alpha,\; b + w c;\; t', x', \lambda / \alpha^2).
 
 Far from zero the two columns of the fit, the values and the constant one, are almost parallel. The
 determinant of the Hessian is then the small difference of two large numbers, which cancels twice as

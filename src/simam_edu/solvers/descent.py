@@ -95,7 +95,7 @@ def descend(
         b=float(b),
         energy=float(neuron_energy(w, b, t, others, lam=lam)),
         iterations=len(path) - 1,
-        evaluations=len(path),  # a gradient at every point, which here comes from two sums for all
+        evaluations=len(path),  # a gradient at every point, all of them from two sums
         converged=math.hypot(*gradient) <= enough,
         path=np.array(path),
     )

@@ -12,7 +12,7 @@ from simam_edu.solvers.problem import Fit, Problem, standardize
 def solve_linear(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Fit:
     r"""Find the minimum by setting the gradient to zero: two linear equations in two unknowns.
 
-    .. math:: H \begin{pmatrix} w_t \\ b_t \end{pmatrix} = -\nabla e_t(0, 0)
+    .. math:: A \begin{pmatrix} w_t \\ b_t \end{pmatrix} = -\nabla e_t(0, 0)
 
     Args:
         t: The target neuron, labelled +1.

@@ -21,8 +21,9 @@ class Fit:
         energy: The energy there, at least 0. It is computed in the coordinates of the solver, which
             lose fewer digits than the original ones.
         iterations: Steps taken; 0 for the linear solve, which is direct.
-        evaluations: How often the method asks for the energy, its gradient or its Hessian. Each of these
-            is a sum over the channel, so this counts work in a unit that no machine changes.
+        evaluations: How often the method asks for the energy, its gradient or its Hessian: work in a unit
+            that no machine changes. Each is a sum over the channel, but for :func:`descend`, which forms
+            two sums and takes every gradient from them.
         converged: Whether the solver met its tolerance.
         path: Every (w, b) on the way, the start included; None for the linear solve.
     """
@@ -69,7 +70,7 @@ def energy_hessian(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> F
 
     .. math::
 
-        H = 2 \begin{pmatrix}
+        A = 2 \begin{pmatrix}
             \frac{1}{M-1} \sum_i x_i^2 + t^2 + \lambda & \frac{1}{M-1} \sum_i x_i + t \\
             \frac{1}{M-1} \sum_i x_i + t & 2
         \end{pmatrix}

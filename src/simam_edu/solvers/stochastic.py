@@ -1,18 +1,18 @@
 r"""Stochastic descent: each step looks at the target and at one other neuron, drawn at random.
 
-With :math:`\delta = (w, b) - (w_t, b_t)`, the gradient that one neuron :math:`x_i` gives is
-:math:`H_i \delta + g_i`, where :math:`H_i` is its Hessian and :math:`g_i` its gradient at the minimum. The
-mean of all :math:`g_i` is zero and that of all :math:`H_i` is :math:`H`. A step is therefore the random
+With :math:`\Delta = (w, b) - (w_t, b_t)`, the gradient that one neuron :math:`x_i` gives is
+:math:`A_i \Delta + G_i`, where :math:`A_i` is its Hessian and :math:`G_i` its gradient at the minimum. The
+mean of all :math:`G_i` is zero and that of all :math:`A_i` is :math:`A`. A step is therefore the random
 linear map
 
 .. math::
 
-    \begin{pmatrix} \delta \\ 1 \end{pmatrix} \leftarrow
-    (I - \eta B_i) \begin{pmatrix} \delta \\ 1 \end{pmatrix} ,
-    \qquad B_i = \begin{pmatrix} H_i & g_i \\ 0 & 0 \end{pmatrix} .
+    \begin{pmatrix} \Delta \\ 1 \end{pmatrix} \leftarrow
+    (I - \eta B_i) \begin{pmatrix} \Delta \\ 1 \end{pmatrix} ,
+    \qquad B_i = \begin{pmatrix} A_i & G_i \\ 0 & 0 \end{pmatrix} .
 
-What it does on average is known exactly: the mean of :math:`(\delta, 1) (\delta, 1)^\top` goes through a
-linear map as well, and the energy above its least value is half the trace of :math:`H` times its upper left
+What it does on average is known exactly: the mean of :math:`(\Delta, 1) (\Delta, 1)^\top` goes through a
+linear map as well, and the energy above its least value is half the trace of :math:`A` times its upper left
 block.
 """
 
@@ -115,7 +115,7 @@ def expected_excess(
 def largest_mean_square_step(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> float:
     r"""Return the constant step size from which on stochastic descent diverges on average.
 
-    It is the smallest :math:`\eta > 0` at which the linear map of the second moments of :math:`\delta` has
+    It is the smallest :math:`\eta > 0` at which the linear map of the second moments of :math:`\Delta` has
     the eigenvalue one, and never above the :math:`2/L` of :func:`largest_stable_step`: the mean of the
     squares cannot stay bounded where the square of the mean does not.
 

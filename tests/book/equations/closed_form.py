@@ -49,10 +49,10 @@ def at_the_minimum(generator: np.random.Generator) -> dict[str, Any]:
         "w_t": best[0],
         "b_t": best[1],
         "e_t^*": least,
-        "d": distance,
+        "d_t": distance,
         "D": denominator,
-        "v": float(generator.normal()),
-        "a": float(generator.normal()),
+        "Delta_w": float(generator.normal()),
+        "Delta_b": float(generator.normal()),
     }
 
 
@@ -66,13 +66,13 @@ def at_a_best_bias(generator: np.random.Generator) -> dict[str, Any]:
 def at_the_curvature(generator: np.random.Generator) -> dict[str, Any]:
     """A random channel and the determinant of second differences of its energy."""
     point = random_channel(generator)
-    return point | {"det H": float(np.linalg.det(_hessian(point)))}
+    return point | {"det A": float(np.linalg.det(_hessian(point)))}
 
 
 def at_the_decision(generator: np.random.Generator) -> dict[str, Any]:
     """A random channel and the value at which its best line is zero."""
     point = at_the_minimum(generator)
-    return point | {"x": -point["b_t"] / point["w_t"]}
+    return point | {"x_0": -point["b_t"] / point["w_t"]}
 
 
 def at_one_neuron(generator: np.random.Generator) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _polished(point: np.ndarray, channel: Mapping[str, Any]) -> np.ndarray:
 
 
 BEST = {"w_t": STEPS["weight"], "b_t": STEPS["bias"], "e_t^*": STEPS["minimum"]}
-NAMED = {"D": DENOMINATOR, "d": t - symbol("mu_t")}
+NAMED = {"D": DENOMINATOR, "d_t": t - symbol("mu_t")}
 
 EQUATIONS = (
     Equation("eq-expanded-square", symbols={}, numbers=at_one_neuron),
@@ -130,8 +130,8 @@ EQUATIONS = (
     Equation("eq-back-substitution", symbols=BEST | NAMED, numbers=at_the_minimum),
     Equation("eq-minimum", symbols=BEST, numbers=at_the_minimum),
     Equation("eq-inverse-minimum", symbols=BEST, numbers=at_the_minimum),
-    Equation("eq-determinant", symbols={"det H": STEPS["determinant"]}, numbers=at_the_curvature),
+    Equation("eq-determinant", symbols={"det A": STEPS["determinant"]}, numbers=at_the_curvature),
     Equation("eq-excess", symbols=BEST | NAMED, functions={"e_t": energy}, numbers=at_the_minimum),
-    Equation("eq-midpoint", symbols={"x": -STEPS["bias"] / STEPS["weight"]}, numbers=at_the_decision),
+    Equation("eq-midpoint", symbols={"x_0": -STEPS["bias"] / STEPS["weight"]}, numbers=at_the_decision),
     Equation("eq-printed-sign", symbols=BEST | NAMED, functions={"e_t": energy}, numbers=at_the_minimum),
 )

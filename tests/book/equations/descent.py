@@ -18,7 +18,7 @@ from simam_edu.derivation import derive
 STEPS = {name: meaning(derive()[name].expression) for name in ("moment_energy", "hessian")}
 HESSIAN = STEPS["hessian"]
 ENERGY = STEPS["moment_energy"].subs({symbol("mu_t"): MU_T, symbol("sigma_t"): sp.sqrt(VAR_T)})
-ETA = symbol("eta")
+ETA, FROM = symbol("eta"), symbol("Delta_0")
 TRACE, DET = HESSIAN.trace(), HESSIAN.det()
 LARGE = (TRACE + sp.sqrt(TRACE**2 - 4 * DET)) / 2
 SMALL = (TRACE - sp.sqrt(TRACE**2 - 4 * DET)) / 2
@@ -42,28 +42,28 @@ def lowest_of_the_model() -> dict[str, Any]:
     away = sp.Matrix([w_1 - w_0, b_1 - b_0])
     model = slope.dot(away) + away.dot(away) / (2 * ETA)
     found = sp.solve([model.diff(w_1), model.diff(b_1)], [w_1, b_1], dict=True)[0]
-    return {"w_1": found[w_1], "b_1": found[b_1], "g_w": slope[0], "g_b": slope[1]}
+    return {"w_1": found[w_1], "b_1": found[b_1], "G_w": slope[0], "G_b": slope[1]}
 
 
 def energy_after_a_shift(weight: Any, bias: Any, target: Any, values: Any, penalty: Any) -> Any:
     """The energy in power sums of the others, which may be those of shifted and scaled values."""
     first, second = power_sum(1), power_sum(2)
     if values == symbol("x'"):
-        c, s = symbol("c"), symbol("s")
-        second = (second - 2 * c * first + (M - 1) * c**2) / s**2
-        first = (first - (M - 1) * c) / s
+        c, alpha = symbol("c"), symbol("alpha")
+        second = (second - 2 * c * first + (M - 1) * c**2) / alpha**2
+        first = (first - (M - 1) * c) / alpha
     of_others = (1 + bias) ** 2 + (2 * weight * (1 + bias) * first + weight**2 * second) / (M - 1)
     return of_others + (1 - weight * target - bias) ** 2 + penalty * weight**2
 
 
 def floor_of_first_order() -> sp.Expr:
-    """Half the trace of H C for the C that solves H C + C H = eta Sigma, for any symmetric H and Sigma."""
-    h11, h12, h22, c11, c12, c22, s11, s12 = sp.symbols("h11 h12 h22 c11 c12 c22 s11 s12", real=True)
-    H, C = sp.Matrix([[h11, h12], [h12, h22]]), sp.Matrix([[c11, c12], [c12, c22]])
-    Sigma = sp.Matrix([[s11, s12], [s12, symbol(r"tr \Sigma") - s11]])
-    balance = H * C + C * H - ETA * Sigma
+    """Half the trace of A Gamma for the Gamma that solves A Gamma + Gamma A = eta Sigma_G, all symmetric."""
+    a11, a12, a22, c11, c12, c22, s11, s12 = sp.symbols("a11 a12 a22 c11 c12 c22 s11 s12", real=True)
+    A, Gamma = sp.Matrix([[a11, a12], [a12, a22]]), sp.Matrix([[c11, c12], [c12, c22]])
+    Sigma = sp.Matrix([[s11, s12], [s12, symbol(r"tr \Sigma_G") - s11]])
+    balance = A * Gamma + Gamma * A - ETA * Sigma
     found = sp.solve([balance[0, 0], balance[0, 1], balance[1, 1]], [c11, c12, c22], dict=True)[0]
-    return (H * C).trace().subs(found) / 2
+    return (A * Gamma).trace().subs(found) / 2
 
 
 def slope_by_differences(point: Mapping[str, Any]) -> Any:
@@ -88,7 +88,7 @@ def with_one_other(generator: np.random.Generator) -> dict[str, Any]:
     point = random_channel(generator)
     alone = point | {"x": point["x"][:1]}
     values = {name: point[name] for name in ("t", "w", "b", "lambda")}
-    return values | {"x_i": float(point["x"][0]), "g_i": slope_by_differences(alone)}
+    return values | {"x_i": float(point["x"][0]), "G_i": slope_by_differences(alone)}
 
 
 def after_a_step(generator: np.random.Generator) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def after_a_step(generator: np.random.Generator) -> dict[str, Any]:
     ).path
     names = dict(zip(("w_0", "b_0", "w_1", "b_1"), (float(value) for value in path.ravel()), strict=True))
     slope = slope_by_differences(point)(names["w_0"], names["b_0"])
-    return names | {"eta": eta, "g_w": float(slope[0, 0]), "g_b": float(slope[1, 0])}
+    return names | {"eta": eta, "G_w": float(slope[0, 0]), "G_b": float(slope[1, 0])}
 
 
 def along_an_eigenvector(generator: np.random.Generator) -> dict[str, Any]:
@@ -109,11 +109,11 @@ def along_an_eigenvector(generator: np.random.Generator) -> dict[str, Any]:
     channel, eta = (point["t"], point["x"]), float(generator.uniform(0.05, 0.5))
     best = solvers.solve_linear(*channel, lam=point["lambda"])
     values, vectors = np.linalg.eigh(solvers.energy_hessian(*channel, lam=point["lambda"]))
-    k = int(generator.integers(2))
+    k = int(generator.integers(2))  # the page states it for the larger eigenvalue, and says so of both
     start = tuple(generator.normal(0, 3, 2))
     path = solvers.descend(*channel, lam=point["lambda"], step=eta, start=start, max_iterations=1).path
-    u_0, u_1 = (float(value) for value in (path - [best.w, best.b]) @ vectors[:, k])
-    return {"u_0": u_0, "u_1": u_1, "eta": eta, "h": float(values[k])}
+    before, after = (float(value) for value in (path - [best.w, best.b]) @ vectors[:, k])
+    return {"Delta_0": before, "Delta_1": after, "eta": eta, "L": float(values[k])}
 
 
 def with_curvatures(generator: np.random.Generator) -> dict[str, Any]:
@@ -126,8 +126,8 @@ def with_curvatures(generator: np.random.Generator) -> dict[str, Any]:
         "ell": float(small),
         "L": float(large),
         "kappa": float(np.linalg.cond(hessian)),
-        "tr H": float(np.trace(hessian)),
-        "det H": float(np.linalg.det(hessian)),
+        "tr A": float(np.trace(hessian)),
+        "det A": float(np.linalg.det(hessian)),
     }
 
 
@@ -151,8 +151,8 @@ def with_a_count(generator: np.random.Generator) -> dict[str, Any]:
     )
     # The best factor by a search has few digits, so the exact one is polished where both are equal.
     eta = optimize.brentq(lambda eta: 1 - eta - (eta * kappa - 1), best.x / 2, 2 * best.x, xtol=1e-15)
-    n = optimize.brentq(lambda n: (1 - eta) ** n - epsilon, 0, 1e5, xtol=1e-9)
-    return {"kappa": kappa, "varepsilon": epsilon, "n": n, "ln": lambda v: np.nan if v == 1 else np.log(v)}
+    k = optimize.brentq(lambda k: (1 - eta) ** k - epsilon, 0, 1e5, xtol=1e-9)
+    return {"kappa": kappa, "varepsilon": epsilon, "k": k, "ln": lambda v: np.nan if v == 1 else np.log(v)}
 
 
 def is_a_step_count(sides: tuple[Any, ...]) -> bool:
@@ -171,8 +171,8 @@ def is_a_step_count(sides: tuple[Any, ...]) -> bool:
 
 def counts_steps(sides: tuple[Any, ...]) -> bool:
     """The same in numbers: the approximation is of second order in one over kappa."""
-    n, exact, approximate = sides
-    return bool(np.isclose(n, exact, rtol=1e-7) and np.isclose(approximate, exact, rtol=1e-3))
+    k, exact, approximate = sides
+    return bool(np.isclose(k, exact, rtol=1e-7) and np.isclose(approximate, exact, rtol=1e-3))
 
 
 @dataclass(frozen=True)
@@ -185,13 +185,13 @@ class Others:
 def in_two_coordinates(generator: np.random.Generator) -> dict[str, Any]:
     """A random channel, and the same shifted and scaled."""
     point = random_channel(generator)
-    c, s = float(generator.normal(0, 3)), float(generator.uniform(0.5, 3))
+    c, alpha = float(generator.normal(0, 3)), float(generator.uniform(0.5, 3))
 
     def energy(weight: float, bias: float, target: float, others: Others, penalty: float) -> float:
         return energy_by_loop(weight, bias, {"t": target, "x": others.values, "lambda": penalty})
 
-    values = {name: point[name] for name in ("w", "b", "t", "lambda")} | {"c": c, "s": s}
-    moved = {"t'": (point["t"] - c) / s, "x'": Others((point["x"] - c) / s)}
+    values = {name: point[name] for name in ("w", "b", "t", "lambda")} | {"c": c, "alpha": alpha}
+    moved = {"t'": (point["t"] - c) / alpha, "x'": Others((point["x"] - c) / alpha)}
     return values | moved | {"x": Others(point["x"]), "e_t": energy}
 
 
@@ -207,8 +207,8 @@ def on_the_floor(generator: np.random.Generator) -> dict[str, Any]:
     ]
     return {
         "eta": eta,
-        "f": solvers.noise_floor(*channel, lam=lam, step=eta),
-        r"tr \Sigma": float(np.var(slopes, axis=0).sum()),
+        "E": solvers.noise_floor(*channel, lam=lam, step=eta),
+        r"tr \Sigma_G": float(np.var(slopes, axis=0).sum()),
     }
 
 
@@ -232,7 +232,7 @@ EQUATIONS = (
     Equation(
         "eq-contraction",
         # Along an eigenvector the energy is a parabola: its slope is taken off the distance.
-        symbols={"u_1": symbol("u_0") - ETA * (symbol("h") * symbol("u_0") ** 2 / 2).diff(symbol("u_0"))},
+        symbols={"Delta_1": FROM - ETA * (symbol("L") * FROM**2 / 2).diff(FROM)},
         numbers=along_an_eigenvector,
     ),
     Equation(
@@ -254,24 +254,24 @@ EQUATIONS = (
     ),
     Equation(
         "eq-condition",
-        symbols={"kappa": LARGE / SMALL, "L": LARGE, "ell": SMALL, "tr H": TRACE, "det H": DET},
+        symbols={"kappa": LARGE / SMALL, "L": LARGE, "ell": SMALL, "tr A": TRACE, "det A": DET},
         numbers=with_curvatures,
     ),
     Equation(
         "eq-shift",
-        symbols={"t'": (t - symbol("c")) / symbol("s")},
+        symbols={"t'": (t - symbol("c")) / symbol("alpha")},
         functions={"e_t": energy_after_a_shift},
         numbers=in_two_coordinates,
     ),
     Equation(
         "eq-one-neuron",
         symbols={},
-        functions={"g_i": gradient_of_one},
+        functions={"G_i": gradient_of_one},
         numbers=with_one_other,
     ),
     Equation(
         "eq-noise-floor",
-        symbols={"f": floor_of_first_order()},
+        symbols={"E": floor_of_first_order()},
         check=same_to_first_order,
         numbers=on_the_floor,
     ),

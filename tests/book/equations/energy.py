@@ -16,7 +16,7 @@ Y_T, Y_O = symbol("y_t"), symbol("y_o")
 P1, P2 = power_sum(1), power_sum(2)
 STEPS, RELABELED = derive(), derive(target_label=Y_T, other_label=Y_O)
 BEST = {name: meaning(STEPS[name].expression) for name in ("weight", "bias", "minimum", "determinant")}
-SCALE = {"delta": (Y_T - Y_O) / 2, "m": (Y_T + Y_O) / 2}
+SCALE = {"alpha": (Y_T - Y_O) / 2, "c": (Y_T + Y_O) / 2}
 
 
 def in_sums(steps: Mapping[str, Any], weight: Any, bias: Any) -> Any:
@@ -44,9 +44,9 @@ TRANSFORMED = {
 # What is left of the two regressions once the bias is the best: the slope at zero, and the curvature.
 HESSIAN, GRADIENT = (meaning(STEPS[name].expression) for name in ("hessian", "gradient"))
 SUMS = {
-    "c": (t + MU_T) / 2,
-    "C": -GRADIENT[0].subs({w: 0, b: 0}) / 2,
-    "V": HESSIAN.det() / HESSIAN[1, 1] / 2 - lam,
+    "x_0": (t + MU_T) / 2,
+    "S_xy": -GRADIENT[0].subs({w: 0, b: 0}) / 2,
+    "S_xx": HESSIAN.det() / HESSIAN[1, 1] / 2 - lam,
 }
 
 
@@ -69,8 +69,8 @@ def with_labels(generator: np.random.Generator) -> dict[str, Any]:
         "xhat": np.polyval([weight, bias], point["x"]),
         "y_t": y_t,
         "y_o": y_o,
-        "delta": float(np.ptp([y_t, y_o]) / 2 * np.sign(y_t - y_o)),
-        "m": float(np.mean([y_t, y_o])),
+        "alpha": float(np.ptp([y_t, y_o]) / 2 * np.sign(y_t - y_o)),
+        "c": float(np.mean([y_t, y_o])),
         "e_t": energy,
         "etilde_t": lambda weight, bias: energy(weight, bias, point["lambda"]),
     }
@@ -99,7 +99,7 @@ def at_a_regression(generator: np.random.Generator) -> dict[str, Any]:
     weights = np.append(np.full(point["M"] - 1, 1 / (point["M"] - 1)), 1.0)
     covariance = 2 * np.cov(values, labels, ddof=0, aweights=weights)
     center = float(np.average(values, weights=weights))
-    return point | {"c": center, "C": float(covariance[0, 1]), "V": float(covariance[0, 0])}
+    return point | {"x_0": center, "S_xy": float(covariance[0, 1]), "S_xx": float(covariance[0, 0])}
 
 
 def at_a_criterion(generator: np.random.Generator) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def at_a_criterion(generator: np.random.Generator) -> dict[str, Any]:
     point = at_the_best_lines(generator)
     ones, rest = np.array([point["w"] * point["t"]]), point["w"] * point["x"]
     within = float(ones.var() + rest.var() + point["lambda"] * point["w"] ** 2)
-    return point | {"J": float((ones.mean() - rest.mean()) ** 2 / within)}
+    return point | {"F": float((ones.mean() - rest.mean()) ** 2 / within)}
 
 
 def least_squares(point: Mapping[str, Any], y_t: float, y_o: float) -> tuple[float, float, float]:
@@ -187,23 +187,28 @@ EQUATIONS = (
         },
         numbers=at_the_best_lines,
     ),
-    Equation(
-        "eq-ridge-sums",
-        symbols=OF_OTHERS
-        | {name: value.subs({symbol(n): v for n, v in OF_OTHERS.items()}) for name, value in SUMS.items()},
-        numbers=at_a_regression,
+    *(
+        Equation(
+            label,
+            symbols=OF_OTHERS
+            | {
+                name: value.subs({symbol(n): v for n, v in OF_OTHERS.items()}) for name, value in SUMS.items()
+            },
+            numbers=at_a_regression,
+        )
+        for label in ("eq-ridge-sums", "eq-ridge-squares")
     ),
     Equation(
         "eq-ridge-weight",
-        symbols={"w_t": BEST["weight"], "e_t^*": BEST["minimum"], "C": SUMS["C"], "V": SUMS["V"]},
+        symbols={"w_t": BEST["weight"], "e_t^*": BEST["minimum"]} | {s: SUMS[s] for s in ("S_xy", "S_xx")},
         numbers=at_a_regression,
     ),
-    Equation("eq-fisher", symbols=OF_OTHERS | {"J": within_classes()}, numbers=at_a_criterion),
+    Equation("eq-fisher", symbols=OF_OTHERS | {"F": within_classes()}, numbers=at_a_criterion),
     Equation(
         "eq-fisher-energy",
         symbols={
             "e_t^*": BEST["minimum"].subs({symbol(n): v for n, v in OF_OTHERS.items()}),
-            "J": within_classes(),
+            "F": within_classes(),
         },
         numbers=at_a_criterion,
     ),

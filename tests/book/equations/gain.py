@@ -28,12 +28,16 @@ from page_latex import symbol
 from page_math import Equation, power_sum
 
 P1, P2, Z = power_sum(1), power_sum(2), symbol("z")
-A, C, K = symbol("a"), symbol("c"), symbol("k")
+ALPHA, C, K = symbol("alpha"), symbol("c"), symbol("k")
 SCORE = (t - MU) / sp.sqrt(VAR)
 INTERNAL = sp.sqrt((t - MU) ** 2 / (VAR * (1 - 1 / M)))
 EXTERNAL = sp.sqrt((t - MU_T) ** 2 / (VAR_T * (M - 1) / (M - 2) * (1 + 1 / (M - 1))))  # of a t-test
-MOVED = {P1: A * P1 + (M - 1) * C, P2: A**2 * P2 + 2 * A * C * P1 + (M - 1) * C**2, t: A * t + C}
-EQUAL = {P1: (M - 1) * C, P2: (M - 1) * C**2, t: C + sp.exp(A)}  # equal others, and a target above them
+MOVED = {
+    P1: ALPHA * P1 + (M - 1) * C,
+    P2: ALPHA**2 * P2 + 2 * ALPHA * C * P1 + (M - 1) * C**2,
+    t: ALPHA * t + C,
+}
+EQUAL = {P1: (M - 1) * C, P2: (M - 1) * C**2, t: C + sp.exp(ALPHA)}  # equal others, and a target above them
 LEVELS = {P1: K - 1, P2: K - 1, t: 1}  # k ones, the target among them; the rest zeros
 
 
@@ -49,7 +53,7 @@ def slope(score: Any) -> Any:
 
 
 def moved(expression: sp.Expr) -> sp.Expr:
-    """An expression in the sums of a channel, for the channel multiplied by a with c added."""
+    """An expression in the sums of a channel, for the channel multiplied by alpha with c added."""
     return expression.subs(MOVED, simultaneous=True)
 
 
@@ -90,7 +94,7 @@ def at_a_score(generator: np.random.Generator) -> dict[str, Any]:
 def at_the_floor(_: np.random.Generator) -> dict[str, Any]:
     """The lowest gain that a search over the scores finds."""
     found = optimize.minimize_scalar(gain_in_numbers, bounds=(-2, 3), method="bounded")
-    return {"g_0": float(found.fun), "e": math.e}
+    return {"g_0": float(found.fun)}
 
 
 def of_all_neurons(generator: np.random.Generator) -> dict[str, Any]:
@@ -100,16 +104,16 @@ def of_all_neurons(generator: np.random.Generator) -> dict[str, Any]:
 
 
 def of_two_channels(generator: np.random.Generator) -> dict[str, Any]:
-    """A random channel x and the channel a x + c, and the statistics of both by numpy."""
+    """A random channel x and the channel alpha x + c, and the statistics of both by numpy."""
     point = at_a_channel(generator)
-    a, c = float(generator.uniform(-3, -0.5)), float(generator.normal(0, 2))
-    other = a * np.append(point["x"], point["t"]) + c
+    alpha, c = float(generator.uniform(-3, -0.5)), float(generator.normal(0, 2))
+    other = alpha * np.append(point["x"], point["t"]) + c
     primes = {
         "mu'": float(other.mean()),
         "sigma'": float(other.std(ddof=1)),
         "z'": float(stats.zscore(other, ddof=1)[-1]),
     }
-    return point | primes | {"a": a, "c": c}
+    return point | primes | {"alpha": alpha, "c": c}
 
 
 def with_residuals(generator: np.random.Generator) -> dict[str, Any]:
@@ -172,7 +176,7 @@ EQUATIONS = (
     Equation("eq-below-two", symbols=OF_ALL | {"e_t^*": SHARED}, numbers=at_a_channel),
     Equation(
         "eq-floor",
-        symbols={"e": sp.E, "g_0": gain(sp.solve(slope(Z), Z)[0])},  # the only flat place
+        symbols={"g_0": gain(sp.solve(slope(Z), Z)[0])},  # the only flat place
         numbers=at_the_floor,
     ),
     Equation("eq-budget", symbols=OF_ALL, numbers=of_all_neurons),

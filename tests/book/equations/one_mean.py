@@ -19,8 +19,8 @@ from equations import (
 from page_latex import COUNT as M
 from page_math import Equation
 
-FROM_ALL = {"S": SUM_OF_SQUARES, "d": (t - MU) ** 2}
-K = M / (M - 1)
+FROM_ALL = {"S": SUM_OF_SQUARES, "d": t - MU}
+GAMMA = M / (M - 1)
 SHARE = (t - MU) ** 2 / (SUM_OF_SQUARES + (M - 1) * lam)
 
 
@@ -37,8 +37,8 @@ def with_one_left_out(generator: np.random.Generator) -> dict[str, Any]:
     point = random_channel(generator)
     return point | {
         "S": float(np.sum((np.append(point["x"], point["t"]) - point["mu"]) ** 2)),
-        "d": (point["t"] - point["mu"]) ** 2,
-        "k": np.float64(point["M"]) / (point["M"] - 1),
+        "d": point["t"] - point["mu"],
+        "gamma": np.float64(point["M"]) / (point["M"] - 1),
         "e_t^*": least_energy(point["t"], point["mu_t"], point["sigma_t"], point["lambda"]),
     }
 
@@ -47,7 +47,7 @@ def by_share(generator: np.random.Generator) -> dict[str, Any]:
     """The same, with the target's share and both importances, each from a fit of its own."""
     point = with_one_left_out(generator)
     shared = least_energy(point["t"], point["mu"], point["sigma"], point["lambda"])
-    share = point["d"] / (point["S"] + (point["M"] - 1) * point["lambda"])
+    share = point["d"] ** 2 / (point["S"] + (point["M"] - 1) * point["lambda"])
     return point | {"u": share, "a": 1 / shared, "a_t": 1 / point["e_t^*"]}
 
 
@@ -58,7 +58,7 @@ EQUATIONS = (
     Equation("eq-variance-of-others", symbols=FROM_ALL | OF_OTHERS, numbers=with_one_left_out),
     Equation(
         "eq-exact-importance",
-        symbols=FROM_ALL | {"e_t^*": EXACT, "k": K},
+        symbols=FROM_ALL | {"e_t^*": EXACT, "gamma": GAMMA},
         numbers=with_one_left_out,
     ),
     Equation("eq-exact-cost", symbols=FROM_ALL | {"e_t^*": EXACT}, numbers=with_one_left_out),
@@ -69,12 +69,12 @@ EQUATIONS = (
     ),
     Equation(
         "eq-share",
-        symbols=FROM_ALL | {"u": SHARE, "k": K},
+        symbols=FROM_ALL | {"u": SHARE, "gamma": GAMMA},
         numbers=by_share,
     ),
     Equation(
         "eq-by-share",
-        symbols={"u": SHARE, "k": K, "a": 1 / SHARED, "a_t": 1 / EXACT},
+        symbols={"u": SHARE, "gamma": GAMMA, "a": 1 / SHARED, "a_t": 1 / EXACT},
         numbers=by_share,
     ),
 )
