@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import sys
 
 import torch
 
@@ -57,6 +58,8 @@ def keep_freed_memory() -> bool:
     and more where maps are large. It concerns the whole process; that is why commands call it and the
     library does not. Source: mallopt(3), https://man7.org/linux/man-pages/man3/mallopt.3.html
     """
+    if sys.platform != "linux":  # CDLL(None) is this process itself, which Windows cannot open so
+        return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
