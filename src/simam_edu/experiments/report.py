@@ -99,9 +99,9 @@ def make_tables(records: Iterable[Record], *, baseline: str = "none") -> list[Ta
             is compared.
 
     Raises:
-        ValueError: If there is no record; one is not that of a run; two records of a run differ;
-            or records differ that are to be compared, in what all of a table (:data:`EQUAL_IN_A_TABLE`) or all of a seed
-            (:data:`EQUAL_IN_A_ROW`) must have in common.
+        ValueError: If there is no record; one is not that of a run; two records of a run differ; or records
+            differ that are to be compared, in what all of a table (:data:`EQUAL_IN_A_TABLE`) or all of a
+            seed (:data:`EQUAL_IN_A_ROW`) must have in common.
     """
     every = list(records)
     if not every:
