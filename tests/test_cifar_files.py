@@ -3,16 +3,18 @@
 import hashlib
 import io
 import os
+import pickle
+import struct
 import tarfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from simam_edu.datasets import cifar, load
 from simam_edu.datasets.cifar import UNKNOWN, load_cifar
-from simam_edu.datasets.cifar_files import CIFAR10, CIFAR100, OFFICIAL
-from simam_edu.datasets.download import Archive
+from simam_edu.datasets.cifar_files import CIFAR10, CIFAR100, OFFICIAL, PYTHON
 
 PER_FILE = 20
 
@@ -125,19 +127,153 @@ def test_missing_files_are_told_with_those_that_are_there(at_hand):
     assert len(load_cifar(dataset, "test", root=root, download=False).labels) == PER_FILE
 
 
-def test_missing_files_are_made_whole_by_download(at_hand):
-    dataset, contents, root = at_hand
-    with tarfile.open(root / "small.tar.gz", "w:gz") as tar:
+def pack(path, folder, contents):
+    """Write a gzipped tar archive of files in a folder."""
+    with tarfile.open(path, "w:gz") as tar:
         for name, content in contents.items():
-            member = tarfile.TarInfo(f"{dataset.folder}/{name}")
+            member = tarfile.TarInfo(f"{folder}/{name}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    # The archive is at hand, so the address, where nobody listens, is not asked.
-    known = f"md5:{hashlib.md5((root / 'small.tar.gz').read_bytes()).hexdigest()}"
-    archive = Archive(file="small.tar.gz", size=1, mirrors={"http://127.0.0.1:9": known})
-    (root / dataset.folder / "data_batch_4.bin").unlink()
-    found = load_cifar(replace(dataset, archive=archive), "train", root=root, download=True)
+    return path
+
+
+def test_an_archive_at_hand_is_read_where_it_stands(tmp_path):
+    dataset, contents = small(CIFAR10)
+    pack(tmp_path / dataset.archive.file, dataset.folder, contents)
+    found = load_cifar(dataset, "train", root=tmp_path, download=False)
     assert found.source == OFFICIAL
+    assert list(tmp_path.iterdir()) == [tmp_path / dataset.archive.file], "nothing is written"
+    renamed = (tmp_path / dataset.archive.file).rename(tmp_path / "mine.tgz")
+    again = load_cifar(dataset, "train", root=renamed, download=False)
+    assert np.array_equal(again.images, found.images)
+
+
+def test_an_archive_fills_in_for_a_folder_that_is_not_whole(at_hand):
+    dataset, contents, root = at_hand
+    pack(root / dataset.archive.file, dataset.folder, contents)
+    (root / dataset.folder / "data_batch_4.bin").unlink()
+    assert load_cifar(dataset, "train", root=root, download=False).source == OFFICIAL
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda _: b"<html>not found</html>", r"begins with b'<html>not found</htm'"),
+        (lambda content: content[:-3000], r"EOFError"),
+        (lambda _: b"", r"ReadError"),
+    ],
+    ids=["html", "cut", "empty"],
+)
+def test_a_damaged_archive_is_told_with_its_checksum(damage, said, tmp_path):
+    dataset, contents = small(CIFAR10)
+    path = pack(tmp_path / dataset.archive.file, dataset.folder, contents)
+    path.write_bytes(damage(path.read_bytes()))
+    wrong = hashlib.sha256(path.read_bytes()).hexdigest()
+    message = (
+        rf"binary.tar.gz, which is there but no whole archive .*{said}.*sha256 must be c4a3.*, got {wrong}"
+    )
+    with pytest.raises(FileNotFoundError, match=message):
+        load_cifar(dataset, "train", root=tmp_path, download=False)
+
+
+def test_a_file_that_is_no_archive_is_told(at_hand):
+    dataset, _, root = at_hand
+    with pytest.raises(FileNotFoundError, match=r"test_batch.bin, which is there but no whole archive"):
+        load_cifar(dataset, "test", root=root / dataset.folder / "test_batch.bin", download=False)
+
+
+# The Python edition.
+
+
+class Python2Pickler(pickle._Pickler):
+    """Writes text, bytes and the module of numpy as Python 2 did when CIFAR was made."""
+
+    dispatch = pickle._Pickler.dispatch.copy()
+
+    def save_text(self, value):
+        content = value if isinstance(value, bytes) else value.encode("latin1")
+        self.write(pickle.BINSTRING + struct.pack("<i", len(content)) + content)
+        self.memoize(value)
+
+    dispatch[bytes] = dispatch[str] = save_text
+
+    def save_global(self, value, name=None):
+        module = value.__module__.replace("numpy._core", "numpy.core")
+        self.write(f"c{module}\n{name or value.__qualname__}\n".encode())
+        self.memoize(value)
+
+    dispatch[type] = dispatch[type(len)] = dispatch[type(pickle.dumps)] = save_global
+
+
+def as_python(dataset, contents):
+    """The same data set in the Python edition with its checksums, and the contents of its files."""
+    files = {}
+    for name, content in contents.items():
+        rows = np.frombuffer(content, np.uint8).reshape(-1, dataset.record_bytes)
+        batch = {"batch_label": name, "data": rows[:, dataset.label_bytes :].copy(), "filenames": ["a.png"]}
+        batch |= {key: rows[:, k].tolist() for k, key in enumerate(dataset.python.labels)}
+        Python2Pickler(buffer := io.BytesIO(), protocol=2).dump(batch)
+        files[name] = buffer.getvalue()
+    sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+    python = replace(dataset.python, md5s=sums)
+    return replace(dataset, python=python), {python.files[name]: c for name, c in files.items()}
+
+
+@pytest.mark.parametrize("full", [CIFAR10, CIFAR100], ids=lambda dataset: dataset.name)
+@pytest.mark.parametrize("form", ["folder", "folder itself", "archive"])
+def test_the_python_edition_gives_the_images_of_the_binary_one(full, form, tmp_path):
+    dataset, contents = small(full)
+    write(tmp_path / "binary", contents)
+    dataset, files = as_python(dataset, contents)
+    assert b"cnumpy.core.multiarray\n_reconstruct\n" in next(iter(files.values()))
+    root = tmp_path / "root"
+    write(root / dataset.python.folder, files)
+    if form == "folder itself":
+        root = root / dataset.python.folder
+    if form == "archive":
+        root = tmp_path / "packed"
+        root.mkdir()
+        pack(root / dataset.python.archive, dataset.python.folder, files)
+    for split in ("train", "test"):
+        found = load_cifar(dataset, split, root=root, download=False)
+        wanted = load_cifar(dataset, split, root=tmp_path / "binary", download=False)
+        assert np.array_equal(found.images, wanted.images)
+        assert np.array_equal(found.labels, wanted.labels)
+        assert found.source == wanted.source == OFFICIAL
+        assert load_cifar(replace(dataset, editions={}), split, root=root, download=False).source == PYTHON
+
+
+class Harmful:
+    """A pickle that makes a file when it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["unknown checksum", "known checksum"])
+def test_a_pickle_that_runs_code_is_not_read(known, tmp_path):
+    dataset, files = as_python(*small(CIFAR10))
+    files["test_batch"] = pickle.dumps(Harmful(tmp_path / "run"), protocol=2)
+    if known:
+        sums = dataset.python.md5s | {"test_batch.bin": hashlib.md5(files["test_batch"]).hexdigest()}
+        dataset = replace(dataset, python=replace(dataset.python, md5s=sums))
+    write(tmp_path / dataset.python.folder, files)
+    error, message = (
+        (pickle.UnpicklingError, "array must be all") if known else (ValueError, "must have the MD5")
+    )
+    with pytest.raises(error, match=message):
+        load_cifar(dataset, "test", root=tmp_path, download=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_python_edition_has_a_checksum_for_each_file():
+    for dataset in (CIFAR10, CIFAR100):
+        assert set(dataset.python.files) == set(dataset.python.md5s) == set(dataset.records)
+        assert len(set(dataset.python.md5s.values())) == len(dataset.records)
+        assert len(dataset.python.labels) == dataset.label_bytes
 
 
 # What is refused.
@@ -211,6 +347,23 @@ def test_files_with_unknown_checksums_are_taken_and_told(at_hand):
     assert said.startswith("CIFAR-10 in shades of grey (says its SOURCE.txt; the checksums are not")
     note.write_text("\n")
     assert load_cifar(other, "test", root=root, download=False).source == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("Größe\n".encode("latin1"), "Gr\ufffd\ufffde"),
+        ("\ufeffGrau\r\nmehr".encode(), "Grau"),
+        ("Grau\nmehr".encode("utf-16"), "Grau"),
+        (b"", UNKNOWN),
+    ],
+    ids=["latin-1", "byte order mark", "utf-16", "empty"],
+)
+def test_no_encoding_of_a_note_keeps_from_the_images(content, line, at_hand):
+    dataset, _, root = at_hand
+    (root / dataset.folder / "SOURCE.txt").write_bytes(content)
+    found = load_cifar(replace(dataset, editions={}), "test", root=root, download=False)
+    assert found.source.startswith(line)
 
 
 def test_checksums_are_believed_before_a_note(at_hand):

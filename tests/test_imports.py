@@ -32,7 +32,7 @@ ALLOWED = {
     "kernels": set(),
     "networks": {"attention"},
     "datasets": set(),
-    "training": {"networks", "attention", "datasets"},
+    "training": {"networks", "attention", "kernels", "datasets"},
     "experiments": {"training", "attention", "networks", "datasets"},
     "plots": BELOW_TOP,
     "widgets": BELOW_TOP,

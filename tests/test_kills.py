@@ -1,5 +1,6 @@
 """A run that is killed in the middle goes on; benchmarks/kills.py does the same ten times over."""
 
+import signal
 import time
 
 import pytest
@@ -11,16 +12,17 @@ def kills(benchmark_script):
     return benchmark_script("kills")
 
 
-def test_a_run_killed_twice_ends_as_the_run_that_was_left_alone(kills, tmp_path, monkeypatch):
+def test_a_run_killed_again_and_again_ends_as_the_run_that_was_left_alone(kills, tmp_path, monkeypatch):
     monkeypatch.setattr(kills.folder, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(kills.cli, "load", kills.cli.load)  # is put back at the end
     threads, start = torch.get_num_threads(), time.perf_counter()
     try:
         kills.run(tmp_path / "alone")
     finally:
         torch.set_num_threads(threads)
     seconds = time.perf_counter() - start
-    for moment in (0.4, 0.5):
-        kills.kill_one(tmp_path / "killed", moment * seconds)
+    for moment, name in ((0.3, "KILL"), (0.2, "TERM"), (0.15, "INT")):
+        kills.kill_one(tmp_path / "killed", moment * seconds, signal.Signals[f"SIG{name}"])
     kills.to_the_end(tmp_path / "killed")
     assert kills.equal(kills.outcome(tmp_path / "killed"), kills.outcome(tmp_path / "alone"))
 

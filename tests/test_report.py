@@ -50,6 +50,13 @@ def values(study, attention, slot):
     )
 
 
+@pytest.mark.parametrize("lacking", ["network", "test_accuracy", "environment"])
+def test_what_is_no_record_of_a_run_is_told(lacking, study):
+    del study[1][lacking]
+    with pytest.raises(ValueError, match=rf"must be those of runs, got none of \['{lacking}'\] in record 2"):
+        make_tables(study)
+
+
 def test_a_table_has_the_statistics_of_its_records(study):
     (table,) = make_tables(study[::-1])
     assert [column.name for column in table.columns] == [
@@ -348,6 +355,7 @@ def test_sweep_shows_what_is_left(tmp_path, capsys):
     shown = capsys.readouterr()
     assert shown.out.splitlines()[0] == "left  resnet20-none-cifar10-budget-s0"
     assert "runs: 14, done: 0, left: 14" in shown.err
+    assert list(tmp_path.iterdir()) == [], "it starts nothing, so it locks nothing"
     assert cli.main([*arguments, "--part", "2/7"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
 
@@ -378,7 +386,7 @@ def swept(monkeypatch, tmp_path):
                 raise outcome
             return outcome
 
-        monkeypatch.setattr("simam_edu.experiments.sweep.sweep", fake)
+        monkeypatch.setattr(cli_study, "sweep", fake)
         monkeypatch.setattr(cli_study, "load", lambda *_, **__: SimpleNamespace(source="drawn for a test"))
         monkeypatch.chdir(tmp_path)
         return cli.main(["sweep", "smoke", *arguments]), calls[0]

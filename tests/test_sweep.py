@@ -9,19 +9,25 @@ import time
 from datetime import datetime
 
 import pytest
+from filelock import FileLock
 
 from simam_edu.experiments import grid, make_tables, run_id
-from simam_edu.experiments.files import add_records, try_lock
+from simam_edu.experiments.files import add_records, is_running, try_lock
 from simam_edu.experiments.sweep import Outcome, finished_records, last_lines, outlook, sweep
 
 RUNS = grid("smoke", seeds=[0, 1, 2])
 
 # Takes the arguments of `simam-edu train --folder`, notes that it began, and writes a record after a while.
 STAND_IN = """
-import json, os, signal, sys, time
+import fcntl, json, os, signal, sys, time
 from pathlib import Path
 options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 folder = Path(options["--folder"])
+lock = open(folder / "lock", "a")
+try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    sys.exit(2)
 with open(folder / "starts", "a") as file:
     print(os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"], file=file)
 print("begun", flush=True)
@@ -154,13 +160,25 @@ def test_a_run_that_fails_is_told_and_stops_no_other(run_sweep, tmp_path, monkey
 
 
 def test_a_run_that_another_sweep_has_is_left_to_it(run_sweep, tmp_path):
-    lock = try_lock(tmp_path / "runs" / RUNS[1].id / "lock")
+    lock = try_lock(tmp_path / "runs" / RUNS[1].id)
     assert lock is not None
     outcome, _ = run_sweep()
     assert (outcome.done, outcome.left, outcome.failures) == (5, (RUNS[1].id,), ())
-    os.close(lock)
+    lock.release()
     assert run_sweep()[0].done == 6
     assert set(starts(tmp_path).values()) == {1}
+
+
+def test_a_run_begun_elsewhere_in_the_same_moment_is_no_failure(run_sweep, tmp_path, monkeypatch):
+    """As when a sweep is killed before its run has its lock, and the next sweep starts it once more."""
+    folder = tmp_path / "runs" / RUNS[1].id
+    folder.mkdir(parents=True)
+    monkeypatch.setattr("simam_edu.experiments.files.is_running", lambda _: False)  # not yet
+    with FileLock(folder / "lock"):
+        outcome, said = run_sweep(RUNS[:2])
+    assert (outcome.done, outcome.left, outcome.failures) == (1, (RUNS[1].id,), ())
+    assert f"left {RUNS[1].id} to the process that has it" in said
+    assert run_sweep(RUNS[:2])[0].done == 2
 
 
 SWEEP_SCRIPT = """
@@ -189,15 +207,9 @@ def wait_for(condition):
 
 
 def running(tmp_path):
-    """The folders of runs that have begun and whose locks are held."""
-    found = []
-    for folder in (tmp_path / "runs").glob("*"):
-        lock = try_lock(folder / "lock") if (folder / "starts").exists() else -1
-        if lock is None:
-            found.append(folder)
-        elif lock >= 0:
-            os.close(lock)
-    return found
+    """The folders of runs that have begun and are at work."""
+    begun = [path.parent for path in (tmp_path / "runs").glob("*/starts")]
+    return [folder for folder in begun if is_running(folder)]
 
 
 def test_two_sweeps_share_the_runs(tmp_path, stand_in):
@@ -313,7 +325,8 @@ def test_a_last_line_without_its_end_is_kept_if_whole_and_cut_if_torn(tmp_path):
     file, line = tmp_path / "records.jsonl", json.dumps(record_of(RUNS[0]))
     file.write_text(line)
     assert add_records(file, [record_of(RUNS[0])]) == 0
-    assert file.read_text() == line + "\n"
+    assert add_records(file, [record_of(RUNS[1])]) == 1
+    assert names(file) == [RUNS[0].id, RUNS[1].id]
     file.write_text(line + "\n" + line[:20])
     assert add_records(file, [record_of(RUNS[1])]) == 1
     assert names(file) == [RUNS[0].id, RUNS[1].id]

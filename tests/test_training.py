@@ -1,9 +1,12 @@
 """Batches, loop and records on a task small enough for a test."""
 
+import gzip
 import json
 import math
+import resource
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -207,6 +210,62 @@ def test_a_torn_record_file_is_told(tmp_path: Path) -> None:
         list(read_records(file))
 
 
+def test_records_are_read_whatever_an_editor_makes_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "records.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"seed": 0}\r\n\r\n{"seed": 1, "source": "a\xe2\x80\xa8b"}')
+    append_record(file, {"seed": 2})
+    assert [record["seed"] for record in read_records(file)] == [0, 1, 2]
+    file.write_bytes(b"")
+    assert list(read_records(file)) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"seed": 0}\n'.encode("utf-16"), "must be text in UTF-8, got UTF-16; save it as UTF-8"),
+        ('{"source": "Größe"}\n'.encode("latin1"), "must be text in UTF-8, got 'utf-8' codec"),
+        (gzip.compress(b'{"seed": 0}\n'), "got a file packed by gzip; unpack it"),
+        (b'{"seed": 0}\n\0\0\0\n', "line 2, must be one JSON record, got '.x00.x00.x00'; delete the line"),
+        (b"5\n", "line 1, must be one JSON record, got '5'"),
+    ],
+    ids=["utf-16", "latin-1", "gzip", "zeros", "no object"],
+)
+def test_a_file_that_is_no_text_of_records_is_told_by_name(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "records.jsonl"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=f"records.jsonl.*{message}"):
+        list(read_records(file))
+
+
+def test_writers_at_once_leave_whole_lines(tmp_path: Path) -> None:
+    file, long = tmp_path / "records.jsonl", "x" * 100_000  # more than a buffer of Python holds
+    threads = [
+        threading.Thread(target=lambda k=k: [append_record(file, {"seed": k, "x": long}) for _ in range(4)])
+        for k in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(record["seed"] for record in read_records(file)) == sorted([0, 1, 2, 3] * 4)
+
+
+def test_a_full_disk_leaves_no_part_of_a_record(tmp_path: Path) -> None:
+    file = tmp_path / "records.jsonl"
+    append_record(file, {"seed": 0})
+    before = file.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+    try:
+        with pytest.raises(OSError, match=r"File too large.*records.jsonl"):
+            append_record(file, {"seed": 1, "x": "x" * 100_000})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert file.read_bytes() == before
+
+
 def test_loss_that_is_not_finite_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     wild = replace(RECIPES["budget"], schedule=OneCycle(peak_learning_rate=1e30, warmup=0.2))
     monkeypatch.setitem(RECIPES, "wild", wild)
@@ -325,7 +384,9 @@ def test_the_first_weights_are_those_that_the_configuration_names(first_weights,
         ({"slot": "middle"}, "slot must be one of"),
         ({"device": "tpu"}, "device must be one of"),
         ({"epochs": 0}, "epochs must be at least 1"),
-        ({"seed": -1}, "seed must be at least 0"),
+        ({"seed": -1}, r"seed must be a whole number in \[0, 2\*\*64\), got -1"),
+        ({"seed": 2**64}, "seed must be a whole number in"),
+        ({"seed": 1.5}, "seed must be a whole number in .* got 1.5"),
         ({"first_weights": "torch"}, "first_weights must be one of he, authors, got 'torch'"),
         ({"held_out": 1.0}, r"held_out must be in \[0, 1\)"),
         ({"held_out": -0.1}, r"held_out must be in \[0, 1\)"),

@@ -3,12 +3,14 @@
 import argparse
 import contextlib
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
+import torch
 from tqdm import tqdm
 
 from simam_edu import cli_bench, cli_study
@@ -19,18 +21,29 @@ from simam_edu.networks import NETWORKS, FirstWeights, Slot, find
 from simam_edu.training import RECIPES, Progress, TrainConfig, append_record, finish, make_record, train
 from simam_edu.training.config import Device
 from simam_edu.training.device import keep_freed_memory
-from simam_edu.training.distributed import join
+from simam_edu.training.distributed import join, read_world
+from simam_edu.training.folder import recorded_threads
+from simam_edu.training.interruption import signal_of, signals_interrupt, signals_wait
 from simam_edu.training.record import Record
 from simam_edu.training.run import RECORD_FILE
 from simam_edu.training.tensorboard import tensorboard_curves
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, 1 if runs failed, 2 for a mistake that is named."""
+    """Run one command and return its exit status.
+
+    It is 0, 1 if runs failed, 2 for a mistake that is named, and as in a shell 128 and the number of the
+    signal that ended it: 130 for Ctrl-C, 143 for SIGTERM.
+    """
     options = _parser().parse_args(arguments)
     try:
-        # A command that can fail in part returns its status, the others return nothing.
-        return int(options.command(options) or 0)
+        # Of several processes torchrun ends all; each by itself could only wait for the others.
+        with contextlib.nullcontext() if read_world(os.environ).size > 1 else signals_interrupt():
+            # A command that can fail in part returns its status, the others return nothing.
+            return int(options.command(options) or 0)
+    except KeyboardInterrupt as interruption:
+        print(f"simam-edu: interrupted; {options.interrupted(options)}", file=sys.stderr)
+        return 128 + signal_of(interruption)
     except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
         print(f"simam-edu: {error}", file=sys.stderr)
         return 2
@@ -38,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="simam-edu", description="Train networks with and without SimAM.")
+    parser.set_defaults(interrupted=lambda _options: "nothing is kept")
     commands = parser.add_subparsers(required=True, metavar="command")
     cli_study.add_commands(commands)
     cli_bench.add_commands(commands)
@@ -45,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         "train", help="train one network and test it once", epilog=_recipes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    command.set_defaults(command=_train)
+    command.set_defaults(command=_train, interrupted=_after_interruption)
     command.add_argument(
         "--network", type=_network, default="resnet20", metavar="NAME",
         help=f"{', '.join(NETWORKS)}, or another depth or width (default resnet20)",
@@ -59,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         help="He initialization (default), or as in the SimAM authors' repository",
     )  # fmt: skip
     command.add_argument("--dataset", choices=NAMES, default="cifar10")
-    command.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the data set")
+    command.add_argument(
+        "--data", type=Path, metavar="PLACE", help="folder that holds the data set, or its archive"
+    )
     command.add_argument("--download", action="store_true", help="fetch the data set where it is missing")
     command.add_argument("--recipe", choices=RECIPES, default="budget")
     command.add_argument("--epochs", type=int, metavar="N", help="default: the recipe's own number")
@@ -93,6 +109,12 @@ def _network(name: str) -> str:
     return name
 
 
+def _after_interruption(options: argparse.Namespace) -> str:
+    if options.folder is None:
+        return "nothing is kept; with --folder DIR a run keeps checkpoints and goes on from them"
+    return f"the same command goes on from what is in {options.folder}"
+
+
 def _train(options: argparse.Namespace) -> None:
     if options.tensorboard and options.folder is None:
         raise ValueError("--tensorboard must come with --folder, got none; its curves are kept there")
@@ -112,6 +134,7 @@ def _train(options: argparse.Namespace) -> None:
     )
     keep_freed_memory()
     world = join(config.device)
+    _take_recorded_threads(options.folder)
     if world.local_rank:  # the first process of a machine fetches the images, the others wait for it
         world.wait()
     train_set, test_set = (
@@ -127,6 +150,15 @@ def _train(options: argparse.Namespace) -> None:
         print(f"{options.folder} holds this run, and it is finished", file=sys.stderr)
     else:
         _train_and_show(options, config, train_set, test_set)
+
+
+def _take_recorded_threads(folder: Path | None) -> None:
+    """Go on with as many threads as the run began with: another number gives other digits."""
+    threads = recorded_threads(folder) if folder is not None else None
+    if threads is not None and threads != torch.get_num_threads():
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        print(f"{folder} began with {threads} threads and goes on so, not with {before}", file=sys.stderr)
 
 
 def _train_and_show(
@@ -146,9 +178,11 @@ def _train_and_show(
                 curves(progress)
 
         record = _record(options, config, train_set, test_set, on_step)
-    print(json.dumps(record), flush=True)
-    if options.folder is None:
-        append_record(options.record, record)
+    with signals_wait():
+        print(json.dumps(record), flush=True)
+        if options.folder is None:
+            append_record(options.record, record)
+        options.interrupted = lambda _options: "the run was finished, and its record is kept"
     print(
         f"test accuracy {record['test_accuracy']:.4f} after {config.total_epochs} epochs "
         f"and {record['minutes']:.1f} minutes; record "

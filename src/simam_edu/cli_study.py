@@ -5,16 +5,14 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 from simam_edu.datasets import Split, load
 from simam_edu.experiments import GRIDS, Run, grid, make_tables, missing_runs, part
+from simam_edu.experiments.sweep import Outcome, finished_records, sweep
 from simam_edu.experiments.text import describe
 from simam_edu.training import read_records, recorded
 from simam_edu.training.config import Device
-
-if TYPE_CHECKING:
-    from simam_edu.experiments.sweep import Outcome
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -28,7 +26,8 @@ def add_commands(commands: Commands) -> None:
 
 
 def _add_sweep(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(command=_sweep)
+    goes_on = "the same command goes on from where the runs were"
+    command.set_defaults(command=_sweep, interrupted=lambda _options: goes_on)
     command.add_argument("name", choices=GRIDS, metavar="NAME", help=f"which grid: {', '.join(GRIDS)}")
     command.add_argument(
         "--jobs", type=int, default=1, metavar="N",
@@ -61,9 +60,6 @@ def _add_report(command: argparse.ArgumentParser) -> None:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    # Locks of files are a thing of Unix; the other commands work where these are not.
-    from simam_edu.experiments.sweep import finished_records, sweep
-
     runs = grid(options.name, seeds=options.seeds)
     if options.part is not None:
         runs = part(runs, options.part)
@@ -80,11 +76,7 @@ def _sweep(options: argparse.Namespace) -> int:
     records: Path = options.record or folder / "records.jsonl"
     command = [sys.executable, "-m", "simam_edu.cli", "train", "--device", options.device]
     command += ["--data", str(options.data)] if options.data else []
-    try:
-        outcome = sweep(runs, folder=folder, records=records, command=command, jobs=options.jobs, say=_say)
-    except KeyboardInterrupt:
-        _say("interrupted; the same command goes on from where the runs were")
-        return 130
+    outcome = sweep(runs, folder=folder, records=records, command=command, jobs=options.jobs, say=_say)
     return _conclude(outcome, records)
 
 
@@ -96,7 +88,7 @@ def _check_images(runs: list[Run], options: argparse.Namespace) -> None:
         _say(f"{name}: {images.source}")
 
 
-def _conclude(outcome: "Outcome", records: Path) -> int:
+def _conclude(outcome: Outcome, records: Path) -> int:
     for failure in outcome.failures:
         _say(f"\n{failure.run} {failure.reason}. The last lines of its log:\n{failure.log}")
     failed = {failure.run for failure in outcome.failures}

@@ -1,4 +1,4 @@
-"""Images and labels in memory: CIFAR-10 and CIFAR-100 from their official binary files, and drawn shapes."""
+"""Images and labels in memory: CIFAR-10 and CIFAR-100 from their official files, and drawn shapes."""
 
 from pathlib import Path
 
@@ -15,17 +15,19 @@ def load(name: str, split: Split, *, root: str | Path | None = None, download: b
     """Return one split of a data set.
 
     CIFAR is looked for under ``root``, or, where that is not given, in the folder that the variable
-    ``SIMAM_EDU_DATA`` names and then in the cache of this package. Files that are not the official ones are
+    ``SIMAM_EDU_DATA`` names and then in the cache of this package: its binary files, those of the Python
+    edition, or the archive of either, which is read as it is. Binary files that are not the official ones are
     taken too, and ``source`` says so, in the words of the first line of a file ``SOURCE.txt`` beside them if
     there is one. Drawn shapes need no files.
 
     Args:
         name: ``"cifar10"``, ``"cifar100"`` or ``"shapes"``.
         split: ``"train"`` or ``"test"``.
-        root: The folder that holds ``cifar-10-batches-bin`` or ``cifar-100-binary``, or that folder itself.
-            If it is given, only it is looked in.
-        download: Fetch the files, about 170 MB, where they are missing. Off unless asked for, because nobody
-            expects a download from a load.
+        root: The folder that holds ``cifar-10-batches-bin``, ``cifar-10-batches-py`` or an archive, that
+            folder itself, or an archive. If it is given, only it is looked in.
+        download: Fetch the archive, about 170 MB, where nothing is found: to ``root``, else to the folder
+            that ``SIMAM_EDU_DATA`` names, else to the cache. Off unless asked for, because nobody expects a
+            download from a load.
 
     Returns:
         The images, their labels and where they come from.
@@ -34,7 +36,7 @@ def load(name: str, split: Split, *, root: str | Path | None = None, download: b
         ValueError: If the name or split is unknown, or a file is not what it should be.
         FileNotFoundError: If the files are nowhere and ``download`` is off.
         ConnectionError: If no mirror could be reached.
-        OSError: If the disk is full.
+        OSError: If the disk is full or the place cannot be written.
     """
     if name not in NAMES:
         raise ValueError(f"name must be one of {', '.join(NAMES)}, got {name!r}")

@@ -1,13 +1,14 @@
-"""CIFAR-10 and CIFAR-100 read from their official binary files, checked as they are read."""
+"""CIFAR-10 and CIFAR-100 from their official files, checked as they are read."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from simam_edu.datasets.cifar_files import DATASETS, OFFICIAL, CifarDataset
+from simam_edu.datasets.at_hand import Files, find, note_of
+from simam_edu.datasets.cifar_files import DATASETS, PYTHON, CifarDataset
 from simam_edu.datasets.download import cache_folder, fetch, md5_of
 from simam_edu.datasets.image_set import ImageSet, Split
 
@@ -17,7 +18,7 @@ UNKNOWN = (
     "files in the official layout whose checksums are not the official ones: "
     "not the original images, for example a re-encoding"
 )
-_AGAIN = "delete the folder and load with download=True"
+_AGAIN = "delete them and load with download=True"
 
 
 def load_cifar(dataset: CifarDataset, split: Split, *, root: Path | None, download: bool) -> ImageSet:
@@ -28,24 +29,30 @@ def load_cifar(dataset: CifarDataset, split: Split, *, root: Path | None, downlo
         split: ``"train"`` or ``"test"``.
         root: The only place to look in, or ``None`` for ``SIMAM_EDU_DATA`` and the cache. A file
             ``SOURCE.txt`` beside the files says where they are from if their checksums do not.
-        download: Fetch what is missing, to ``root`` or the cache.
+        download: Fetch the archive where nothing is found, to the first of these places.
 
     Raises:
         ValueError: If a file is truncated, too long, swapped for another, or has a label out of range.
         FileNotFoundError: If the files are nowhere and ``download`` is off.
         ConnectionError: If no mirror could be reached.
-        OSError: If the disk is full.
+        OSError: If the disk is full or the place cannot be written.
     """
-    folder = _find(dataset, split, root)
-    if folder is None and download:
-        place = cache_folder() if root is None else root.expanduser()
-        sums = dataset.editions[OFFICIAL]
-        sizes = {name: count * dataset.record_bytes for name, count in dataset.records.items()}
-        folder = fetch(dataset.archive, place, folder=dataset.folder, sizes=sizes, md5s=sums)
-    if folder is None:
-        raise FileNotFoundError(_not_found(dataset, split, root))
-    contents = {name: _read_file(dataset, folder / name) for name in dataset.files[split]}
+    places = _places(root)
+    found, missing = None, []
+    for place in places:
+        found, told = find(dataset, split, place)
+        if found is not None:
+            break
+        missing.append(told)
+    if found is None and download:
+        found, told = find(dataset, split, fetch(dataset.archive, places[0]))
+        missing = [told]
+    if found is None:
+        raise FileNotFoundError(_not_found(dataset, split, missing))
+    contents, folder = found.contents, found.place
     sums = {name: md5_of(content) for name, content in contents.items()}
+    for name, content in contents.items():
+        _check_length(dataset, folder / name, content)
     _check_not_swapped(dataset, folder, sums)
     parts = [_parse(dataset, folder / name, content) for name, content in contents.items()]
     labels = np.concatenate([labels for labels, _ in parts])
@@ -58,7 +65,7 @@ def load_cifar(dataset: CifarDataset, split: Split, *, root: Path | None, downlo
         classes=dataset.classes,
         mean=dataset.mean,
         std=dataset.std,
-        source=_source(dataset, folder, sums),
+        source=_source(dataset, found, sums),
     )
 
 
@@ -70,44 +77,23 @@ def _places(root: Path | None) -> list[Path]:
     return [*([Path(named).expanduser()] if named else []), cache_folder()]
 
 
-def _find(dataset: CifarDataset, split: Split, root: Path | None) -> Path | None:
-    """Return the first folder that holds all files of a split, or None."""
-    for place in _places(root):
-        for folder in (place / dataset.folder, place):
-            if all((folder / name).is_file() for name in dataset.files[split]):
-                return folder
-    return None
-
-
-def _not_found(dataset: CifarDataset, split: Split, root: Path | None) -> str:
+def _not_found(dataset: CifarDataset, split: Split, missing: Sequence[str]) -> str:
     """Return what to say where the files of a split are nowhere together."""
-    looked = []
-    for place in _places(root):
-        there = [
-            name
-            for name in dataset.files[split]
-            if (place / dataset.folder / name).is_file() or (place / name).is_file()
-        ]
-        looked.append(f"{', '.join(there) if there else 'none of them'} in {place}")
     return (
-        f"{dataset.name} ({split}) must be at hand as {', '.join(dataset.files[split])} "
-        f"in a folder {dataset.folder}, got {' and '.join(looked)}; "
-        "pass download=True (simam-edu: --download), "
-        f"set SIMAM_EDU_DATA to the folder that holds {dataset.folder}, "
-        "or take 'shapes', which needs no files"
+        f"{dataset.name} ({split}) must be at hand as {', '.join(dataset.files[split])} in a folder "
+        f"{dataset.folder}, as the files of {dataset.python.folder}, or as {dataset.archive.file} or "
+        f"{dataset.python.archive}, got {' and '.join(missing)}; pass download=True (simam-edu: --download), "
+        "set SIMAM_EDU_DATA to the folder that holds one of them, or take 'shapes', which needs no files"
     )
 
 
-def _read_file(dataset: CifarDataset, path: Path) -> bytes:
-    """Return a file's content once its length is right."""
+def _check_length(dataset: CifarDataset, path: Path, content: bytes) -> None:
     expected = dataset.records[path.name] * dataset.record_bytes
-    content = path.read_bytes()
     if len(content) != expected:
         raise ValueError(
             f"{path} must have {expected} bytes, got {len(content)}: "
             f"it is truncated, too long, or a file of another data set; {_AGAIN}"
         )
-    return content
 
 
 def _check_not_swapped(dataset: CifarDataset, folder: Path, sums: Mapping[str, str]) -> None:
@@ -156,13 +142,12 @@ def _check_balanced(
         )
 
 
-def _source(dataset: CifarDataset, folder: Path, sums: Mapping[str, str]) -> str:
+def _source(dataset: CifarDataset, found: Files, sums: Mapping[str, str]) -> str:
     """Return one sentence on where the files are from, by their checksums or else by the note beside them."""
     for source, edition in dataset.editions.items():
         if all(edition.get(name) == md5 for name, md5 in sums.items()):
             return source
-    note = folder / "SOURCE.txt"
-    lines = note.read_text(encoding="utf-8").splitlines() if note.is_file() else []
-    if not lines or not lines[0].strip():
-        return UNKNOWN
-    return f"{lines[0].strip()} (says its SOURCE.txt; the checksums are not the official ones)"
+    if found.python:
+        return PYTHON
+    note = note_of(found.place)
+    return f"{note} (says its SOURCE.txt; the checksums are not the official ones)" if note else UNKNOWN

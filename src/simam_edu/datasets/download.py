@@ -1,16 +1,10 @@
-"""Fetch an archive from the first mirror that has it, check it, and unpack it without halves."""
+"""Fetch an archive from the first mirror that has it, and check it."""
 
 import errno
-import gzip
 import hashlib
-import os
-import shutil
-import tarfile
-import tempfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import platformdirs
 
@@ -42,59 +36,53 @@ def md5_of(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def fetch(
-    archive: Archive, place: Path, *, folder: str, sizes: Mapping[str, int], md5s: Mapping[str, str]
-) -> Path:
-    """Return the folder of an archive's files, downloaded, checked and unpacked.
-
-    An archive that is there and whole is not fetched again. Files appear in the folder only when all of
-    them are checked.
+def fetch(archive: Archive, place: Path) -> Path:
+    """Return an archive, downloaded and checked; one that is there and whole is not fetched again.
 
     Args:
         archive: What to fetch.
-        place: Where the archive and the folder go.
-        folder: The name of the folder for the files.
-        sizes: The bytes of each file to take out of the archive, by name.
-        md5s: The MD5 sum of each.
+        place: The folder that it goes to.
 
     Raises:
-        ConnectionError: If no mirror gave an archive with the right files.
+        ConnectionError: If no mirror gave it.
         OSError: If the disk is full or the place cannot be written.
     """
     try:
         place.mkdir(parents=True, exist_ok=True)
-        return _fetch_in_turn(archive, place, place / folder, sizes, md5s)
+        return _fetch_in_turn(archive, place)
+    except ConnectionError:
+        raise
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        needed = (archive.size + sum(sizes.values())) / 2**20
-        raise OSError(
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            must = f"have about {archive.size / 2**20:.0f} MiB free, got a full disk; free some space, or"
+        else:
+            must = f"be a folder that can be written, got {error.strerror or error};"
+        raise type(error)(
             error.errno,
-            f"{place} must have about {needed:.0f} MiB free, got a full disk; "
-            "free some space or pass another root; nothing half-written was left behind",
+            f"{place} must {must} name another folder by root= (simam-edu: --data) or SIMAM_EDU_DATA; "
+            "nothing half-written was left behind",
         ) from error
 
 
-def _fetch_in_turn(
-    archive: Archive, place: Path, folder: Path, sizes: Mapping[str, int], md5s: Mapping[str, str]
-) -> Path:
-    """Try one mirror after the other until the files are there."""
+def _fetch_in_turn(archive: Archive, place: Path) -> Path:
+    """Try one mirror after the other until the archive is there."""
     packed = place / archive.file
-    failures = []
     # A file at hand is taken before the network is asked, whichever mirror it came from.
-    for mirror, known_hash in sorted(
-        archive.mirrors.items(), key=lambda item: not _has_hash(packed, item[1])
-    ):
+    if any(_has_hash(packed, known_hash) for known_hash in archive.mirrors.values()):
+        return packed
+    failures = []
+    for mirror, known_hash in archive.mirrors.items():
         try:
             _retrieve(f"{mirror}/{archive.file}", packed, known_hash)
-            return _unpack(packed, folder, sizes, md5s)
+            return packed
         except ConnectionError as error:
             failures.append(f"{mirror}: {error}")
         except ValueError as error:
             failures.append(f"{mirror}: {error}, so the file was deleted")
+    there = f"; {packed} is there, but has none of the known checksums" if packed.exists() else ""
     raise ConnectionError(
-        f"one of {len(archive.mirrors)} mirrors must give {archive.file}, got none ({'; '.join(failures)}); "
-        f"check the network and try again, put the file into {place} by hand, "
+        f"one of {len(archive.mirrors)} mirrors must give {archive.file}, got none ({'; '.join(failures)})"
+        f"{there}; check the network and try again, put the right file into {place} by hand, "
         "or take 'shapes', which needs no files"
     )
 
@@ -128,52 +116,3 @@ def _has_hash(path: Path, known_hash: str) -> bool:
         return False
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest() == digest
-
-
-def _unpack(packed: Path, folder: Path, sizes: Mapping[str, int], md5s: Mapping[str, str]) -> Path:
-    """Take the named files out of an archive, check each, and move them into place when all are whole.
-
-    Raises:
-        ValueError: If a file is missing or not the one expected; the archive is deleted then.
-    """
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.part") as temporary:
-        try:
-            _extract(packed, Path(temporary), sizes)
-            for name, size in sizes.items():
-                _check(packed, Path(temporary) / name, size, md5s[name])
-        except ValueError:
-            packed.unlink()
-            raise
-        folder.mkdir(exist_ok=True)
-        for name in sizes:
-            os.replace(Path(temporary) / name, folder / name)
-    return folder
-
-
-def _extract(packed: Path, target: Path, sizes: Mapping[str, int]) -> None:
-    """Write the files with the given names into a folder, wherever in the archive they stand.
-
-    Only the last part of a member's path is looked at, so none can point out of the folder.
-    """
-    try:
-        with tarfile.open(packed) as tar:
-            for member in tar:
-                name = PurePosixPath(member.name).name
-                source = tar.extractfile(member) if name in sizes and member.isfile() else None
-                if source is not None:
-                    with source, (target / name).open("wb") as file:
-                        shutil.copyfileobj(source, file)
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{packed} must be a whole tar file, got {type(error).__name__}") from error
-
-
-def _check(packed: Path, path: Path, size: int, md5: str) -> None:
-    """Raise if a file that was taken out of an archive is not the one expected."""
-    if not path.is_file():
-        raise ValueError(f"{packed} must hold {path.name}, got no such file")
-    found = (path.stat().st_size, md5_of(path.read_bytes()))
-    if found != (size, md5):
-        raise ValueError(
-            f"{path.name} in {packed} must have {size} bytes and MD5 {md5}, "
-            f"got {found[0]} bytes and {found[1]}"
-        )

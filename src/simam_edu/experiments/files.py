@@ -1,38 +1,52 @@
 """The files that several sweeps share: a lock a run, and the records, each of which is there once.
 
-The locks are those of the kernel (``flock``), not files that are there or not. A file that is made
-exclusively stays behind when its maker is killed, and whether a process of that number still lives, perhaps
-on another machine, cannot be known for certain. A lock of the kernel ends with the last process that holds
-it. A run's process inherits it from its sweep, so it holds on where the sweep alone is killed and the run
-goes on.
+The locks are those of the system (by the library filelock), not files that are there or not: such a lock ends
+with the process that holds it, however that ends. A sweep holds one for each run that it has begun, and the
+run's own process another (:func:`simam_edu.training.finish`), which holds on where the sweep alone is killed
+and the run goes on.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from simam_edu.experiments.grid import run_id
-from simam_edu.training import append_record, read_records
-from simam_edu.training.record import Record
+from simam_edu.training import read_records
+from simam_edu.training.record import Record, append_line, lock_of
+from simam_edu.training.run import LOCK_FILE
+
+SWEEP_LOCK = "sweep.lock"
+"""In the folder of a run: held by the sweep that has it."""
 
 
-def try_lock(path: Path) -> int | None:
-    """Return a descriptor that holds the lock of a file until it is closed, or ``None`` if another has it.
+def try_lock(folder: Path) -> FileLock | None:
+    """Return the lock of a run, held until it is released, or ``None`` if another sweep or the run has it.
 
     Args:
-        path: The file, made with its folder when missing, and never removed: who holds the lock of a removed
-            file does not keep anybody from locking a new one.
+        folder: Of the run, made when missing.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    folder.mkdir(parents=True, exist_ok=True)
+    mine = FileLock(folder / SWEEP_LOCK, blocking=False)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
+        mine.acquire()
+    except Timeout:
         return None
-    return descriptor
+    if is_running(folder):
+        mine.release()
+        return None
+    return mine
+
+
+def is_running(folder: Path) -> bool:
+    """Return whether the process of a run is at work in its folder."""
+    try:
+        with FileLock(folder / LOCK_FILE, blocking=False):
+            return False
+    except Timeout:
+        return True
 
 
 def add_records(path: Path, records: Sequence[Record]) -> int:
@@ -51,16 +65,15 @@ def add_records(path: Path, records: Sequence[Record]) -> int:
         ValueError: If the file has another record of the same run, or a line of it is no record.
         OSError: If the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with lock_of(path):
+        path.touch()
         _cut_torn_line(path)
         known = {run_id(record): record for record in read_records(path)}
         added = 0
         for record in records:
             name = run_id(record)
             if name not in known:
-                append_record(path, record)
+                append_line(path, record)
                 known[name] = record
                 added += 1
             elif known[name] != json.loads(json.dumps(record)):
@@ -73,7 +86,7 @@ def add_records(path: Path, records: Sequence[Record]) -> int:
 
 
 def _cut_torn_line(path: Path) -> None:
-    """Remove the part after the last end of a line, if it is no whole record; else end its line."""
+    """Remove the part after the last end of a line, if it is no whole record."""
     content = path.read_bytes()
     whole, end, rest = content.rpartition(b"\n")
     if not rest:
@@ -82,6 +95,3 @@ def _cut_torn_line(path: Path) -> None:
         json.loads(rest)
     except ValueError:
         os.truncate(path, len(whole + end))
-    else:
-        with path.open("ab") as file:
-            file.write(b"\n")

@@ -10,6 +10,7 @@ from simam_edu.attention import ATTENTION
 from simam_edu.datasets import NAMES
 from simam_edu.networks import NETWORKS, Slot
 from simam_edu.training import RECIPES
+from simam_edu.training.config import check_seed
 
 InPlace = tuple[str, Slot]
 """An attention module and its place in the block."""
@@ -104,8 +105,7 @@ class Run:
         for what, name, names in known:
             if name not in names:
                 raise ValueError(f"{what} must be one of {', '.join(names)}, got {name!r}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
+        check_seed(self.seed)
 
 
 def run_id(record: Mapping[str, Any]) -> str:
@@ -234,14 +234,16 @@ def grid(name: str, *, seeds: Sequence[int] | None = None) -> list[Run]:
         seeds: In place of the grid's own; more seeds later leave the runs of the others as they are.
 
     Raises:
-        ValueError: If the name is unknown, or a seed is negative or given twice.
+        ValueError: If the name is unknown, or a seed is out of range or given twice.
     """
     if name not in GRIDS:
         raise ValueError(f"grid must be one of {', '.join(GRIDS)}, got {name!r}")
     make, usual = GRIDS[name]
     chosen = usual if seeds is None else tuple(seeds)
-    if not chosen or min(chosen) < 0 or len(set(chosen)) < len(chosen):
-        raise ValueError(f"seeds must be numbers of at least 0, each once, got {list(chosen)}")
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise ValueError(f"seeds must be numbers, each once, got {list(chosen)}")
+    for seed in chosen:
+        check_seed(seed)
     return make(chosen)
 
 

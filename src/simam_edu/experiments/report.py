@@ -29,6 +29,14 @@ seeds can be added on another machine or with a later torch.
 """
 
 
+NEEDED = (
+    *("network", "attention", "attention_options", "slot", "dataset", "recipe", "seed", "test_accuracy"),
+    *("minutes", "finished", "device", "environment"),
+    *(key for key in EQUAL_IN_A_TABLE if key != "processes"),
+)
+"""What a record must say to be in a table."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Column:
     """One module in one place, over the seeds.
@@ -92,13 +100,16 @@ def make_tables(records: Iterable[Record], *, baseline: str = "none") -> list[Ta
             is compared.
 
     Raises:
-        ValueError: If there is no record; two records of a run differ; or records differ that are to be
-            compared, in what all of a table (:data:`EQUAL_IN_A_TABLE`) or all of a seed
-            (:data:`EQUAL_IN_A_ROW`) must have in common.
+        ValueError: If there is no record; one is not that of a run; two records of a run differ; or records
+            differ that are to be compared, in what all of a table (:data:`EQUAL_IN_A_TABLE`) or all of a
+            seed (:data:`EQUAL_IN_A_ROW`) must have in common.
     """
     every = list(records)
     if not every:
         raise ValueError("records must be at least one, got none; run a sweep first")
+    for number, record in enumerate(every, start=1):
+        if lacking := [key for key in NEEDED if key not in record]:
+            raise ValueError(f"records must be those of runs, got none of {lacking} in record {number}")
     by_table: dict[tuple[str, str, str], list[Record]] = {}
     for record in every:
         by_table.setdefault((record["network"], record["dataset"], record["recipe"]), []).append(record)

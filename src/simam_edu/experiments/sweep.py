@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +13,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 
-from simam_edu.experiments.files import add_records, try_lock
+from simam_edu.experiments.files import add_records, is_running, try_lock
 from simam_edu.experiments.grid import Run, run_id
+from simam_edu.training.interruption import signals_interrupt
 from simam_edu.training.record import Record
 
 LAST_LINES = 12
@@ -55,7 +58,7 @@ class Outcome:
 class _Child:
     run: Run
     process: "subprocess.Popen[bytes]"
-    lock: int
+    lock: FileLock
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -107,7 +110,7 @@ def sweep(
     say(f"runs: {len(runs)}, done: {len(finished)}, left: {len(waiting)}")
     running: list[_Child] = []
     failures: list[Failure] = []
-    with _interrupted_by_signals(), _ended_at_last(running, patience):
+    with signals_interrupt(), _ended_at_last(running, patience):
         while True:
             while len(running) < jobs and (child := _start_next(waiting, folder, command, jobs)):
                 running.append(child)
@@ -117,10 +120,11 @@ def sweep(
             time.sleep(look_every)
             for child in [child for child in running if child.process.poll() is not None]:
                 running.remove(child)
-                os.close(child.lock)
+                child.lock.release()
                 say(_ended(child, folder, records, finished, failures))
                 say(outlook(finished, waiting, [(other.run, other.minutes) for other in running], jobs))
-    finished |= finished_records(waiting, folder)  # other sweeps may have had them meanwhile
+    # Other sweeps may have had them meanwhile.
+    finished |= finished_records([run for run in runs if run.id not in finished], folder)
     add_records(records, list(finished.values()))
     left = tuple(run.id for run in runs if run.id not in finished)
     return Outcome(done=len(finished), left=left, failures=tuple(failures))
@@ -185,18 +189,18 @@ def _start_next(waiting: list[Run], folder: Path, command: Sequence[str], jobs: 
     """Start the first waiting run whose lock is free and take it off the list; ``None`` if there is none."""
     for run in waiting:
         place = folder / run.id
-        lock = try_lock(place / "lock")
+        lock = try_lock(place)
         if lock is None:
             continue
         if (place / "record.json").exists():  # another sweep has just finished it
-            os.close(lock)
+            lock.release()
             continue
         waiting.remove(run)
-        return _Child(run=run, process=_start(run, place, command, jobs, lock), lock=lock)
+        return _Child(run=run, process=_start(run, place, command, jobs), lock=lock)
     return None
 
 
-def _start(run: Run, place: Path, command: Sequence[str], jobs: int, lock: int) -> "subprocess.Popen[bytes]":
+def _start(run: Run, place: Path, command: Sequence[str], jobs: int) -> "subprocess.Popen[bytes]":
     threads = max(1, torch.get_num_threads() // jobs)
     share = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "TQDM_MININTERVAL": "60"}
     with (place / "log.txt").open("ab") as log:
@@ -206,9 +210,9 @@ def _start(run: Run, place: Path, command: Sequence[str], jobs: int, lock: int) 
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **share},
-            pass_fds=(lock,),
             # Ctrl-C in a terminal goes to a whole group. In a group of its own a run ends when we say so.
-            process_group=0,
+            process_group=0 if os.name == "posix" else None,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
 
 
@@ -221,6 +225,8 @@ def _ended(
         found = finished_records([child.run], folder)
         add_records(records, list(found.values()))
         finished |= found
+        if not found and is_running(folder / name):  # begun elsewhere in the same moment
+            return f"left {name} to the process that has it"
         reason = "" if found else f"ended with status {child.process.returncode} and no record"
     except (ValueError, OSError) as error:  # the other runs are not to suffer from it
         reason = str(error)
@@ -247,36 +253,26 @@ def _ended_at_last(running: list[_Child], patience: float) -> Iterator[None]:
     finally:
         try:
             for child in running:
-                _signal_group(child, signal.SIGTERM)
+                _end(child, at_once=False)
             deadline = time.monotonic() + patience
             for child in running:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.process.wait(timeout=max(0.0, deadline - time.monotonic()))
         finally:  # also when a second Ctrl-C ends the waiting
             for child in running:
-                _signal_group(child, signal.SIGKILL)
+                _end(child, at_once=True)
                 child.process.wait()
-                os.close(child.lock)
+                child.lock.release()
             running.clear()
 
 
-def _signal_group(child: _Child, number: signal.Signals) -> None:
-    if child.process.poll() is None:
-        os.killpg(child.process.pid, number)
-
-
-@contextlib.contextmanager
-def _interrupted_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP interrupt the block as Ctrl-C does, unless they are ignored or handled."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    numbers = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) == signal.SIG_DFL]
-    for number in numbers:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
+def _end(child: _Child, *, at_once: bool) -> None:
+    """Ask a process and those that it has started to end, or make them."""
+    if child.process.poll() is not None:
+        return
+    if sys.platform != "win32":
+        os.killpg(child.process.pid, signal.SIGKILL if at_once else signal.SIGTERM)
+    elif at_once:
+        child.process.kill()
+    else:
+        child.process.send_signal(signal.CTRL_BREAK_EVENT)

@@ -33,7 +33,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
+    except BaseException:  # a signal's among them
         temporary.unlink(missing_ok=True)
         raise
     if os.name == "posix":  # the new name is in the folder; elsewhere folders cannot be opened
@@ -75,7 +75,8 @@ def newest_checkpoint(folder: Path) -> tuple[Path, bytes] | None:
     Damaged ones are passed over with a warning: the steps since the one before are done again.
     """
     names = [path for path in folder.glob("checkpoint-*.pt") if _NAME.fullmatch(path.name)]
-    for path in sorted(names, reverse=True):
+    # A run that is interrupted while it evaluates keeps a second one of the same step.
+    for path in sorted(names, key=lambda path: (path.name[:19], path.stat().st_mtime_ns), reverse=True):
         content = path.read_bytes()
         if path.stem.endswith(_checksum(content)):
             return path, content

@@ -24,7 +24,7 @@ class TrainConfig:
             :data:`simam_edu.networks.FirstWeights`.
         recipe: A name of :data:`~simam_edu.training.recipes.RECIPES`.
         epochs: Passes over the training images; ``None`` for the recipe's own number.
-        seed: Decides the first weights, the order of the images and the augmentation.
+        seed: Decides the first weights, the order of the images and the augmentation; in [0, 2**64).
         held_out: The part of the training images, in [0, 1), that is kept from training and evaluated after
             each epoch. One tenth is the paper's 45,000/5,000 split. 0 trains on all images, for a run in
             which nothing is chosen.
@@ -55,8 +55,7 @@ class TrainConfig:
             raise ValueError(f"device must be one of {', '.join(get_args(Device))}, got {self.device!r}")
         if self.epochs is not None and self.epochs < 1:
             raise ValueError(f"epochs must be at least 1, got {self.epochs}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
+        check_seed(self.seed)
         if not 0 <= self.held_out < 1:
             raise ValueError(f"held_out must be in [0, 1), got {self.held_out}; 0.1 keeps a tenth")
 
@@ -64,3 +63,9 @@ class TrainConfig:
     def total_epochs(self) -> int:
         """The epochs of this run: its own number or the recipe's."""
         return RECIPES[self.recipe].epochs if self.epochs is None else self.epochs
+
+
+def check_seed(seed: int) -> None:
+    """Raise a ValueError if torch's generators do not take a seed, or would change it to take it."""
+    if type(seed) is not int or not 0 <= seed < 2**64:
+        raise ValueError(f"seed must be a whole number in [0, 2**64), got {seed!r}")

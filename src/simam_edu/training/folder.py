@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+import simam_edu
 from simam_edu.datasets import ImageSet
+from simam_edu.kernels import path_for
 from simam_edu.training.checkpoint import (
     load_checkpoint,
     newest_checkpoint,
@@ -34,6 +37,13 @@ Identity = Mapping[str, Any]
 def identity_of(config: TrainConfig, train_set: ImageSet, test_set: ImageSet, world: World) -> Identity:
     """Return what decides the numbers of a run, to the kind of its device.
 
+    A run goes on only where all of it is as it was; else two results would be mixed and its record would
+    name one. What rounds differently belongs to it: the versions of torch and of this package, the backend
+    of SimAM, and on the CPU, where a run can be repeated to the last bit, the number of threads and the
+    instructions that torch uses. The record also names the processor's model, Python and numpy, which are
+    not compared. Settings that a caller changes in torch, such as its default type, are neither compared
+    nor recorded.
+
     Args:
         config: The run.
         train_set: Its images and labels enter by their checksum.
@@ -41,6 +51,8 @@ def identity_of(config: TrainConfig, train_set: ImageSet, test_set: ImageSet, wo
         world: A run goes on with as many processes as it began with.
     """
     device = world.device(config.device)
+    on_cpu = device.type == "cpu"
+    with_simam = "simam" in config.attention
     return {
         "network": config.network,
         "attention": config.attention,
@@ -59,7 +71,21 @@ def identity_of(config: TrainConfig, train_set: ImageSet, test_set: ImageSet, wo
         "device": device.type,
         "precision": str(choose_precision(device)).removeprefix("torch."),
         "processes": world.size,
+        "threads": torch.get_num_threads() if on_cpu else None,
+        "instructions": torch.backends.cpu.get_cpu_capability() if on_cpu else None,
+        "simam_backend": path_for(torch.zeros(1, 1, 2, 2, device=device)) if with_simam else None,
+        "torch": torch.__version__,
+        "simam_edu": simam_edu.__version__,
     }
+
+
+def recorded_threads(folder: Path) -> int | None:
+    """Return the number of threads that the run of a folder began with, or ``None`` if it does not say."""
+    try:
+        found = json.loads((folder / IDENTITY_FILE).read_text(encoding="utf-8"))["threads"]
+    except (OSError, ValueError, KeyError, TypeError):  # whose folder it is, claim() says
+        return None
+    return found if isinstance(found, int) and found > 0 else None
 
 
 def claim(folder: Path, identity: Identity) -> None:
@@ -102,15 +128,22 @@ def require_same(identity: Identity, written: str, path: Path) -> None:
         ) from error
     wanted = json.loads(json.dumps(identity))
     differences = [
-        f"{key} is {found.get(key)!r} there and {wanted.get(key)!r} here"
+        f"{key} is {_shown(found, key)} there and {_shown(wanted, key)} here"
         for key in sorted(found.keys() | wanted.keys())
-        if found.get(key) != wanted.get(key)
+        if _shown(found, key) != _shown(wanted, key)
     ]
-    if differences:
-        raise ValueError(
-            f"{path} must be of the run that is asked for, got another one: {'; '.join(differences)}; "
-            "use another folder"
-        )
+    if not differences:
+        return
+    cure = "use another folder"
+    if "threads" in found and found["threads"] != wanted["threads"]:
+        cure += f", or set OMP_NUM_THREADS={found['threads']} to go on with as many threads"
+    raise ValueError(
+        f"{path} must be of the run that is asked for, got another one: {'; '.join(differences)}; {cure}"
+    )
+
+
+def _shown(identity: Identity, key: str) -> str:
+    return repr(identity[key]) if key in identity else "not said"
 
 
 class Keeper:

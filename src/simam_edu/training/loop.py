@@ -18,6 +18,7 @@ from simam_edu.training.device import autocast, choose_precision
 from simam_edu.training.distributed import World, join
 from simam_edu.training.evaluation import Sums, evaluate
 from simam_edu.training.folder import Keeper, identity_of
+from simam_edu.training.interruption import signals_wait
 from simam_edu.training.recipes import RECIPES, Recipe
 from simam_edu.training.results import EpochResult, Progress, Score, TrainResult
 from simam_edu.training.state import TrainState
@@ -43,7 +44,8 @@ def train(
         test_set: Evaluated once, after the last epoch; nothing is chosen by it.
         folder: Where checkpoints are kept, one after each epoch and after each minute of training. Called
             again with the same folder, a run that was interrupted goes on from the last of them, and
-            on the CPU ends with the same numbers, to the last bit, as one that was not.
+            on the CPU ends with the same numbers, to the last bit, as one that was not. Ctrl-C keeps one
+            more, at the end of its step.
         on_step: Called after each step, on a GPU after every tenth, and after each held-out evaluation, for
             a progress bar or curves.
 
@@ -55,6 +57,7 @@ def train(
             that of the folder.
         FloatingPointError: If a loss is not finite, with the step in which that happened first.
         OSError: If a checkpoint cannot be written; the ones before it stay.
+        KeyboardInterrupt: When it was interrupted.
     """
     recipe = RECIPES[config.recipe]
     world = join(config.device)
@@ -77,7 +80,11 @@ def train(
         recipe=recipe, epochs=config.total_epochs, learn=learn, held_out=held_out, precision=precision,
         world=world, keeper=keeper, on_step=on_step,
     )  # fmt: skip
-    run.train(state)
+    try:
+        run.train(state)
+    except KeyboardInterrupt:
+        run.keep_now(state)
+        raise
 
     test = evaluate(network, DeviceImages.put(test_set, device), precision, world=world)
     _require_finite(test, "test images after the last epoch")
@@ -134,23 +141,37 @@ class Run:
             for images, labels in self.learn.training_batches(
                 size, generator=state.generator, skip=state.batch, part=self.world.part
             ):
-                for group in state.optimizer.param_groups:
-                    group["lr"] = self.learning_rate(state)
-                with autocast(device, self.precision):
-                    logits = network(images)
-                loss = F.cross_entropy(logits.float(), labels)
-                # The mean over the processes must be the mean over the batch, though their parts differ
-                # in size by one. In a single process this is 1.
-                in_batch = min(size, len(self.learn) - state.batch * size)
-                share = self.world.size * len(labels) / in_batch
-                state.optimizer.zero_grad()
-                (loss * share).backward()  # type: ignore[no-untyped-call]
-                state.optimizer.step()
-                state.batch += 1
-                state.sums.add(loss, logits, labels)
-                if state.batch % look_every(device) == 0 or state.batch == self.batches:
-                    self.look(state)
+                with signals_wait():  # half a step is nothing to go on from
+                    for group in state.optimizer.param_groups:
+                        group["lr"] = self.learning_rate(state)
+                    with autocast(device, self.precision):
+                        logits = network(images)
+                    loss = F.cross_entropy(logits.float(), labels)
+                    # The mean over the processes must be the mean over the batch, though their parts
+                    # differ in size by one. In a single process this is 1.
+                    in_batch = min(size, len(self.learn) - state.batch * size)
+                    share = self.world.size * len(labels) / in_batch
+                    state.optimizer.zero_grad()
+                    (loss * share).backward()  # type: ignore[no-untyped-call]
+                    state.optimizer.step()
+                    state.batch += 1
+                    state.sums.add(loss, logits, labels)
+                    if state.batch % look_every(device) == 0 or state.batch == self.batches:
+                        self.look(state)
             self.finish_epoch(state)
+
+    def keep_now(self, state: TrainState) -> None:
+        """Keep a checkpoint of a run that is interrupted, unless its loss is not finite.
+
+        Of several processes each may be at another step, so they leave it at the last one.
+        """
+        if self.keeper is None or self.world.size > 1:
+            return
+        with signals_wait():
+            if state.batch:
+                state.sums.read(self.world)
+            if not state.sums.first_bad:
+                self.keeper.save(state, (state.epoch - 1) * self.batches + state.batch)
 
     def look(self, state: TrainState) -> None:
         """Read the loss, stop if it is not finite, report, and keep a checkpoint when one is due."""
@@ -170,19 +191,20 @@ class Run:
             held_out = evaluate(state.network, self.held_out, self.precision, world=self.world)
             _require_finite(held_out, f"held-out images after epoch {state.epoch}")
         rate = self.learning_rate(state)
-        state.tick()
-        state.next_epoch(
-            EpochResult(
-                epoch=state.epoch,
-                train=score,
-                held_out=held_out,
-                learning_rate=rate,
-                seconds=state.epoch_seconds,
+        with signals_wait():  # in the history and before the next epoch, or neither
+            state.tick()
+            state.next_epoch(
+                EpochResult(
+                    epoch=state.epoch,
+                    train=score,
+                    held_out=held_out,
+                    learning_rate=rate,
+                    seconds=state.epoch_seconds,
+                )
             )
-        )
-        self.report(state, score, images=0)
-        if self.keeper is not None:
-            self.keeper.save(state, (state.epoch - 1) * self.batches)
+            self.report(state, score, images=0)
+            if self.keeper is not None:
+                self.keeper.save(state, (state.epoch - 1) * self.batches)
 
     def report(self, state: TrainState, score: Score, *, images: int) -> None:
         """Tell the caller where the run stands."""

@@ -1,5 +1,6 @@
 """One line of JSON for each run: what ran, where, and what came out."""
 
+import codecs
 import json
 import os
 import platform
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 
 import simam_edu
 from simam_edu.datasets import ImageSet
@@ -107,34 +109,73 @@ def commit() -> str | None:
 def append_record(path: Path, record: Record) -> None:
     """Append a record to a file as one line, written to disk before this returns.
 
+    Several processes may append to one file: they wait for each other by a lock, ``FILE.lock`` beside it. A
+    last line without its end, as an editor leaves it, is ended first.
+
     Args:
         path: The file; it and its folder are made when missing.
         record: What :func:`make_record` returned.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: If the file cannot be written; what it held before stays as it was.
     """
+    with lock_of(path):
+        append_line(path, record)
+
+
+def lock_of(path: Path) -> FileLock:
+    """Return the lock that whoever writes to a file of records holds, the folder made when missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    return FileLock(path.with_name(path.name + ".lock"))
+
+
+def append_line(path: Path, record: Record) -> None:
+    """Append a record to a file whose lock is held."""
+    with path.open("a+b") as file:
+        before = file.seek(0, os.SEEK_END)
+        file.seek(max(0, before - 1))
+        start = b"\n" if file.read(1) not in (b"", b"\n") else b""
+        try:
+            file.write(start + json.dumps(record).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError as error:  # half a line would spoil the next one
+            os.truncate(path, before)
+            raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
 
 
 def read_records(path: Traversable) -> Iterator[Record]:
-    """Yield the records of a file, one a line.
+    """Yield the records of a file, one a line; empty lines and a byte order mark are passed over.
 
     Raises:
-        ValueError: If a line is not JSON, with its number.
+        ValueError: If the file is packed or not in UTF-8, or a line is no record, with its number.
     """
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
         try:
-            yield json.loads(line)
-        except json.JSONDecodeError as error:
+            record = json.loads(line)
+            if not isinstance(record, dict):
+                raise ValueError("it is no object of JSON")
+        except ValueError as error:
             raise ValueError(
                 f"{path}, line {number}, must be one JSON record, got {line[:60]!r}; "
                 f"delete the line ({error})"
             ) from error
+        yield record
+
+
+def _text(path: Traversable) -> str:
+    content = path.read_bytes()
+    if content.startswith(b"\x1f\x8b"):
+        raise ValueError(f"{path} must be lines of text, got a file packed by gzip; unpack it with gunzip")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        raise ValueError(
+            f"{path} must be text in UTF-8, got {'UTF-16' if is_utf16 else error}; save it as UTF-8"
+        ) from error
 
 
 def recorded(name: str) -> list[Record]:
