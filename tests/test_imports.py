@@ -23,7 +23,7 @@ ALLOWED = {
     "_exact": set(),
     "derivation": set(),
     "gradient": {"energy", "derivation"},
-    "solvers": {"energy"},
+    "solvers": {"energy", "_exact"},
     "gallery": {"energy"},
     "exercises": {"energy", "solvers", "derivation", "gradient", "gallery"},
     "attention": {"kernels"},

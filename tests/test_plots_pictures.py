@@ -83,6 +83,7 @@ def test_scales_of_colors_have_zero_in_the_middle_or_one_meaning():
 
 
 @pytest.mark.parametrize("options", [{"titles": ["a"]}, {"titles": list("abcdefg"), "masks": MASKS[:2]}])
+@pytest.mark.usefixtures("unchecked")
 def test_image_grid_refuses_other_numbers(options):
     with pytest.raises(ValueError, match=r"(titles|masks) must be as many as images"):
         image_plots.image_grid(PICTURES, **options)

@@ -1,4 +1,4 @@
-"""What keeps :mod:`simam_edu.energy` exact in all of float64: powers of two, and checks.
+"""What keeps :mod:`simam_edu.energy` exact: powers of two, and checks.
 
 A square leaves float64 where its root is beyond about 1e154 or below 1e-154. So values
 are divided by a power of two before they are squared, and multiplied by it at the end.
@@ -46,10 +46,11 @@ def restored(mu: np.ndarray, var: np.ndarray, exponent: np.ndarray | int) -> tup
 def leave_one_out(x: Maps, scaled_x: Maps, deviation: Maps, exponent: np.ndarray | int) -> tuple[Maps, Maps]:
     """Return ``mu_t`` and ``var_t`` of ``x``, which is ``scaled_x * 2**exponent``.
 
-    For a neuron far from all others ``var_t`` is the small difference of two large numbers.
-    Of three neurons or more only the farthest of a channel can be: the square of any other
-    is at most half of the sum, a quarter of which is left, so that the difference costs two
-    bits. The farthest neuron's statistics are taken from the others directly.
+    For a neuron far from all others ``var_t`` is the small difference of two large
+    numbers. Of three neurons or more only the farthest of a channel can be: the square
+    of any other is at most half of the sum, a quarter of which is left, so that the
+    difference costs two bits. The farthest neuron's statistics are taken from the
+    others directly.
     """
     *lead, height, width = x.shape
     m = height * width
@@ -66,18 +67,19 @@ def leave_one_out(x: Maps, scaled_x: Maps, deviation: Maps, exponent: np.ndarray
 
 
 def mean_of_squares(values: Float[np.ndarray, "*lead m"]) -> Float[Any, "*lead"]:
-    """Return the mean square along the last axis, inf only where the mean is too large."""
+    """Return the mean square along the last axis, inf only where it is too large."""
     exponent = np.frexp(np.max(np.abs(values), axis=-1))[1]
     mean = np.mean(np.ldexp(values, -exponent[..., None]) ** 2, axis=-1)
     return np.ldexp(mean, 2 * exponent)
 
 
 def point(t: Any, mu: Any, var: Any, lam: float) -> tuple[Any, ...]:
-    """Return the parts of Eqs. (3) to (5), on scales on which none overflows or vanishes.
+    """Return the parts of Eqs. (3) to (5), on scales on which none is lost.
 
     They are ``t`` and ``mu`` over ``2**common``, ``var + lam`` and the denominator over
-    ``4**exponent``, then ``common``, of the larger of ``t`` and ``mu``, and ``exponent``, of
-    the larger of ``t - mu`` and the root of ``var + lam``. The denominator is about one.
+    ``4**exponent``, then ``common``, of the larger of ``t`` and ``mu``, and
+    ``exponent``, of the larger of ``t - mu`` and the root of ``var + lam``. The
+    denominator is about one.
     """
     lam = check_lam(lam)
     t, mu, var = (np.asarray(value, dtype=np.float64) for value in (t, mu, var))

@@ -1,20 +1,20 @@
 r"""The energy of a neuron and what follows from it, in numpy and float64: the oracle.
 
 The torch module is tested against these functions, and they against the symbolic
-derivation and the numerical solvers. Equation numbers are those of Yang, Zhang, Li and Xie,
-"SimAM: A Simple, Parameter-Free Attention Module for Convolutional Neural Networks", ICML
-2021. A *channel* is one map of :math:`M = H \times W` neurons: a target, labelled +1, and
-:math:`M - 1` others, labelled -1. In every function
+derivation and the numerical solvers. Equation numbers are those of Yang, Zhang, Li and
+Xie, "SimAM: A Simple, Parameter-Free Attention Module for Convolutional Neural
+Networks", ICML 2021. A *channel* is one map of :math:`M = H \times W` neurons: a
+target, labelled +1, and :math:`M - 1` others, labelled -1. In every function
 
 - ``x`` holds maps: the last two axes are a channel, those before independent channels;
-- ``t`` is the target, ``others`` are the others, along the last axis; ``mu`` and ``var``
-  are the mean and the variance that the target is compared with;
+- ``t`` is the target, ``others`` are the others, along the last axis; ``mu`` and
+  ``var`` are the mean and the variance that the target is compared with;
 - ``lam`` is the penalty :math:`\lambda \ge 0`, the regularization coefficient of
   :math:`w^2`, in units of ``x`` squared.
 
-Arguments broadcast; where all are scalars, so is the result. Every finite float64 is valid,
-whatever its scale. A ``ValueError`` names an argument that is not finite, out of its range,
-or no real map of at least two neurons.
+Arguments broadcast; where all are scalars, so is the result. Every finite float64 is
+valid, whatever its scale. A ``ValueError`` names an argument that is not finite, out of
+its range, or no real map of at least two neurons.
 """
 
 from typing import Any, Literal, get_args
@@ -31,12 +31,13 @@ Statistics = Literal["shared", "population", "leave_one_out"]
 - ``"shared"``: one mean and one variance with :math:`1/(M-1)` for the whole channel, as
   the authors' code has it.
 - ``"population"``: the same with :math:`1/M`, as Eq. (5) is printed.
-- ``"leave_one_out"``: the mean and variance of the :math:`M-1` others, as the derivation
-  asks, with the :math:`1/(M-1)` of Eq. (2): the population form over the others.
+- ``"leave_one_out"``: the mean and variance of the :math:`M-1` others, as the
+  derivation asks, with the :math:`1/(M-1)` of Eq. (2): the population form over the
+  others.
 """
 
 DEFAULT_LAM = 1e-4
-"""The authors chose 1e-4 with ResNet-20 on a 45,000/5,000 split of CIFAR (section 4)."""
+"""The authors chose 1e-4 with ResNet-20 on 45,000 images of CIFAR (section 4)."""
 
 
 def neuron_energy(
@@ -47,15 +48,16 @@ def neuron_energy(
     *,
     lam: float,
 ) -> Float[Any, "*lead"]:
-    r"""Return the energy of one neuron for a weight and bias of the linear transform, Eq. (2).
+    r"""Return the energy of one neuron for a linear transform with w and b, Eq. (2).
 
     .. math::
 
         e_t = \frac{1}{M-1} \sum_{i=1}^{M-1} \bigl(-1 - (w x_i + b)\bigr)^2
               + \bigl(1 - (w t + b)\bigr)^2 + \lambda w^2
 
-    It is at least 0, and inf where it exceeds the largest float64, so that it still compares
-    rightly with every other energy: a descent that diverges can be seen to do so.
+    It is at least 0, and inf where it exceeds the largest float64, so that it still
+    compares rightly with every other energy: a descent that diverges can be seen to do
+    so.
 
     >>> print(neuron_energy(0.5, -1.0, 4.0, np.array([0.0, 1.0, 2.0]), lam=1.0).round(4))
     0.6667
@@ -86,8 +88,8 @@ def optimal_weight_bias(
         w_t = \frac{2 (t - \mu_t)}{(t - \mu_t)^2 + 2 \sigma_t^2 + 2 \lambda}, \qquad
         b_t = -\tfrac12 (t + \mu_t)\, w_t
 
-    Eq. (3) is printed with a minus sign before the fraction: a misprint, as the chapter on
-    the closed form proves and the authors confirm in issue 11 of their repository.
+    Eq. (3) is printed with a minus sign before the fraction: a misprint, as the chapter
+    on the closed form proves and the authors confirm in issue 11 of their repository.
 
     >>> print(*optimal_weight_bias(4.0, 1.0, 0.5, lam=0.0))
     0.6 -1.5
@@ -109,20 +111,22 @@ def optimal_weight_bias(
 
 
 def minimal_energy(t: ArrayLike, mu: ArrayLike, var: ArrayLike, *, lam: float) -> Float[Any, "*lead"]:
-    r"""Return the least energy of a neuron, in [0, 2]: Eq. (5) with the statistics passed in.
+    r"""Return the least energy of a neuron, in [0, 2], for given statistics, Eq. (5).
 
     .. math::
 
         e_t^* = \frac{4 (\sigma_t^2 + \lambda)}{(t - \mu_t)^2 + 2 \sigma_t^2 + 2 \lambda}
 
-    It is as accurate as its arguments: a mean of 1e8 is rounded by up to 1e-8, which shows
-    in the eighth digit where ``var`` is 1. :func:`importance` does not round the mean.
+    It is as accurate as its arguments: a mean of 1e8 is rounded by up to 1e-8, which
+    shows in the eighth digit where ``var`` is 1. :func:`importance` does not round the
+    mean.
 
     >>> minimal_energy([1.0, 4.0], 1.0, 0.5, lam=0.0)
     array([2. , 0.2])
 
     Raises:
-        ValueError: Also where the minimum is not unique, as for :func:`optimal_weight_bias`.
+        ValueError: Also where the minimum is not unique, as for
+            :func:`optimal_weight_bias`.
     """
     _, _, var_lam, denominator, _, _ = _exact.point(t, mu, var, lam)
     return 4.0 * var_lam / denominator
@@ -138,14 +142,14 @@ def channel_statistics(
         \mu = \frac1M \sum_{i=1}^{M} x_i, \qquad
         \sigma^2 = \frac{1}{M - \mathrm{ddof}} \sum_{i=1}^{M} (x_i - \mu)^2
 
-    ``ddof`` is 1 for the authors' code and 0 for Eq. (5) as printed. It has no default, since
-    the paper and its code differ. A variance below the smallest float64 is 0.
+    ``ddof`` is 1 for the authors' code and 0 for Eq. (5) as printed. It has no default,
+    since the paper and its code differ. A variance below the smallest float64 is 0.
 
     >>> channel_statistics(np.array([[0.0, 1.0, 2.0, 5.0]]), ddof=0)
     (array([[2.]]), array([[3.5]]))
 
     Raises:
-        ValueError: Also if a variance exceeds float64, as from values of about 1e154 on.
+        ValueError: Also if a variance exceeds float64: from values of 1e154 or so.
     """
     if ddof not in (0, 1):
         raise ValueError(f"ddof must be 0 or 1, got {ddof!r}; 1 is the authors' code, 0 is Eq. (5)")
@@ -161,7 +165,8 @@ def leave_one_out_statistics(
 ) -> tuple[Float[np.ndarray, "*lead h w"], Float[np.ndarray, "*lead h w"]]:
     r"""Return for every neuron the mean and variance of the others, without a loop.
 
-    With :math:`d = t - \mu` and :math:`SS = \sum_i (x_i - \mu)^2` over the whole channel,
+    With :math:`d = t - \mu` and :math:`SS = \sum_i (x_i - \mu)^2` over the whole
+    channel,
 
     .. math::
 
@@ -192,10 +197,11 @@ def importance(
 
         \frac{1}{e_t^*} = \frac12 + \frac{(t - \mu)^2}{4 (\sigma^2 + \lambda)}
 
-    ``statistics`` names :math:`\mu` and :math:`\sigma^2`, see :data:`Statistics`; the default
-    is what the authors' code computes. A constant channel has 1/2 everywhere, the limit at
-    ``lam = 0``. With ``"leave_one_out"`` alone the importance can be inf: where a neuron
-    differs from otherwise equal ones at ``lam = 0``, and beyond the largest float64.
+    ``statistics`` names :math:`\mu` and :math:`\sigma^2`, see :data:`Statistics`; the
+    default is what the authors' code computes. A constant channel has 1/2 everywhere,
+    the limit at ``lam = 0``. With ``"leave_one_out"`` alone the importance can be inf:
+    where a neuron differs from otherwise equal ones at ``lam = 0``, and beyond the
+    largest float64.
 
     >>> importance(np.array([[0.0, 1.0, 2.0, 5.0]]), lam=0.0, statistics="population").round(2)
     array([[0.79, 0.57, 0.5 , 1.14]])
@@ -218,11 +224,12 @@ def importance(
 def gain(
     x: Real[np.ndarray, "*lead h w"], *, lam: float = DEFAULT_LAM, statistics: Statistics = "shared"
 ) -> Float[np.ndarray, "*lead h w"]:
-    r"""Return the gain, the attention weight by which SimAM multiplies every neuron, Eq. (6).
+    r"""Return the gain of every neuron, its attention weight, Eq. (6).
 
     .. math:: g_t = \operatorname{sigmoid}(1 / e_t^*) \in [\operatorname{sigmoid}(1/2), 1]
 
-    No neuron is turned down below 0.62 of itself. For the arguments see :func:`importance`.
+    No neuron is turned down below 0.62 of itself. For the arguments see
+    :func:`importance`.
 
     >>> gain(np.array([[0.0, 1.0, 2.0, 5.0]])).round(2)
     array([[0.67, 0.63, 0.62, 0.73]])

@@ -1,4 +1,4 @@
-"""Figures of the chapter on the closed form, and the contours that the next one draws on."""
+"""Figures of the chapter on the closed form, and contours for the next one."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,13 @@ from simam_edu.energy import neuron_energy, optimal_weight_bias
 from simam_edu.plots import style
 from simam_edu.plots.style import BLUE, GREEN, GREY, ORANGE, RED, Look
 
+Others = Float[np.ndarray, "m"]
+Span = tuple[float, float]
 _LINES = (Look(BLUE, "", "-"), Look(GREEN, "", "--"), Look(RED, "", "-."), Look(GREY, "", ":"))
 
 
-def midpoint_figure(t: float, others: Float[np.ndarray, "m"], *, lams: Sequence[float]) -> Figure:
-    """Draw the best line of a target for up to four penalties, and the point where all cross."""
+def midpoint_figure(t: float, others: Others, *, lams: Sequence[float]) -> Figure:
+    """Draw the best line for up to four penalties, and the point where all cross."""
     figure, axis = style.new_axis(3.6)
     mu, var = others.mean(), others.var()
     ends = np.array([min(others.min(), t) - 0.7, max(others.max(), t) + 0.7])
@@ -34,21 +36,21 @@ def midpoint_figure(t: float, others: Float[np.ndarray, "m"], *, lams: Sequence[
     return figure
 
 
-def bowl_figure(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Figure:
-    """Draw the energy over weight and bias: of a channel, and where all neurons equal the target.
+def bowl_figure(t: float, others: Others, *, lam: float) -> Figure:
+    """Draw the energy over weight and bias: of a channel, and of equal neurons.
 
-    On the right there is no penalty.
+    On the right all neurons equal the target and there is no penalty.
     """
     figure, axes = style.new_figure(1, 2, height=3.6)
     left, right = axes[0]
     w, b = map(float, optimal_weight_bias(t, others.mean(), others.var(), lam=lam))
     reach = 2.2 * max(abs(w), 0.1), 2.2 * max(abs(b), 0.5)
     spans = (-reach[0], reach[0]), (-reach[1], reach[1])
-    draw_energy(left, t, others, lam=lam, weights=spans[0], biases=spans[1])
+    draw_energy(left, t, others, lam, *spans)
     left.plot([w], [b], "o", color=ORANGE, markeredgecolor="black", markersize=8, label="minimum")
     left.plot([-w], [-b], "X", color="black", markersize=8, label="as Eq. (3) is printed")
     left.set_title("one lowest point", fontsize=10)
-    draw_energy(right, t, np.array([t]), lam=0.0, weights=spans[0], biases=spans[1])
+    draw_energy(right, t, np.array([t]), 0.0, *spans)
     valley = np.array(spans[0])
     right.plot(valley, -valley * t, color=ORANGE, linestyle="--", linewidth=2, label="$b = -w\\,t$")
     right.set(ylim=spans[1], ylabel="")
@@ -58,16 +60,8 @@ def bowl_figure(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Figu
     return figure
 
 
-def draw_energy(
-    axis: Axes,
-    t: float,
-    others: Float[np.ndarray, "m"],
-    *,
-    lam: float,
-    weights: tuple[float, float],
-    biases: tuple[float, float],
-) -> None:
-    """Draw contours of the energy over a window from the lower to the upper weight and bias."""
+def draw_energy(axis: Axes, t: float, others: Others, lam: float, weights: Span, biases: Span) -> None:
+    """Draw contours of the energy from the lower to the upper weight and bias."""
     w, b = np.meshgrid(np.linspace(*weights, 160), np.linspace(*biases, 160))
     energies = neuron_energy(w, b, t, others, lam=lam)  # (160, 160)
     # Closer together near the bottom, where the bowl is flat.

@@ -1,7 +1,7 @@
 """Figures of the chapter on numerical solvers and gradient descent.
 
-Mappings hold up to four curves, by the name of the solver, step size or method. Excess energy
-is energy above the least.
+Mappings hold up to four curves, by the name of the solver, step size or method. Excess
+energy is energy above the least.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from simam_edu.plots.style import BLUE, GREEN, GREY, LOOKS, ORANGE, Curves, Valu
 from simam_edu.solvers import Fit
 
 Others = Float[np.ndarray, "m"]
+Pair = tuple[Real[np.ndarray, "n"], Real[np.ndarray, "n"]]
 
 
 def paths_figure(t: float, others: Others, fits: Mapping[str, Fit], *, lam: float) -> Figure:
@@ -27,7 +28,7 @@ def paths_figure(t: float, others: Others, fits: Mapping[str, Fit], *, lam: floa
     everything = np.concatenate([*paths.values(), end[None]])
     low, high = everything.min(axis=0), everything.max(axis=0)
     weights, biases = np.transpose([low - 0.15 * (high - low), high + 0.15 * (high - low)])
-    draw_energy(axis, t, others, lam=lam, weights=tuple(weights), biases=tuple(biases))
+    draw_energy(axis, t, others, lam, tuple(weights), tuple(biases))
     for name, path, look in style.looks("fits", paths):
         axis.plot(*path.T, label=name, markersize=5, **(look.marks | look.lines))
     axis.plot(*end, "*", color="black", markersize=13, label="closed form", zorder=3)
@@ -36,7 +37,7 @@ def paths_figure(t: float, others: Others, fits: Mapping[str, Fit], *, lam: floa
 
 
 def stability_figure(t: float, others: Others, fits: Mapping[str, Fit], *, lam: float, steps: int) -> Figure:
-    """Draw the excess energy after each of so many steps of gradient descent, by step size."""
+    """Draw the excess energy after each step of gradient descent, by step size."""
     figure, axis = style.new_axis(3.4)
     least = minimal_energy(t, others.mean(), others.var(), lam=lam)
     often = {"markevery": max(1, steps // 12), "markersize": 5}
@@ -50,7 +51,7 @@ def stability_figure(t: float, others: Others, fits: Mapping[str, Fit], *, lam: 
 
 
 def iterations_figure(kappas: Values, steps: Curves, theory: Values) -> Figure:
-    """Draw the steps that solvers take over the condition number, and those of theory."""
+    """Draw steps of solvers, and those of theory, over the condition number."""
     figure, axis = style.new_axis(3.6)
     axis.loglog(kappas, theory, color=GREY, linewidth=1.5, label="gradient descent, theory")
     hollow = {"linestyle": "", "markerfacecolor": "none", "markersize": 7}
@@ -71,10 +72,7 @@ def digits_figure(shifts: Values, errors: Curves) -> Figure:
     return figure
 
 
-def step_size_figure(
-    shares: Values, counts: Values, theory: tuple[Real[np.ndarray, "n"], Real[np.ndarray, "n"]],
-    *, fastest: float,
-) -> Figure:  # fmt: skip
+def step_size_figure(shares: Values, counts: Values, theory: Pair, *, fastest: float) -> Figure:
     """Draw the steps of gradient descent, counted and by theory, over the step size.
 
     Step sizes, the ``fastest`` too, are in units of the largest that is stable.
@@ -89,9 +87,9 @@ def step_size_figure(
 
 
 def schedules_figure(theory: Curves, sampled: Curves) -> Figure:
-    """Draw the mean excess energy of stochastic descent after each step, in theory and over runs.
+    """Draw the mean excess energy after each step of stochastic descent.
 
-    Both are by the schedule of the step size and include the start.
+    Theory and means over runs are by schedule of the step size, with the start.
     """
     figure, axis = style.new_axis(3.8)
     for name, exact, look in style.looks("theory", theory):
@@ -103,9 +101,7 @@ def schedules_figure(theory: Curves, sampled: Curves) -> Figure:
     return figure
 
 
-def floor_figure(
-    shares: Values, floors: Curves, sampled: tuple[Real[np.ndarray, "n"], Real[np.ndarray, "n"]]
-) -> Figure:
+def floor_figure(shares: Values, floors: Curves, sampled: Pair) -> Figure:
     """Draw where the mean excess energy ends with a constant step, over the step size.
 
     Step sizes are in units of the largest at which that mean stays bounded; up to three
@@ -122,9 +118,10 @@ def floor_figure(
 
 
 def price_figure(sizes: Values, values: Curves, *, unit: str, laws: Curves | None = None) -> Figure:
-    """Draw the cost of all least energies of a channel, in a unit, over its number of neurons.
+    """Draw the cost of all least energies of a channel over its number of neurons.
 
-    Where a method has a law that was fitted, the law is the line and the costs are marks.
+    Where a method has a law that was fitted, the law is the line and the costs are
+    marks.
     """
     figure, axis = style.new_axis(3.6)
     for name, costs, look in style.looks("values", values):

@@ -13,7 +13,7 @@ from simam_edu.plots.style import BLUE, GREEN, GREY, ORANGE
 def separation_figure(
     channel: Float[np.ndarray, "m"], targets: tuple[int, int], *, lam: float = 1e-4
 ) -> Figure:
-    """Draw the best linear transform for two neurons of a channel, by index, side by side."""
+    """Draw the best linear transform for two neurons, by index, side by side."""
     figure, axes = style.new_figure(1, 2, height=3.4)
     for axis, index in zip(axes[0], targets, strict=True):
         _separation(axis, channel, index, lam)
@@ -39,7 +39,7 @@ def _separation(axis: Axes, channel: Float[np.ndarray, "m"], index: int, lam: fl
 
 
 def energies_figure(channel: Float[np.ndarray, "m"], *, lam: float = 1e-4) -> Figure:
-    """Draw the least energy of every neuron over its value, with one mean and one variance."""
+    """Draw the least energy of neurons over their value, with shared statistics."""
     mu, var = (statistic.item() for statistic in channel_statistics(channel[None, :], ddof=0))
     grid = np.linspace(channel.min() - 0.5, channel.max() + 0.5, 300)
     on_grid, of_neurons = (minimal_energy(t, mu, var, lam=lam) for t in (grid, channel))
@@ -53,7 +53,7 @@ def energies_figure(channel: Float[np.ndarray, "m"], *, lam: float = 1e-4) -> Fi
 
 
 def surrogate_figure() -> Figure:
-    """Draw the squared residual of one of the others, and whether it is on the wrong side."""
+    """Draw the squared residual of one other, and whether its side is wrong."""
     grid = np.linspace(-3.0, 1.5, 451)
     step = [grid[0], 0.0, 0.0, grid[-1]], [0.0, 0.0, 1.0, 1.0]
     figure, axis = style.new_axis(3.0)
@@ -71,7 +71,7 @@ def fisher_figure(
     weight: Float[np.ndarray, "2"],
     bias: float,
 ) -> Figure:
-    """Draw a sample against others in the plane, the direction of a fit, and where it is zero."""
+    """Draw a sample and others, the direction of a fit, and where it is zero."""
     figure, axis = style.new_axis(4.2, width=5.0)
     mu = others.mean(axis=0)
     length = float(np.linalg.norm(target - mu))

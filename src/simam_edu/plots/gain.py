@@ -11,7 +11,7 @@ from simam_edu.plots.style import BLUE, GREY, ORANGE, Values
 
 
 def shape_figure(z: Values, importance: Values, gain: Values) -> Figure:
-    """Draw importance and gain, side by side, over z: the distance from the mean in deviations."""
+    """Draw importance and gain over z, distances in standard deviations."""
     figure, axes = style.new_figure(1, 2, height=2.9)
     for axis, values, name in zip(axes[0], (importance, gain), ("importance $1/e^*$", "gain"), strict=True):
         axis.plot(z, values, color=BLUE)
@@ -24,7 +24,7 @@ def shape_figure(z: Values, importance: Values, gain: Values) -> Figure:
 
 
 def slopes_figure(z: Values, of_importance: Values, of_gain: Values, *, steepest: float) -> Figure:
-    """Draw the derivatives of importance and gain by z, and the z where the gain is steepest."""
+    """Draw the derivatives of importance and gain by z, and the steepest gain."""
     figure, axis = style.new_axis(2.9)
     axis.plot(z, of_importance, color=ORANGE, linestyle="--", label="of the importance")
     axis.plot(z, of_gain, color=BLUE, label="of the gain")
@@ -34,7 +34,7 @@ def slopes_figure(z: Values, of_importance: Values, of_gain: Values, *, steepest
 
 
 def budget_figure(before: Values, after: Values, *, raised: int, budget: float) -> Figure:
-    """Draw the importance of each neuron before and after one of them, by index, is raised.
+    """Draw the importance of neurons before and after one, by index, is raised.
 
     The ``budget`` is the mean importance, the same for both.
     """
@@ -50,7 +50,7 @@ def budget_figure(before: Values, after: Values, *, raised: int, budget: float) 
 
 
 def p_values_figure(curves: Mapping[str, tuple[Real[np.ndarray, "_"], Real[np.ndarray, "_"]]]) -> Figure:
-    """Draw the p-value of a neuron over its gain, by the size of the map, up to four."""
+    """Draw the p-value of a neuron over its gain, for up to four sizes of map."""
     figure, axis = style.new_axis(3.2)
     for name, gains_and_p_values, look in style.looks("curves", curves):
         axis.semilogy(*gains_and_p_values, label=name, **look.lines)
@@ -62,7 +62,7 @@ def p_values_figure(curves: Mapping[str, tuple[Real[np.ndarray, "_"], Real[np.nd
 
 
 def cap_figure(sizes: Values, caps: Values, *, floor: float) -> Figure:
-    """Draw the largest gain that a neuron can have over the size of its channel, above the least."""
+    """Draw the largest gain of a neuron over the size of its channel."""
     figure, axis = style.new_axis(2.9)
     axis.semilogx(sizes, caps, color=BLUE, marker="o", base=2, label="largest gain, shared statistics")
     axis.axhline(1.0, color=ORANGE, linestyle="--", label="bound of the gain, leave one out")

@@ -10,10 +10,10 @@ from simam_edu.plots.style import BLUE, GREY, ORANGE
 
 
 def traffic_figure(traffic: Mapping[str, Mapping[str, tuple[int, int]]]) -> Figure:
-    """Draw how often each way to compute SimAM reads and writes the map, one bar for each.
+    """Draw how often each way to compute SimAM reads and writes the map.
 
-    ``traffic`` holds, by its name, the reads and the writes of the ``"forward"`` and of the
-    ``"backward"``, in maps.
+    ``traffic`` holds, by its name, the reads and the writes of the ``"forward"`` and of
+    the ``"backward"``, in maps.
     """
     figure, axis = style.new_axis(0.5 * len(traffic) + 1.4)
     rows, ends = np.arange(len(traffic)), np.zeros(len(traffic))
@@ -35,10 +35,10 @@ def traffic_figure(traffic: Mapping[str, Mapping[str, tuple[int, int]]]) -> Figu
 
 
 def roofline_figure(cards: Mapping[str, tuple[float, float]], intensities: Mapping[str, float]) -> Figure:
-    """Draw the roof of up to four cards over the operations per byte, and where computations are.
+    """Draw the roof of up to four cards, and computations, over operations per byte.
 
-    A card has its peak in operations per second and its bandwidth in bytes per second; a
-    computation has its operations per byte.
+    A card has its peak in operations per second and its bandwidth in bytes per second;
+    a computation has its operations per byte.
     """
     figure, axis = style.new_axis(3.6)
     work = np.logspace(-1, 3, 200)

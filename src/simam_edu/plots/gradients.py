@@ -27,7 +27,7 @@ def matrices_figure(matrices: Mapping[str, Float[np.ndarray, "m m"]]) -> Figure:
 
 
 def norms_figure(offsets: Values, norms: Curves) -> Figure:
-    """Draw by how much a gradient grows or shrinks over a channel's mean, in deviations."""
+    """Draw a gradient's growth over a channel's mean in standard deviations."""
     figure, axis = style.new_axis(3.1)
     style.curves(axis, offsets, norms, scale="loglog", marker="")
     axis.axhline(1.0, color=GREY, linewidth=0.8, label="identity")
@@ -36,7 +36,7 @@ def norms_figure(offsets: Values, norms: Curves) -> Figure:
 
 
 def errors_figure(means: Values, errors: Curves) -> Figure:
-    """Draw the largest error of the gain, in units of the last place, over the channel's mean.
+    """Draw the largest error of the gain, in last places, over the channel's mean.
 
     The standard deviation of the channel is one.
     """
@@ -49,7 +49,7 @@ def errors_figure(means: Values, errors: Curves) -> Figure:
 
 
 def half_precision_figure(spreads: Values, gains: Curves, *, floor: float) -> Figure:
-    """Draw the gain of a neuron over its channel's standard deviation, and the least gain.
+    """Draw the gain of a neuron over its channel's standard deviation.
 
     A cross marks NaN.
     """
@@ -66,7 +66,7 @@ def half_precision_figure(spreads: Values, gains: Curves, *, floor: float) -> Fi
 
 
 def copies_figure(copies: Mapping[str, float]) -> Figure:
-    """Draw the bytes that each module keeps for the backward pass, over bytes of the input."""
+    """Draw the bytes that a module keeps for backward, over bytes of its input."""
     figure, axis = style.new_axis(0.6 + 0.42 * len(copies))
     bars = axis.barh(list(copies), list(copies.values()), color=ORANGE, height=0.55)
     axis.bar_label(bars, labels=[f"{value:.2f}" for value in copies.values()], padding=3, fontsize=9)
@@ -77,9 +77,10 @@ def copies_figure(copies: Mapping[str, float]) -> Figure:
 
 
 def growth_figure(elements: Values, milliseconds: Curves, fits: Mapping[str, tuple[float, float]]) -> Figure:
-    """Draw times over the number of elements of the input, with straight lines that fit them.
+    """Draw times over the number of elements, with straight lines that fit them.
 
-    A fit has the time a call takes anyway and the time an element adds, in milliseconds.
+    A fit has the time a call takes anyway and the time an element adds, in
+    milliseconds.
     """
     figure, axis = style.new_axis(3.6)
     fine = np.geomspace(elements.min(), elements.max(), 200)

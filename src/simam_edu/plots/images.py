@@ -16,7 +16,7 @@ def image_grid(
     masks: Bool[np.ndarray, "n h w"] | None = None,
     columns: int = 5,
 ) -> Figure:
-    """Draw images in rows of so many columns, each under its title, with its object outlined.
+    """Draw images in rows, each under its title, with its object outlined.
 
     A ``ValueError`` says that there are no images, or not as many titles or masks.
     """

@@ -9,15 +9,15 @@ from simam_edu.plots import style
 from simam_edu.plots.style import BLUE, GREY, ORANGE
 
 SLOT_LOOKS = {"pre_norm": (BLUE, "v", 0.35), "post_norm": (ORANGE, "^", -0.35)}
-"""Color, marker and height of each position: one points down from above, one up from below."""
+"""Color, marker and height of each position: from above and from below."""
 
 
 def slots_figure(branches: Mapping[str, Sequence[str]]) -> Figure:
     """Draw the layers of each block's branch in a row, with the positions of attention.
 
-    A branch, by the name of its block, is what it calls in order: the names of layers, and
-    ``"pre_norm"`` and ``"post_norm"``. All layers but ``"norm"`` and ``"relu"`` are shaded. A
-    ``ValueError`` says that a block lacks one of the positions.
+    A branch, by the name of its block, is what it calls in order: the names of layers,
+    and ``"pre_norm"`` and ``"post_norm"``. All layers but ``"norm"`` and ``"relu"`` are
+    shaded. A ``ValueError`` says that a block lacks one of the positions.
     """
     for name, calls in branches.items():
         if not set(SLOT_LOOKS) <= set(calls):

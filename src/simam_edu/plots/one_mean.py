@@ -7,7 +7,7 @@ from simam_edu.plots.style import GREY, Curves, Values
 
 
 def differences_figure(sizes: Values, differences: Curves) -> Figure:
-    """Draw the largest difference of two gains over the neurons per channel, by kind of channel."""
+    """Draw the largest difference of two gains over the size of the channel."""
     figure, axis = style.new_axis(3.4)
     style.curves(axis, sizes, differences, scale="loglog")
     first = next(iter(differences.values()))
@@ -19,7 +19,7 @@ def differences_figure(sizes: Values, differences: Curves) -> Figure:
 
 
 def importance_figure(deviations: Values, importances: Curves, *, neurons: int) -> Figure:
-    """Draw the importance over z, the distance from the mean in deviations, by the statistics.
+    """Draw the importance over z, by the statistics.
 
     ``neurons`` is how many the channel has, for the title.
     """

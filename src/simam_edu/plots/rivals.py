@@ -15,7 +15,7 @@ MARKS = (*LOOKS, Look("black", "*", ""))
 
 
 def gains_figure(gains: Mapping[str, Float[np.ndarray, "c h w"]], *, channels: Sequence[int]) -> Figure:
-    """Draw the gains of an image's neurons on one scale: a column per module, a row per channel."""
+    """Draw the gains of an image on one scale: a column per module."""
     figure, axes = style.new_figure(
         len(channels), len(gains), width=1.75 * len(gains), height=1.6 * len(channels)
     )
@@ -34,8 +34,9 @@ def costs_figure(
 ) -> Figure:
     """Draw the time that up to five modules take over the memory they move.
 
-    Each has two pairs of maps moved and milliseconds: of the output alone, drawn full, and of
-    output and gradient, drawn hollow. The dotted line takes ``copy_milliseconds`` per map.
+    Each has two pairs of maps moved and milliseconds: of the output alone, drawn full,
+    and of output and gradient, drawn hollow. The dotted line takes
+    ``copy_milliseconds`` per map.
     """
     figure, axis = style.new_axis(3.6)
     for name, (forward, both), look in style.looks("costs", costs, MARKS):

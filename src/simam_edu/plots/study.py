@@ -13,7 +13,7 @@ from simam_edu.plots.style import BLUE, GREY, ORANGE
 
 
 def report_figure(tables: Sequence[Table]) -> Figure:
-    """Draw the accuracy of every run on the left, the differences to the baseline on the right.
+    """Draw the accuracy of every run, and the differences to the baseline.
 
     Each table has a row of two panels; a ``ValueError`` says that there is none.
     """
@@ -43,8 +43,8 @@ def report_figure(tables: Sequence[Table]) -> Figure:
 def differences_figure(differences: Mapping[str, Estimate], *, label: str) -> Figure:
     """Draw differences, by name, with their intervals and a line at zero.
 
-    Where the interval holds zero the mark is open. ``label`` names the axis, with the unit. A
-    ``ValueError`` says that there is no difference.
+    Where the interval holds zero the mark is open. ``label`` names the axis, with the
+    unit. A ``ValueError`` says that there is no difference.
     """
     if not differences:
         raise ValueError("differences must be at least one, got none")
@@ -60,7 +60,8 @@ def power_figure(
 ) -> Figure:
     """Draw the chance, in [0, 1], to find a difference over the number of seeds.
 
-    Each way to compare has a curve, up to four; lines mark a ``chance`` and the seeds ``now``.
+    Each way to compare has a curve, up to four; lines mark a ``chance`` and the seeds
+    ``now``.
     """
     figure, axis = style.new_axis(3.2)
     style.curves(axis, seeds, powers, markersize=4)
@@ -75,7 +76,7 @@ def power_figure(
 def _draw_estimates(
     axis: Axes, estimates: Mapping[str, Estimate], single: Mapping[str, Sequence[float]]
 ) -> None:
-    """Draw a mean and its interval on a line of its own, from the top, and single values as ticks."""
+    """Draw each mean with its interval, from the top, and single values as ticks."""
     lines = np.arange(len(estimates))[::-1]
     for line, (name, estimate) in zip(lines, estimates.items(), strict=True):
         if estimate.low is not None and estimate.high is not None:

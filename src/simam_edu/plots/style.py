@@ -46,7 +46,7 @@ LOOKS = (Look(BLUE, "o", "-"), Look(ORANGE, "s", "--"), Look(GREEN, "^", "-."), 
 
 
 class PageFigure(Figure):
-    """A figure that a notebook shows as a picture, without pyplot, a backend or global state."""
+    """A figure that a notebook shows as a picture, without pyplot or a backend."""
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
@@ -59,7 +59,8 @@ def new_figure(
 ) -> tuple[PageFigure, np.ndarray]:
     """Return a white figure of a size in inches and its axes, of shape (rows, cols).
 
-    A width of 7 fills the column of a page; 150 dots per inch stay sharp on dense screens.
+    A width of 7 fills the column of a page; 150 dots per inch stay sharp on dense
+    screens.
     """
     figure = PageFigure(figsize=(width, height), facecolor="white", layout="constrained", dpi=150)
     axes: np.ndarray = figure.subplots(rows, cols, squeeze=False)
@@ -77,7 +78,7 @@ def new_axis(height: float, *, width: float = 7.0) -> tuple[PageFigure, Axes]:
 
 
 def looks(name: str, given: Mapping[str, T], most: Sequence[Look] = LOOKS) -> list[tuple[str, T, Look]]:
-    """Give each curve its look; a ValueError says that there are more than can be told apart."""
+    """Give each curve its look; a ValueError says that there are too many."""
     if len(given) > len(most):
         raise ValueError(f"{name} must be at most {len(most)}, got {len(given)}; draw two figures")
     return [(key, value, look) for (key, value), look in zip(given.items(), most, strict=False)]
@@ -86,8 +87,8 @@ def looks(name: str, given: Mapping[str, T], most: Sequence[Look] = LOOKS) -> li
 def curves(axis: Axes, x: Any, ys: Mapping[str, Any], *, scale: str = "plot", **style: Any) -> None:
     """Draw curves over one x, shape (k,), each by its name and with its marks and line.
 
-    ``scale`` is the method of the axis that draws, such as ``"loglog"``; ``style`` holds
-    further properties of all curves, such as ``marker=""``.
+    ``scale`` is the method of the axis that draws, such as ``"loglog"``; ``style``
+    holds further properties of all curves, such as ``marker=""``.
     """
     for name, y, look in looks("curves", ys):
         getattr(axis, scale)(x, y, label=name, **(look.marks | look.lines | style))
@@ -105,7 +106,7 @@ def note(axis: Axes, text: str, at: tuple[float, float], *, by: tuple[float, flo
 
 
 def picture(axis: Axes, values: np.ndarray, title: str = "", *, bar: bool = True, **look: Any) -> AxesImage:
-    """Draw an array as an image without ticks, with a bar that shows its scale of colors."""
+    """Draw an array as an image, with a bar that shows its scale of colors."""
     image = axis.imshow(values, **look)
     axis.set(xticks=[], yticks=[])
     axis.grid(visible=False)

@@ -29,8 +29,8 @@ def schedule_figure(schedules: Mapping[str, Float[np.ndarray, "_"]]) -> Figure:
 def curves_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     """Draw loss and accuracy over the epochs of up to four runs, by the name of each.
 
-    A history is that of a record. The training set has solid lines and filled marks, the
-    validation set, where there is one, dotted lines and open marks.
+    A history is that of a record. The training set has solid lines and filled marks,
+    the validation set, where there is one, dotted lines and open marks.
     """
     figure, axes = style.new_figure(1, 2, height=3.2)
     for name, history, look in style.looks("histories", histories):
@@ -54,9 +54,10 @@ def _over_epochs(history: Sequence[Mapping[str, Any]], part: str, key: str) -> t
 def live_curves(name: str = "this run", *, every: float = 5.0) -> "Callable[[Progress], None]":
     """Show the curves of a run in a notebook and draw them anew while it trains.
 
-    The last point is the epoch that is being trained, so far; its validation set follows at
-    its end. Pass what is returned to :func:`~simam_edu.training.train` as ``on_step``. Between
-    two drawings are ``every`` seconds or more; one takes a fifth of a second or so.
+    The last point is the epoch that is being trained, so far; its validation set
+    follows at its end. Pass what is returned to :func:`~simam_edu.training.train` as
+    ``on_step``. Between two drawings are ``every`` seconds or more; one takes a fifth
+    of a second or so.
     """
     from IPython.display import display  # there is one wherever there is a notebook
 
@@ -83,7 +84,7 @@ def live_curves(name: str = "this run", *, every: float = 5.0) -> "Callable[[Pro
 
 
 def stages_figure(stages: Sequence[tuple[str, int, int]]) -> Figure:
-    """Draw the channels and the side of the map that each stage of a network, by name, hands on."""
+    """Draw the channels and the side of the map of each stage, by its name."""
     figure, axes = style.new_figure(1, 2, height=2.6)
     names, *values = zip(*stages, strict=True)
     for axis, heights, label in zip(axes[0], values, ("channels", "side of the map, pixels"), strict=True):

@@ -5,8 +5,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from simam_edu.energy import neuron_energy
-from simam_edu.solvers.problem import Fit, check_start, energy_gradient, energy_hessian, standardize
+from simam_edu.solvers.problem import Fit, Problem, check_start, energy_hessian, standardize
 
 _FAR = 1e100  # a diverging descent is stopped here, before its squares overflow
 
@@ -14,8 +13,9 @@ _FAR = 1e100  # a diverging descent is stopped here, before its squares overflow
 def largest_stable_step(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> float:
     r"""Return :math:`2/L`, the step size at which gradient descent stops converging.
 
-    :math:`L` is the larger eigenvalue of the Hessian. Along its eigenvector a step of size
-    :math:`\eta` multiplies the error by :math:`1 - \eta L`, below -1 from :math:`2/L` on.
+    :math:`L` is the larger eigenvalue of the Hessian. Along its eigenvector a step of
+    size :math:`\eta` multiplies the error by :math:`1 - \eta L`, below -1 from
+    :math:`2/L` on.
 
     >>> round(largest_stable_step(1.0, np.array([-1.0]), lam=0.0), 6)
     0.5
@@ -26,8 +26,8 @@ def largest_stable_step(t: float, others: Float[np.ndarray, "m"], *, lam: float)
 def condition_number(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> float:
     r"""Return :math:`\kappa = L / \ell \ge 1`, the ratio of the Hessian's eigenvalues.
 
-    It is how many times steeper the energy is in one direction than in the other, and it
-    decides how many steps gradient descent takes.
+    It is how many times steeper the energy is in one direction than in the other, and
+    it decides how many steps gradient descent takes.
 
     >>> round(condition_number(1.0, np.array([-1.0]), lam=0.0), 6)
     1.0
@@ -54,11 +54,13 @@ def descend(
         t: The target neuron.
         others: The other neurons.
         lam: The penalty.
-        step: The step size :math:`\eta > 0`; by default :math:`2/(L + \ell)`, the fixed step that
-            is fastest: it shrinks the error by :math:`(\kappa - 1)/(\kappa + 1)` each time.
+        step: The step size :math:`\eta > 0`; by default :math:`2/(L + \ell)`, the fixed
+            step that is fastest: it shrinks the error by :math:`(\kappa - 1)/(\kappa +
+            1)` each time.
         start: The weight and bias to begin with; the default fits every neuron with 0.
         max_iterations: Steps, at least 1, after which to give up.
-        tolerance: By which factor, above 0, the length of the gradient must have shrunk.
+        tolerance: By which factor, above 0, the length of the gradient must have
+        shrunk.
 
     Returns:
         The fit; not converged if it ran out of steps or diverged.
@@ -73,8 +75,8 @@ def descend(
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be positive and finite, got {value!r}; {advice}")
     check_start(start)
-    hessian = energy_hessian(t, others, lam=lam)
-    slope_at_zero = energy_gradient(0.0, 0.0, t, others, lam=lam)
+    problem = Problem(t=t, others=others, lam=lam)
+    hessian, slope_at_zero = problem.hessian(), problem.gradient(np.zeros(2))
     point = np.array(start, dtype=np.float64)
     path, gradient = [point], hessian @ point + slope_at_zero
     enough = tolerance * math.hypot(*gradient)
@@ -82,23 +84,21 @@ def descend(
         point = point - step * gradient
         path.append(point)
         gradient = hessian @ point + slope_at_zero
-    w, b = map(float, point)
-    return Fit(
-        w=w,
-        b=b,
-        energy=float(neuron_energy(w, b, t, others, lam=lam)),
+    return problem.fit(
+        point,
+        path,
         iterations=len(path) - 1,
         evaluations=len(path),  # a gradient at every point, from two sums for all
         converged=math.hypot(*gradient) <= enough,
-        path=np.array(path),
     )
 
 
 def _curvatures(t: float, others: Float[np.ndarray, "m"], lam: float) -> tuple[float, float]:
     """Return the eigenvalues of the Hessian, the smaller first.
 
-    The smaller comes from the determinant, which the shifted coordinates leave as it is up to
-    the scale; an eigenvalue routine loses it from a condition number of about 1e16 on.
+    The smaller comes from the determinant, which the shifted coordinates leave as it is
+    up to the scale; an eigenvalue routine loses it from a condition number of about
+    1e16 on.
     """
     problem = standardize(t, others, lam)
     hessian = energy_hessian(t, others, lam=lam)

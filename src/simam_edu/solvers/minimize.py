@@ -10,7 +10,7 @@ from simam_edu.solvers.problem import Fit, Problem, standardize
 
 
 def solve_linear(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Fit:
-    r"""Find the minimum by setting the gradient to zero: two linear equations in two unknowns.
+    r"""Find the minimum by setting the gradient to zero: two linear equations.
 
     .. math:: H \begin{pmatrix} w_t \\ b_t \end{pmatrix} = -\nabla e_t(0, 0)
 
@@ -20,15 +20,15 @@ def solve_linear(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Fit
     """
     problem = standardize(t, others, lam)
     solution = np.linalg.solve(problem.hessian(), -problem.gradient(np.zeros(2)))
-    return _fit(problem, solution, None, iterations=0, evaluations=2, converged=True)
+    return problem.fit(solution, None, iterations=0, evaluations=2, converged=True)
 
 
 def solve_newton(t: float, others: Float[np.ndarray, "m"], *, lam: float, tolerance: float = 1e-12) -> Fit:
-    """Find the minimum by scipy's Newton method in a trust region, with gradient and Hessian.
+    """Find the minimum by scipy's Newton method in a trust region.
 
-    The energy is quadratic, so one Newton step reaches the minimum; the trust region starts
-    wide enough not to cut it short. It stops at a gradient of length ``tolerance``, by default
-    about a thousand times its rounding error.
+    The energy is quadratic, so one Newton step reaches the minimum; the trust region
+    starts wide enough not to cut it short. It stops at a gradient of length
+    ``tolerance``, by default about a thousand times its rounding error.
     """
     options = {"gtol": tolerance, "initial_trust_radius": 100.0, "max_trust_radius": 1e4}
     problem = standardize(t, others, lam)
@@ -36,10 +36,11 @@ def solve_newton(t: float, others: Float[np.ndarray, "m"], *, lam: float, tolera
 
 
 def solve_bfgs(t: float, others: Float[np.ndarray, "m"], *, lam: float, tolerance: float = 1e-8) -> Fit:
-    """Find the minimum by scipy's BFGS method, which learns the Hessian from the gradients.
+    """Find the minimum by scipy's BFGS, which learns the Hessian from gradients.
 
-    It stops at a gradient of length ``tolerance``, by default the least at which the line
-    search still sees the energy fall: energies have half as many good digits as gradients.
+    It stops at a gradient of length ``tolerance``, by default the least at which the
+    line search still sees the energy fall: energies have half as many good digits as
+    gradients.
     """
     return _minimize(standardize(t, others, lam), method="BFGS", options={"gtol": tolerance})
 
@@ -53,26 +54,10 @@ def _minimize(problem: Problem, **how: Any) -> Fit:
         callback=lambda point: path.append(point.copy()),
         **how,
     )
-    asked = int(result.nfev + result.njev + result.get("nhev", 0))
-    return _fit(problem, result.x, path, int(result.nit), asked, bool(result.success))
-
-
-def _fit(
-    problem: Problem,
-    point: Float[np.ndarray, "2"],
-    path: list[Float[np.ndarray, "2"]] | None,
-    iterations: int,
-    evaluations: int,
-    converged: bool,
-) -> Fit:
-    """Return what was found, in the original coordinates."""
-    w, b = map(float, problem.original(point))
-    return Fit(
-        w=w,
-        b=b,
-        energy=problem.energy(point),
-        iterations=iterations,
-        evaluations=evaluations,
-        converged=converged,
-        path=None if path is None else problem.original(np.array(path)),
+    return problem.fit(
+        result.x,
+        path,
+        iterations=int(result.nit),
+        evaluations=int(result.nfev + result.njev + result.get("nhev", 0)),
+        converged=bool(result.success),
     )

@@ -1,12 +1,16 @@
-"""The energy of one neuron as a solver sees it: gradient, Hessian, and coordinates to solve in."""
+"""The energy of one neuron as a solver sees it, and coordinates to solve in."""
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from simam_edu._exact import check_lam
 from simam_edu.energy import neuron_energy
+
+Point = Float[np.ndarray, "2"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,11 +20,12 @@ class Fit:
     Attributes:
         w: The weight.
         b: The bias.
-        energy: The energy there, at least 0, computed in the coordinates of the solver, which
-            lose fewer digits than the original ones.
+        energy: The energy there, at least 0, computed in the coordinates of the solver,
+            which lose fewer digits than the original ones.
         iterations: Steps taken; 0 for the linear solve, which is direct.
-        evaluations: How often the method asks for the energy, its gradient or its Hessian.
-            Each is a sum over the channel: work in a unit that no machine changes.
+        evaluations: How often the method asks for the energy, its gradient or its
+            Hessian. Each is a sum over the channel: work in a unit that no machine
+            changes.
         converged: Whether the solver met its tolerance.
         path: Every (w, b) on the way, the start included; None for the linear solve.
     """
@@ -76,19 +81,19 @@ def energy_hessian(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> F
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """The energy of one neuron in shifted and scaled coordinates."""
+    """The energy of one neuron, in coordinates of its own: (x - center) / scale."""
 
     t: float
     others: Float[np.ndarray, "m"]
     lam: float
-    center: float
-    scale: float
+    center: float = 0.0
+    scale: float = 1.0
 
-    def energy(self, point: Float[np.ndarray, "2"]) -> float:
+    def energy(self, point: Point) -> float:
         """Return the energy at a point."""
         return float(neuron_energy(point[0], point[1], self.t, self.others, lam=self.lam))
 
-    def gradient(self, point: Float[np.ndarray, "2"]) -> Float[np.ndarray, "2"]:
+    def gradient(self, point: Point) -> Float[np.ndarray, "2"]:
         """Return the gradient of the energy at a point."""
         return energy_gradient(point[0], point[1], self.t, self.others, lam=self.lam)
 
@@ -100,6 +105,12 @@ class Problem:
         """Return weights and biases in the original coordinates."""
         weights = points[..., 0] / self.scale
         return np.stack([weights, points[..., 1] - weights * self.center], axis=-1)
+
+    def fit(self, point: Point, path: list[Point] | None, **how: Any) -> Fit:
+        """Return what was found, and how, in the original coordinates."""
+        w, b = map(float, self.original(point))
+        original = None if path is None else self.original(np.array(path))
+        return Fit(w=w, b=b, energy=self.energy(point), path=original, **how)
 
 
 def standardize(t: float, others: Float[np.ndarray, "m"], lam: float) -> Problem:
@@ -121,9 +132,8 @@ def standardize(t: float, others: Float[np.ndarray, "m"], lam: float) -> Problem
 def check_channel(
     t: float, others: Float[np.ndarray, "m"], lam: float
 ) -> tuple[float, Float[np.ndarray, "m"]]:
-    """Return the target and the others in float64, once they are known to be a channel."""
-    if not (np.isfinite(lam) and lam >= 0):
-        raise ValueError(f"lam must be a finite number of at least 0, got {lam!r}; the paper uses 1e-4")
+    """Return target and others in float64, once they are known to be a channel."""
+    check_lam(lam)
     others = np.asarray(others, dtype=np.float64)
     if others.ndim != 1 or others.size == 0:
         raise ValueError(

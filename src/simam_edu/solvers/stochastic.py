@@ -1,9 +1,9 @@
-r"""Stochastic descent: each step looks at the target and at one other neuron, drawn at random.
+r"""Stochastic descent: each step sees the target and one other neuron.
 
-With :math:`\delta = (w, b) - (w_t, b_t)`, the gradient that one neuron :math:`x_i` gives is
-:math:`H_i \delta + g_i`, where :math:`H_i` is its Hessian and :math:`g_i` its gradient at the
-minimum. The mean of all :math:`g_i` is zero and the mean of all :math:`H_i` is :math:`H`. A step
-is therefore the random linear map
+With :math:`\delta = (w, b) - (w_t, b_t)`, the gradient that one neuron :math:`x_i`
+gives is :math:`H_i \delta + g_i`, where :math:`H_i` is its Hessian and :math:`g_i` its
+gradient at the minimum. The mean of all :math:`g_i` is zero and the mean of all
+:math:`H_i` is :math:`H`. A step is therefore the random linear map
 
 .. math::
 
@@ -11,9 +11,9 @@ is therefore the random linear map
     (I - \eta B_i) \begin{pmatrix} \delta \\ 1 \end{pmatrix} ,
     \qquad B_i = \begin{pmatrix} H_i & g_i \\ 0 & 0 \end{pmatrix} .
 
-What it does on average is known exactly: the mean of :math:`(\delta, 1) (\delta, 1)^\top` goes
-through a linear map as well, and the energy above its least value is half the trace of
-:math:`H` times its upper left block.
+What it does on average is known exactly: the mean of :math:`(\delta, 1) (\delta,
+1)^\top` goes through a linear map as well, and the energy above its least value is half
+the trace of :math:`H` times its upper left block.
 """
 
 from dataclasses import dataclass
@@ -36,15 +36,16 @@ def descend_stochastically(
     runs: int = 1,
     start: tuple[float, float] = (0.0, 0.0),
 ) -> Float[np.ndarray, "{runs} k+1 2"]:
-    r"""Return every (w, b) of a descent whose steps see one other neuron each, and of its runs.
+    r"""Return every (w, b) of runs of a descent whose steps see one other neuron.
 
     .. math::
 
         (w, b) \leftarrow (w, b) - 2 \eta_k \bigl((w x_i + b + 1) (x_i, 1) + (w t + b - 1) (t, 1)
         + \lambda (w, 0)\bigr)
 
-    ``steps`` are the step sizes :math:`\eta_k \ge 0`. ``generator`` draws each :math:`x_i` with
-    equal probabilities, independently for each of the ``runs``. All begin at ``start``.
+    ``steps`` are the step sizes :math:`\eta_k \ge 0`. ``generator`` draws each
+    :math:`x_i` with equal probabilities, independently for each of the ``runs``. All
+    begin at ``start``.
     """
     t, others = check_channel(t, others, lam)
     steps = _check_steps(steps, start)
@@ -69,10 +70,11 @@ def expected_excess(
     steps: Float[np.ndarray, "k"],
     start: tuple[float, float] = (0.0, 0.0),
 ) -> Float[np.ndarray, "k+1"]:
-    """Return the mean energy above the least one, over all draws, at the start and after each step.
+    """Return the mean energy above the least one, at the start and after each step.
 
-    This is computed, not sampled: in each step the second moments of (w, b), counted from the
-    minimum, go through a linear map. The arguments are as for :func:`descend_stochastically`.
+    This is computed, not sampled: in each step the second moments of (w, b), counted
+    from the minimum, go through a linear map. The arguments are as for
+    :func:`descend_stochastically`.
 
     >>> expected_excess(1.0, np.array([-1.0]), lam=0.0, steps=np.array([0.1, 0.25])).round(9)
     array([2.  , 0.72, 0.  ])
@@ -89,11 +91,12 @@ def expected_excess(
 
 
 def largest_mean_square_step(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> float:
-    r"""Return the constant step size from which on stochastic descent diverges on average.
+    r"""Return the constant step size from which on stochastic descent diverges.
 
     It is the smallest :math:`\eta > 0` at which the linear map of the second moments of
     :math:`\delta` has the eigenvalue one, and never above the :math:`2/L` of
-    :func:`largest_stable_step`: the mean of the squares is at least the square of the mean.
+    :func:`largest_stable_step`: the mean of the squares is at least the square of the
+    mean.
 
     >>> round(largest_mean_square_step(1.0, np.array([-1.0]), lam=0.0), 6)
     0.5
@@ -106,7 +109,7 @@ def largest_mean_square_step(t: float, others: Float[np.ndarray, "m"], *, lam: f
 
 
 def noise_floor(t: float, others: Float[np.ndarray, "m"], *, lam: float, step: float) -> float:
-    """Return how far above its least value the energy stays on average, with a constant step.
+    """Return the mean excess energy at which a constant step ends.
 
     The ``step`` must be positive and below :func:`largest_mean_square_step`.
     """
@@ -130,7 +133,7 @@ _OF_DELTA = np.ix_([0, 1, 3, 4], [0, 1, 3, 4])  # the second moments of delta al
 
 @dataclass(frozen=True, kw_only=True)
 class _Moments:
-    """What a step does to the second moments m of ``(delta, 1)``, a matrix read row by row.
+    """What a step does to the second moments m of ``(delta, 1)``, read row by row.
 
     It takes them to m - step * first m + step^2 * second m.
     """

@@ -1,4 +1,4 @@
-"""Figures that the reader moves: plain JavaScript inside the page, without a kernel or another host."""
+"""Figures that the reader moves: JavaScript inside the page, no other host."""
 
 import json
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ def energy_widget(
 ) -> Widget:
     r"""Return a channel whose neurons can be dragged along their gain curve.
 
-    The curve is :math:`\operatorname{sigmoid}(1/e^*)`, Eqs. (5) and (6), with the mean and the
-    :math:`1/(M-1)` variance of the values at that moment. The widget is complete in itself, for
-    mouse, touch and keyboard. It starts with two ``values`` or more inside ``value_range``, the
-    ends of its axis, and a penalty ``lam`` in [1e-6, 10], the paper's when left out; a
-    ``ValueError`` names what is not.
+    The curve is :math:`\operatorname{sigmoid}(1/e^*)`, Eqs. (5) and (6), with the mean
+    and the :math:`1/(M-1)` variance of the values at that moment. The widget is
+    complete in itself, for mouse, touch and keyboard. It starts with two ``values`` or
+    more inside ``value_range``, the ends of its axis, and a penalty ``lam`` in [1e-6,
+    10], the paper's when left out; a ``ValueError`` names what is not.
 
     >>> energy_widget(np.array([0.0, 1.0, 4.0]))
     A figure to drag: it needs a page that shows HTML.
