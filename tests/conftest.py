@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 
+import jaxtyping
 import pytest
 
 
@@ -18,3 +19,9 @@ def benchmark_script():
         return module
 
     return load
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    """Switch the checker of shapes off, for a test that passes what a signature forbids."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

@@ -21,10 +21,11 @@ ALLOWED = {
     "__init__": {"attention"},  # when SimAM is first asked for
     "_renamed": set(),
     "arguments": set(),
-    "energy": {"arguments"},
+    "_exact": {"arguments"},
+    "energy": {"_exact", "arguments"},
     "derivation": set(),
     "gradient": {"energy", "derivation"},
-    "solvers": {"arguments", "energy"},
+    "solvers": {"_exact", "arguments", "energy"},
     "mistakes": {"energy"},
     "gallery": {"energy", "mistakes"},
     "exercises": {"energy", "solvers", "derivation", "gradient", "gallery", "mistakes"},

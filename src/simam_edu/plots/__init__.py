@@ -1,1 +1,1 @@
-"""The figures of the book, a module for each chapter; each function returns a matplotlib ``Figure``."""
+"""The figures of the book, a module per chapter; each function returns one."""

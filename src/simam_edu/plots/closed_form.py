@@ -1,4 +1,4 @@
-"""Figures of the chapter on the closed form, and the contours that the chapter after it draws on."""
+"""Figures of the chapter on the closed form, and contours for the next one."""
 
 from collections.abc import Sequence
 
@@ -9,83 +9,59 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from simam_edu.energy import neuron_energy, optimal_weight_bias
-from simam_edu.plots.style import BLUE, GREEN, GREY, ORANGE, RED, new_figure
+from simam_edu.plots import style
+from simam_edu.plots.style import BLUE, GREEN, GREY, ORANGE, RED, Look
 
-_LINES = ((BLUE, "-"), (GREEN, "--"), (RED, "-."), (GREY, ":"))
+Others = Float[np.ndarray, "m"]
+Span = tuple[float, float]
+_LINES = (Look(BLUE, "", "-"), Look(GREEN, "", "--"), Look(RED, "", "-."), Look(GREY, "", ":"))
 
 
-def midpoint_figure(t: float, others: Float[np.ndarray, "m"], *, lams: Sequence[float]) -> Figure:
-    """Draw the best line of one neuron for several penalties, and the point where all of them cross.
-
-    Args:
-        t: The target neuron.
-        others: The other neurons.
-        lams: Up to four penalties, one line each.
-    """
-    figure, axes = new_figure(height=3.6)
-    axis = axes[0, 0]
+def midpoint_figure(t: float, others: Others, *, lams: Sequence[float]) -> Figure:
+    """Draw the best line for up to four penalties, and the point where all cross."""
+    figure, axis = style.new_axis(3.6)
     mu, var = others.mean(), others.var()
     ends = np.array([min(others.min(), t) - 0.7, max(others.max(), t) + 0.7])
     axis.axhline(0.0, color=GREY, linewidth=0.8)
-    for lam, (color, line) in zip(lams, _LINES, strict=False):
+    for name, lam, look in style.looks("lams", {rf"$\lambda$ = {lam:g}": lam for lam in lams}, _LINES):
         w, b = optimal_weight_bias(t, mu, var, lam=lam)
-        axis.plot(ends, w * ends + b, color=color, linestyle=line, label=rf"$\lambda$ = {lam:g}")
+        axis.plot(ends, w * ends + b, label=name, **look.lines)
     axis.plot(others, np.full_like(others, -1.0), "o", color=BLUE, markerfacecolor="none", label="others, −1")
     axis.plot([t], [1.0], "D", color=ORANGE, markersize=8, label="target, +1")
     middle = (t + mu) / 2
     axis.plot([middle], [0.0], "s", color="black", markersize=6, zorder=3)
-    axis.annotate(r"$(t + \mu_t)/2$", (middle, 0.0), xytext=(8, -16), textcoords="offset points", fontsize=10)
-    axis.set(xlabel="value of the neuron $x$", ylabel="$w_t x + b_t$", ylim=(-1.7, 1.7))
-    axis.legend(fontsize=8, loc="upper left", ncols=2)
+    style.note(axis, r"$(t + \mu_t)/2$", (middle, 0.0), by=(8, -16), fontsize=10)
+    legend = {"loc": "upper left", "ncols": 2}
+    style.label(axis, "value of the neuron $x$", "$w_t x + b_t$", ylim=(-1.7, 1.7), legend=legend)
     return figure
 
 
-def bowl_figure(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Figure:
-    """Draw the energy over weight and bias, for a channel and for one whose neurons are all equal.
+def bowl_figure(t: float, others: Others, *, lam: float) -> Figure:
+    """Draw the energy over weight and bias: of a channel, and of equal neurons.
 
-    Args:
-        t: The target neuron; on the right every neuron has this value and there is no penalty.
-        others: The other neurons of the channel on the left.
-        lam: The weight of the penalty on the left.
+    On the right all neurons equal the target and there is no penalty.
     """
-    figure, axes = new_figure(1, 2, height=3.6)
+    figure, axes = style.new_figure(1, 2, height=3.6)
     left, right = axes[0]
-    w, b = (float(value) for value in optimal_weight_bias(t, others.mean(), others.var(), lam=lam))
+    w, b = map(float, optimal_weight_bias(t, others.mean(), others.var(), lam=lam))
     reach = 2.2 * max(abs(w), 0.1), 2.2 * max(abs(b), 0.5)
     spans = (-reach[0], reach[0]), (-reach[1], reach[1])
-    draw_energy(left, t, others, lam=lam, weights=spans[0], biases=spans[1])
+    draw_energy(left, t, others, lam, *spans)
     left.plot([w], [b], "o", color=ORANGE, markeredgecolor="black", markersize=8, label="minimum")
     left.plot([-w], [-b], "X", color="black", markersize=8, label="as Eq. (3) is printed")
     left.set_title("one lowest point", fontsize=10)
-    left.legend(fontsize=8, loc="upper right")
-    draw_energy(right, t, np.array([t]), lam=0.0, weights=spans[0], biases=spans[1])
+    draw_energy(right, t, np.array([t]), 0.0, *spans)
     valley = np.array(spans[0])
     right.plot(valley, -valley * t, color=ORANGE, linestyle="--", linewidth=2, label="$b = -w\\,t$")
     right.set(ylim=spans[1], ylabel="")
     right.set_title(r"all neurons equal, $\lambda$ = 0: a valley", fontsize=10)
-    right.legend(fontsize=8, loc="upper right")
+    for axis in axes[0]:
+        axis.legend(fontsize=8, loc="upper right")
     return figure
 
 
-def draw_energy(
-    axis: Axes,
-    t: float,
-    others: Float[np.ndarray, "m"],
-    *,
-    lam: float,
-    weights: tuple[float, float],
-    biases: tuple[float, float],
-) -> None:
-    """Draw contours of the energy over a window of weights and biases.
-
-    Args:
-        axis: Where to draw.
-        t: The target neuron.
-        others: The other neurons.
-        lam: The weight of the penalty.
-        weights: Ends of the horizontal axis.
-        biases: Ends of the vertical axis.
-    """
+def draw_energy(axis: Axes, t: float, others: Others, lam: float, weights: Span, biases: Span) -> None:
+    """Draw contours of the energy from the lower to the upper weight and bias."""
     w, b = np.meshgrid(np.linspace(*weights, 160), np.linspace(*biases, 160))
     energies = neuron_energy(w, b, t, others, lam=lam)  # (160, 160)
     # Closer together near the bottom, where the bowl is flat.

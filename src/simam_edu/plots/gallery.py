@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from simam_edu.plots.style import BLUE, GREY, new_figure
+from simam_edu.plots import style
+from simam_edu.plots.style import BLUE, GREY
 
 COLUMNS = 4
 
@@ -14,21 +15,18 @@ Panel = tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"], Float[np.ndarray, 
 
 
 def gallery_figure(panels: Mapping[str, Panel]) -> Figure:
-    """Draw the gains of wrong SimAMs over the score, each beside those of the right one.
+    """Draw the gains of wrong SimAMs over z, each beside those of the right one.
 
-    Args:
-        panels: By the name of the exhibit, the scores of some neurons, their right gains and the exhibit's.
-
-    Raises:
-        ValueError: If there is no panel to draw.
+    A panel holds z of some neurons, their right gains and the exhibit's, by its name. A
+    ``ValueError`` says that there is none.
     """
     if not panels:
         raise ValueError("panels must hold at least one exhibit, got none; pass a name and three arrays")
     rows = -(-len(panels) // COLUMNS)
-    figure, axes = new_figure(rows, COLUMNS, height=0.5 + 1.6 * rows)
-    for axis, (name, (score, right, wrong)) in zip(axes.flat, panels.items(), strict=False):
-        axis.plot(score, right, ".", color=GREY, markersize=2.5, label="right")
-        axis.plot(score, wrong, "x", color=BLUE, markersize=3, markeredgewidth=0.7, label="exhibit")
+    figure, axes = style.new_figure(rows, COLUMNS, height=0.5 + 1.6 * rows)
+    for axis, (name, (z, right, wrong)) in zip(axes.flat, panels.items(), strict=False):
+        axis.plot(z, right, ".", color=GREY, markersize=2.5, label="right")
+        axis.plot(z, wrong, "x", color=BLUE, markersize=3, markeredgewidth=0.7, label="exhibit")
         axis.set_title(name, fontsize=9)
         axis.set_ylim(-0.05, 1.05)
         axis.tick_params(labelsize=7)

@@ -1,4 +1,7 @@
-"""Figures of the chapter on gradients, memory and precision."""
+"""Figures of the chapter on gradients, memory and precision.
+
+Mappings hold up to four curves, by the name of the module or the way to compute.
+"""
 
 from collections.abc import Mapping
 
@@ -6,127 +9,85 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from simam_edu.plots.style import GREY, LOOKS, ORANGE, new_figure
+from simam_edu.plots import style
+from simam_edu.plots.style import GREY, ORANGE, Curves, Values
 
 
 def matrices_figure(matrices: Mapping[str, Float[np.ndarray, "m m"]]) -> Figure:
-    """Draw matrices side by side, each with its own scale of colors and zero in its middle.
+    """Draw derivatives of outputs, in rows, by inputs, in columns, by their title.
 
-    Args:
-        matrices: Derivatives of outputs, in rows, by inputs, in columns, by their title.
+    Each has its own scale of colors with zero in its middle.
     """
-    figure, axes = new_figure(1, len(matrices), height=2.6, width=2.6 * len(matrices))
+    figure, axes = style.new_figure(1, len(matrices), height=2.6, width=2.6 * len(matrices))
     for axis, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
         limit = float(np.abs(matrix).max())
-        image = axis.imshow(matrix, cmap="PuOr", vmin=-limit, vmax=limit)
-        axis.set(xlabel="input $j$", ylabel="output $i$", xticks=[], yticks=[])
-        axis.set_title(title, fontsize=9)
-        axis.grid(visible=False)
-        figure.colorbar(image, ax=axis, fraction=0.046, pad=0.03)
+        style.picture(axis, matrix, title, cmap="PuOr", vmin=-limit, vmax=limit)
+        axis.set(xlabel="input $j$", ylabel="output $i$")
     return figure
 
 
-def norms_figure(offsets: Float[np.ndarray, "k"], norms: Mapping[str, Float[np.ndarray, "k"]]) -> Figure:
-    """Draw by how much a gradient grows or shrinks against the mean of the channel, beside the identity.
-
-    Args:
-        offsets: The mean of the channel in units of its spread.
-        norms: The factor for each offset, by its name.
-    """
-    figure, axes = new_figure(height=3.1)
-    axis = axes[0, 0]
-    for (name, values), (color, _, line) in zip(norms.items(), LOOKS, strict=False):
-        axis.loglog(offsets, values, color=color, linestyle=line, label=name)
+def norms_figure(offsets: Values, norms: Curves) -> Figure:
+    """Draw a gradient's growth over a channel's mean in standard deviations."""
+    figure, axis = style.new_axis(3.1)
+    style.curves(axis, offsets, norms, scale="loglog", marker="")
     axis.axhline(1.0, color=GREY, linewidth=0.8, label="identity")
-    axis.set(xlabel="mean over spread of the channel (logarithmic)", ylabel="gradient, out over in")
-    axis.legend(fontsize=8)
+    style.label(axis, "mean over spread of the channel (logarithmic)", "gradient, out over in")
     return figure
 
 
-def errors_figure(means: Float[np.ndarray, "k"], errors: Mapping[str, Float[np.ndarray, "k"]]) -> Figure:
-    """Draw the largest error of the gain against the mean of the channel, one line a way to compute it.
+def errors_figure(means: Values, errors: Curves) -> Figure:
+    """Draw the largest error of the gain, in last places, over the channel's mean.
 
-    Args:
-        means: The mean of a channel of spread one.
-        errors: The largest error for each mean in units of the last place, by the name of the way.
+    The standard deviation of the channel is one.
     """
-    figure, axes = new_figure(height=3.3)
-    axis = axes[0, 0]
-    for (name, values), (color, marker, line) in zip(errors.items(), LOOKS, strict=False):
-        axis.loglog(means, values, color=color, marker=marker, markersize=4, linestyle=line, label=name)
+    figure, axis = style.new_axis(3.3)
+    style.curves(axis, means, errors, scale="loglog", markersize=4)
     axis.axhline(1.0, color=GREY, linewidth=0.8)
-    axis.set(
-        xlabel="mean of a channel of spread one (logarithmic)",
-        ylabel="largest error of the gain,\nin units of the last place",
-    )
-    axis.legend(fontsize=8)
+    x = "mean of a channel of spread one (logarithmic)"
+    style.label(axis, x, "largest error of the gain,\nin units of the last place")
     return figure
 
 
-def half_precision_figure(
-    spreads: Float[np.ndarray, "k"], gains: Mapping[str, Float[np.ndarray, "k"]], *, floor: float
-) -> Figure:
-    """Draw the gain of one neuron against the spread of its channel; a cross stands for what is no number.
+def half_precision_figure(spreads: Values, gains: Curves, *, floor: float) -> Figure:
+    """Draw the gain of a neuron over its channel's standard deviation.
 
-    Args:
-        spreads: The standard deviation of the channel.
-        gains: The gain of the neuron for each, by the name of the module; NaN where it has none.
-        floor: The least gain that there is.
+    A cross marks NaN.
     """
-    figure, axes = new_figure(height=3.1)
-    axis = axes[0, 0]
-    for (name, values), (color, marker, line) in zip(gains.items(), LOOKS, strict=False):
-        axis.semilogx(spreads, values, color=color, marker=marker, markersize=4, linestyle=line, label=name)
+    figure, axis = style.new_axis(3.1)
+    for name, values, look in style.looks("gains", gains):
+        axis.semilogx(spreads, values, label=name, markersize=4, **(look.marks | look.lines))
         lost = spreads[np.isnan(values)]
         if lost.size:
-            axis.plot(lost, np.full(lost.size, 0.53), "x", color=color, label=f"{name}: not a number")
+            axis.plot(lost, np.full(lost.size, 0.53), "x", color=look.color, label=f"{name}: not a number")
     axis.axhline(floor, color=GREY, linestyle=":", label="least gain")
-    axis.set(
-        xlabel="standard deviation of the channel (logarithmic)",
-        ylabel="gain of the farthest neuron",
-        ylim=(0.5, 1.02),
-    )
-    axis.legend(fontsize=8, loc="center left")
+    x, legend = "standard deviation of the channel (logarithmic)", {"loc": "center left"}
+    style.label(axis, x, "gain of the farthest neuron", ylim=(0.5, 1.02), legend=legend)
     return figure
 
 
 def copies_figure(copies: Mapping[str, float]) -> Figure:
-    """Draw how many copies of the input each module keeps for the backward pass.
-
-    Args:
-        copies: Bytes kept over bytes of the input, by the name of the module.
-    """
-    figure, axes = new_figure(height=0.6 + 0.42 * len(copies))
-    axis = axes[0, 0]
+    """Draw the bytes that a module keeps for backward, over bytes of its input."""
+    figure, axis = style.new_axis(0.6 + 0.42 * len(copies))
     bars = axis.barh(list(copies), list(copies.values()), color=ORANGE, height=0.55)
     axis.bar_label(bars, labels=[f"{value:.2f}" for value in copies.values()], padding=3, fontsize=9)
     axis.invert_yaxis()
-    axis.set(
-        xlabel="bytes kept for the backward pass, over bytes of the input",
-        xlim=(0, 1.1 * max(copies.values())),
-    )
+    axis.set_xlabel("bytes kept for the backward pass, over bytes of the input")
+    axis.set_xlim(0, 1.1 * max(copies.values()))
     return figure
 
 
-def growth_figure(
-    elements: Float[np.ndarray, "k"],
-    milliseconds: Mapping[str, Float[np.ndarray, "k"]],
-    fits: Mapping[str, tuple[float, float]],
-) -> Figure:
-    """Draw times over the number of elements, with the straight lines that fit them.
+def growth_figure(elements: Values, milliseconds: Curves, fits: Mapping[str, tuple[float, float]]) -> Figure:
+    """Draw times over the number of elements, with straight lines that fit them.
 
-    Args:
-        elements: Numbers in the input.
-        milliseconds: The time for each, by the name of the form.
-        fits: For each name the time a call takes anyway and the time an element adds, in milliseconds.
+    A fit has the time a call takes anyway and the time an element adds, in
+    milliseconds.
     """
-    figure, axes = new_figure(height=3.6)
-    axis = axes[0, 0]
+    figure, axis = style.new_axis(3.6)
     fine = np.geomspace(elements.min(), elements.max(), 200)
-    for (name, times), (color, marker, line) in zip(milliseconds.items(), LOOKS, strict=False):
+    for name, times, look in style.looks("milliseconds", milliseconds):
         start, slope = fits[name]
-        axis.loglog(elements, times, color=color, marker=marker, linestyle="none", label=name)
-        axis.loglog(fine, start + slope * fine, color=color, linestyle=line, linewidth=0.9)
-    axis.set(xlabel="elements of the input", ylabel="forward and backward, ms")
-    axis.legend(fontsize=8, title="measured; lines: fit", title_fontsize=8)
+        axis.loglog(elements, times, label=name, **look.marks)
+        axis.loglog(fine, start + slope * fine, linewidth=0.9, **look.lines)
+    legend = {"title": "measured; lines: fit"}
+    style.label(axis, "elements of the input", "forward and backward, ms", legend=legend)
     return figure

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from matplotlib.figure import Figure
 
-from simam_edu.plots.style import new_figure
+from simam_edu.plots import style
 
 
 def image_grid(
@@ -16,26 +16,19 @@ def image_grid(
     masks: Bool[np.ndarray, "n h w"] | None = None,
     columns: int = 5,
 ) -> Figure:
-    """Draw images in rows, each under its title.
+    """Draw images in rows, each under its title, with its object outlined.
 
-    Args:
-        images: What to draw.
-        titles: One an image.
-        masks: Objects to outline; ``None`` for no outlines.
-        columns: Images a row.
-
-    Raises:
-        ValueError: If there are no images, or not as many titles or masks as images.
+    A ``ValueError`` says that there are no images, or not as many titles or masks.
     """
     if not len(images):
         raise ValueError("images must be one or more, got none; choose some to draw")
     for what, given in (("titles", titles), ("masks", masks)):
         if given is not None and len(given) != len(images):
             raise ValueError(
-                f"{what} must be as many as images, got {len(given)} for {len(images)}; give one an image"
+                f"{what} must be as many as images, got {len(given)} for {len(images)}; give one for each"
             )
     rows = -(-len(images) // columns)
-    figure, axes = new_figure(rows, columns, height=rows * (7.0 / columns + 0.3))
+    figure, axes = style.new_figure(rows, columns, height=rows * (7.0 / columns + 0.3))
     for axis in axes.flat:
         axis.axis("off")
     for k, (axis, image, title) in enumerate(zip(axes.flat, images, titles, strict=False)):

@@ -5,28 +5,24 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from simam_edu.plots.style import BLUE, GREY, ORANGE, new_figure
+from simam_edu.plots import style
+from simam_edu.plots.style import BLUE, GREY, ORANGE
 
 SLOT_LOOKS = {"pre_norm": (BLUE, "v", 0.35), "post_norm": (ORANGE, "^", -0.35)}
-"""Color, marker and height of each slot: the first points down from above, the second up from below."""
+"""Color, marker and height of each position: from above and from below."""
 
 
 def slots_figure(branches: Mapping[str, Sequence[str]]) -> Figure:
-    """Draw the layers of each block's branch in a row, with the slots between them.
+    """Draw the layers of each block's branch in a row, with the positions of attention.
 
-    Args:
-        branches: By the name of the block, what its branch calls in order: the names of layers, and
-            ``"pre_norm"`` and ``"post_norm"`` where these slots are. All layers but ``"norm"`` and ``"relu"``
-            are shaded.
-
-    Raises:
-        ValueError: If a block lacks one of the slots.
+    A branch, by the name of its block, is what it calls in order: the names of layers,
+    and ``"pre_norm"`` and ``"post_norm"``. All layers but ``"norm"`` and ``"relu"`` are
+    shaded. A ``ValueError`` says that a block lacks one of the positions.
     """
     for name, calls in branches.items():
         if not set(SLOT_LOOKS) <= set(calls):
             raise ValueError(f"{name} must have both slots, {' and '.join(SLOT_LOOKS)}, got {calls!r}")
-    figure, axes = new_figure(height=0.8 + 0.62 * len(branches))
-    axis = axes[0, 0]
+    figure, axis = style.new_axis(0.8 + 0.62 * len(branches))
     marks: dict[str, list[tuple[float, float]]] = {slot: [] for slot in SLOT_LOOKS}
     widest = 0
     for row, calls in enumerate(branches.values()):

@@ -1,55 +1,30 @@
 """Figures of the chapter on one mean and one variance."""
 
-from collections.abc import Mapping
-
-import numpy as np
-from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from simam_edu.plots.style import GREY, LOOKS, new_figure
+from simam_edu.plots import style
+from simam_edu.plots.style import GREY, Curves, Values
 
 
-def differences_figure(
-    sizes: Float[np.ndarray, "k"], differences: Mapping[str, Float[np.ndarray, "k"]]
-) -> Figure:
-    """Draw how far two gains are apart against the size of the map, one line a kind of channel.
-
-    Args:
-        sizes: Neurons a channel.
-        differences: The largest difference of the gain for each size, by the name of the kind.
-    """
-    figure, axes = new_figure(height=3.4)
-    axis = axes[0, 0]
-    for (name, values), (color, marker, line) in zip(differences.items(), LOOKS, strict=False):
-        axis.loglog(sizes, values, color=color, marker=marker, linestyle=line, label=name)
+def differences_figure(sizes: Values, differences: Curves) -> Figure:
+    """Draw the largest difference of two gains over the size of the channel."""
+    figure, axis = style.new_axis(3.4)
+    style.curves(axis, sizes, differences, scale="loglog")
     first = next(iter(differences.values()))
-    axis.loglog(
-        sizes, first[-1] * sizes[-1] / sizes, color=GREY, linewidth=0.8, label="proportional to $1/M$"
-    )
+    guide = first[-1] * sizes[-1] / sizes
+    axis.loglog(sizes, guide, color=GREY, linewidth=0.8, label="proportional to $1/M$")
     axis.set_xscale("log", base=2)
-    axis.set(xlabel="neurons in the channel, $M$", ylabel="largest difference of the gain")
-    axis.legend(fontsize=8)
+    style.label(axis, "neurons in the channel, $M$", "largest difference of the gain")
     return figure
 
 
-def importance_figure(
-    deviations: Float[np.ndarray, "k"], importances: Mapping[str, Float[np.ndarray, "k"]], *, neurons: int
-) -> Figure:
-    """Draw the importance over the deviation from the mean, one line for each choice of statistics.
+def importance_figure(deviations: Values, importances: Curves, *, neurons: int) -> Figure:
+    """Draw the importance over z, by the statistics.
 
-    Args:
-        deviations: Distance of the neuron from the channel's mean, in standard deviations.
-        importances: The importance for each deviation, by the name of the statistics.
-        neurons: Neurons in the channel, for the title.
+    ``neurons`` is how many the channel has, for the title.
     """
-    figure, axes = new_figure(height=3.2)
-    axis = axes[0, 0]
-    for (name, values), (color, _, line) in zip(importances.items(), LOOKS, strict=False):
-        axis.plot(deviations, values, color=color, linestyle=line, label=name)
-    axis.set(
-        xlabel="distance from the mean, in standard deviations",
-        ylabel="importance $1/e^*$",
-        title=f"{neurons} neurons",
-    )
-    axis.legend(fontsize=8)
+    figure, axis = style.new_axis(3.2)
+    style.curves(axis, deviations, importances, marker="")
+    x = "distance from the mean, in standard deviations"
+    style.label(axis, x, "importance $1/e^*$", title=f"{neurons} neurons")
     return figure

@@ -8,25 +8,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
-from simam_edu.plots.style import GREY, LOOKS, new_figure
+from simam_edu.plots import style
+from simam_edu.plots.style import GREY, LOOKS, Look
 
-MARKS = (*((color, marker) for color, marker, _ in LOOKS), ("black", "*"))
+MARKS = (*LOOKS, Look("black", "*", ""))
 
 
 def gains_figure(gains: Mapping[str, Float[np.ndarray, "c h w"]], *, channels: Sequence[int]) -> Figure:
-    """Draw the gains of several modules, one column a module and one row a channel, on one scale.
-
-    Args:
-        gains: The gain of every neuron of one image, by the name of the module.
-        channels: The channels to draw.
-    """
-    figure, axes = new_figure(len(channels), len(gains), width=1.75 * len(gains), height=1.6 * len(channels))
+    """Draw the gains of an image on one scale: a column per module."""
+    figure, axes = style.new_figure(
+        len(channels), len(gains), width=1.75 * len(gains), height=1.6 * len(channels)
+    )
     for column, (name, gain) in zip(axes.T, gains.items(), strict=True):
         column[0].set_title(name, fontsize=9)
         for axis, channel in zip(column, channels, strict=True):
-            image = axis.imshow(gain[channel], cmap="cividis", vmin=0.0, vmax=1.0)
-            axis.set(xticks=[], yticks=[])
-            axis.grid(visible=False)
+            image = style.picture(axis, gain[channel], bar=False, cmap="cividis", vmin=0.0, vmax=1.0)
     for axis, channel in zip(axes[:, 0], channels, strict=True):
         axis.set_ylabel(f"channel {channel}", fontsize=9)
     figure.colorbar(image, ax=axes, fraction=0.03, pad=0.02, label="gain")
@@ -36,33 +32,22 @@ def gains_figure(gains: Mapping[str, Float[np.ndarray, "c h w"]], *, channels: S
 def costs_figure(
     costs: Mapping[str, tuple[tuple[float, float], tuple[float, float]]], *, copy_milliseconds: float
 ) -> Figure:
-    """Draw the time that modules take over the memory they move, alone and with their gradient.
+    """Draw the time that up to five modules take over the memory they move.
 
-    Args:
-        costs: For each module, by its label, two pairs of maps moved and milliseconds: of the output alone,
-            drawn full, and of output and gradient, drawn hollow.
-        copy_milliseconds: What it takes to move one map when it is copied; the dotted line.
-
-    Raises:
-        ValueError: If there are more than five modules: as many marks can be told apart.
+    Each has two pairs of maps moved and milliseconds: of the output alone, drawn full,
+    and of output and gradient, drawn hollow. The dotted line takes
+    ``copy_milliseconds`` per map.
     """
-    if len(costs) > len(MARKS):
-        raise ValueError(f"costs must be at most {len(MARKS)}, got {len(costs)}; draw two figures")
-    figure, axes = new_figure(height=3.6)
-    axis = axes[0, 0]
-    for (name, (forward, both)), (color, marker) in zip(costs.items(), MARKS, strict=False):
-        axis.plot(*zip(forward, both, strict=True), color=color, linewidth=0.7)
-        axis.plot(*forward, color=color, marker=marker, linestyle="", markersize=8, label=name)
-        axis.plot(*both, color=color, marker=marker, linestyle="", markersize=8, markerfacecolor="white")
+    figure, axis = style.new_axis(3.6)
+    for name, (forward, both), look in style.looks("costs", costs, MARKS):
+        axis.plot(*zip(forward, both, strict=True), color=look.color, linewidth=0.7)
+        axis.plot(*forward, label=name, markersize=8, **look.marks)
+        axis.plot(*both, markersize=8, markerfacecolor="white", **look.marks)
     moved = [pair[0] for both in costs.values() for pair in both]
     ends = np.array([min(moved), max(moved)])
     axis.plot(ends, copy_milliseconds * ends, color=GREY, linestyle=":", label="copying as much")
-    axis.set(
-        xscale="log",
-        yscale="log",
-        xlabel="memory moved, in times the input (logarithmic)",
-        ylabel="time, in milliseconds (logarithmic)",
-    )
+    axis.set(xscale="log", yscale="log", xlabel="memory moved, in times the input (logarithmic)")
+    axis.set_ylabel("time, in milliseconds (logarithmic)")
     for scale in (axis.xaxis, axis.yaxis):
         scale.set_major_locator(LogLocator(subs=(1, 2, 5)))
         scale.set_major_formatter("{x:g}")

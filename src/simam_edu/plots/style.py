@@ -1,9 +1,16 @@
-"""The look that all figures share: sizes, colors that stay apart for color-blind readers, grid."""
+"""The look that all figures share, and what is drawn in many of them."""
 
 import io
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from jaxtyping import Real
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+T = TypeVar("T")
 
 # Okabe and Ito's palette, which readers with any common color blindness can tell apart.
 BLUE = "#0072B2"
@@ -12,12 +19,34 @@ GREEN = "#009E73"
 RED = "#CC79A7"
 GREY = "#6B6B6B"
 
-LOOKS = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."), (RED, "D", ":"))
-"""Color, marker and line style of each curve in turn, so that color never stands alone."""
+Values = Real[np.ndarray, "k"]
+Curves = Mapping[str, Values]
+"""Curves by their name: as many as there are looks, or fewer."""
+
+
+class Look(NamedTuple):
+    """What tells a curve apart, never by its color alone."""
+
+    color: str
+    marker: str
+    line: str
+
+    @property
+    def marks(self) -> dict[str, Any]:
+        """How its points are drawn where they are not joined."""
+        return {"color": self.color, "marker": self.marker, "linestyle": ""}
+
+    @property
+    def lines(self) -> dict[str, Any]:
+        """How it is drawn where its points are not marked."""
+        return {"color": self.color, "linestyle": self.line}
+
+
+LOOKS = (Look(BLUE, "o", "-"), Look(ORANGE, "s", "--"), Look(GREEN, "^", "-."), Look(RED, "D", ":"))
 
 
 class PageFigure(Figure):
-    """A figure that a notebook shows as a picture, without pyplot, a backend or global state."""
+    """A figure that a notebook shows as a picture, without pyplot or a backend."""
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
@@ -28,17 +57,10 @@ class PageFigure(Figure):
 def new_figure(
     rows: int = 1, cols: int = 1, *, width: float = 7.0, height: float = 3.2
 ) -> tuple[PageFigure, np.ndarray]:
-    """Return a figure with a white ground and an array of its axes.
+    """Return a white figure of a size in inches and its axes, of shape (rows, cols).
 
-    Args:
-        rows: Rows of axes.
-        cols: Columns of axes.
-        width: In inches; 7 fills the column of a page.
-        height: In inches.
-
-    Returns:
-        The figure, at 150 dots an inch so that it stays sharp on dense screens, and its axes, of shape
-        (rows, cols).
+    A width of 7 fills the column of a page; 150 dots per inch stay sharp on dense
+    screens.
     """
     figure = PageFigure(figsize=(width, height), facecolor="white", layout="constrained", dpi=150)
     axes: np.ndarray = figure.subplots(rows, cols, squeeze=False)
@@ -47,3 +69,55 @@ def new_figure(
         axis.grid(color="#E4E4E4", linewidth=0.6)
         axis.set_axisbelow(True)
     return figure, axes
+
+
+def new_axis(height: float, *, width: float = 7.0) -> tuple[PageFigure, Axes]:
+    """Return a figure with one pair of axes."""
+    figure, axes = new_figure(width=width, height=height)
+    return figure, axes[0, 0]
+
+
+def looks(name: str, given: Mapping[str, T], most: Sequence[Look] = LOOKS) -> list[tuple[str, T, Look]]:
+    """Give each curve its look; a ValueError says that there are too many."""
+    if len(given) > len(most):
+        raise ValueError(f"{name} must be at most {len(most)}, got {len(given)}; draw two figures")
+    return [(key, value, look) for (key, value), look in zip(given.items(), most, strict=False)]
+
+
+def curves(axis: Axes, x: Any, ys: Mapping[str, Any], *, scale: str = "plot", **style: Any) -> None:
+    """Draw curves over one x, shape (k,), each by its name and with its marks and line.
+
+    ``scale`` is the method of the axis that draws, such as ``"loglog"``; ``style``
+    holds further properties of all curves, such as ``marker=""``.
+    """
+    for name, y, look in looks("curves", ys):
+        getattr(axis, scale)(x, y, label=name, **(look.marks | look.lines | style))
+
+
+def label(axis: Axes, x: str, y: str, *, legend: Mapping[str, Any] | None = None, **settings: Any) -> None:
+    """Name both axes, apply further settings such as limits, and draw the legend."""
+    axis.set(xlabel=x, ylabel=y, **settings)
+    axis.legend(fontsize=8, title_fontsize=8, **(legend or {}))
+
+
+def note(axis: Axes, text: str, at: tuple[float, float], *, by: tuple[float, float], **style: Any) -> None:
+    """Write a text beside a point, ``by`` so many points right and up."""
+    axis.annotate(text, at, xytext=by, textcoords="offset points", **{"fontsize": 9, **style})
+
+
+def picture(axis: Axes, values: np.ndarray, title: str = "", *, bar: bool = True, **look: Any) -> AxesImage:
+    """Draw an array as an image, with a bar that shows its scale of colors."""
+    image = axis.imshow(values, **look)
+    axis.set(xticks=[], yticks=[])
+    axis.grid(visible=False)
+    if title:
+        axis.set_title(title, fontsize=9)
+    if bar:
+        axis.figure.colorbar(image, ax=axis, fraction=0.046, pad=0.03)
+    return image
+
+
+def legend_above(figure: Figure, axis: Axes) -> None:
+    """Put the legend of wide axes in a row above them."""
+    handles = axis.get_legend_handles_labels()
+    figure.legend(*handles, fontsize=8, ncols=4, loc="outside upper center")

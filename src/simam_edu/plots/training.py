@@ -10,66 +10,54 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from simam_edu.plots.style import BLUE, LOOKS, new_figure
+from simam_edu.plots import style
+from simam_edu.plots.style import BLUE
 
 if TYPE_CHECKING:  # a figure of numbers needs no torch
     from simam_edu.training import Progress
 
 
-def schedule_figure(schedules: Mapping[str, Float[np.ndarray, "steps"]]) -> Figure:
-    """Draw the learning rate over the steps of a run, a panel a recipe.
-
-    Args:
-        schedules: One value a step, by the name of the recipe.
-    """
-    figure, axes = new_figure(1, len(schedules), height=2.6)
+def schedule_figure(schedules: Mapping[str, Float[np.ndarray, "_"]]) -> Figure:
+    """Draw the learning rate at each step of a run, a panel per recipe."""
+    figure, axes = style.new_figure(1, len(schedules), height=2.6)
     for axis, (name, rates) in zip(axes[0], schedules.items(), strict=True):
         axis.plot(np.arange(1, len(rates) + 1), rates, color=BLUE)
-        axis.set(xlabel="step", title=name)
-        axis.set_ylabel("learning rate")
+        axis.set(xlabel="step", ylabel="learning rate", title=name)
     return figure
 
 
 def curves_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
-    """Draw loss and accuracy over the epochs, one pair of lines a run.
+    """Draw loss and accuracy over the epochs of up to four runs, by the name of each.
 
-    Training values are solid with filled marks; held-out values, where there are any, are dotted with open
-    ones.
-
-    Args:
-        histories: The ``history`` of each record, by the name of the run.
+    A history is that of a record. The training set has solid lines and filled marks,
+    the validation set, where there is one, dotted lines and open marks.
     """
-    figure, axes = new_figure(1, 2, height=3.2)
-    for (name, history), (color, marker, _) in zip(histories.items(), LOOKS, strict=False):
-        epochs = [entry["epoch"] for entry in history]
+    figure, axes = style.new_figure(1, 2, height=3.2)
+    for name, history, look in style.looks("histories", histories):
+        solid = look.marks | {"markersize": 4, "linestyle": "-"}
+        dotted = solid | {"markerfacecolor": "white", "linestyle": ":"}
+        evaluated = [entry for entry in history if entry["held_out"] is not None]
         for axis, key in zip(axes[0], ("loss", "accuracy"), strict=True):
-            trained = [entry["train"][key] for entry in history]
-            axis.plot(epochs, trained, color=color, marker=marker, markersize=4, label=f"{name}, training")
-            evaluated = [entry for entry in history if entry["held_out"] is not None]
+            axis.plot(*_over_epochs(history, "train", key), label=f"{name}, training", **solid)
             if evaluated:
-                axis.plot(
-                    [entry["epoch"] for entry in evaluated],
-                    [entry["held_out"][key] for entry in evaluated],
-                    color=color, marker=marker, markersize=4, markerfacecolor="white",
-                    linestyle=":", label=f"{name}, held out",
-                )  # fmt: skip
+                axis.plot(*_over_epochs(evaluated, "held_out", key), label=f"{name}, held out", **dotted)
     axes[0, 0].set(xlabel="epoch", ylabel="cross-entropy, nats")
     axes[0, 1].set(xlabel="epoch", ylabel="accuracy")
     axes[0, 0].legend(fontsize=8)
     return figure
 
 
+def _over_epochs(history: Sequence[Mapping[str, Any]], part: str, key: str) -> tuple[list[int], list[float]]:
+    return [entry["epoch"] for entry in history], [entry[part][key] for entry in history]
+
+
 def live_curves(name: str = "this run", *, every: float = 5.0) -> "Callable[[Progress], None]":
     """Show the curves of a run in a notebook and draw them anew while it trains.
 
-    The last point is that of the epoch that is being trained, so far; its held-out images follow at its end.
-
-    Args:
-        name: Of the run, for the legend.
-        every: Seconds, at least, between two drawings; one takes a fifth of a second or so.
-
-    Returns:
-        What to pass to :func:`~simam_edu.training.train` as ``on_step``.
+    The last point is the epoch that is being trained, so far; its validation set
+    follows at its end. Pass what is returned to :func:`~simam_edu.training.train` as
+    ``on_step``. Between two drawings are ``every`` seconds or more; one takes a fifth
+    of a second or so.
     """
     from IPython.display import display  # there is one wherever there is a notebook
 
@@ -96,18 +84,11 @@ def live_curves(name: str = "this run", *, every: float = 5.0) -> "Callable[[Pro
 
 
 def stages_figure(stages: Sequence[tuple[str, int, int]]) -> Figure:
-    """Draw what each stage of a network hands on: channels and side of the map.
-
-    Args:
-        stages: Name, channels and side of the map of each stage, in order.
-    """
-    figure, axes = new_figure(1, 2, height=2.6)
-    names = [name for name, _, _ in stages]
-    for axis, values, label in (
-        (axes[0, 0], [channels for _, channels, _ in stages], "channels"),
-        (axes[0, 1], [side for _, _, side in stages], "side of the map, pixels"),
-    ):
-        bars = axis.bar(names, values, color=BLUE, width=0.6)
+    """Draw the channels and the side of the map of each stage, by its name."""
+    figure, axes = style.new_figure(1, 2, height=2.6)
+    names, *values = zip(*stages, strict=True)
+    for axis, heights, label in zip(axes[0], values, ("channels", "side of the map, pixels"), strict=True):
+        bars = axis.bar(names, heights, color=BLUE, width=0.6)
         axis.bar_label(bars, fontsize=8)
         axis.set_ylabel(label)
     return figure

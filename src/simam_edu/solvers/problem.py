@@ -1,14 +1,16 @@
-"""The energy of one neuron as a solver sees it: its gradient, its Hessian, and coordinates to solve in."""
+"""The energy of one neuron as a solver sees it, and coordinates to solve in."""
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
 from simam_edu.arguments import check_lam
 from simam_edu.energy import neuron_energy
+
+Point = Float[np.ndarray, "2"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +20,12 @@ class Fit:
     Attributes:
         w: The weight.
         b: The bias.
-        energy: The energy there, at least 0. It is computed in the coordinates of the solver, which
-            lose fewer digits than the original ones.
+        energy: The energy there, at least 0, computed in the coordinates of the solver,
+            which lose fewer digits than the original ones.
         iterations: Steps taken; 0 for the linear solve, which is direct.
-        evaluations: How often the method asks for the energy, its gradient or its Hessian: work in a unit
-            that no machine changes. Each is a sum over the channel, but for :func:`descend`, which forms
-            two sums and takes every gradient from them.
+        evaluations: How often the method asks for the energy, its gradient or its
+            Hessian: work in a unit that no machine changes. Each is a sum over the
+            channel, but for :func:`descend`, which takes every gradient from two sums.
         converged: Whether the solver met its tolerance.
         path: Every (w, b) on the way, the start included; None for the linear solve.
     """
@@ -40,7 +42,7 @@ class Fit:
 def energy_gradient(
     w: float, b: float, t: float, others: Float[np.ndarray, "m"], *, lam: float
 ) -> Float[np.ndarray, "2"]:
-    r"""Return the gradient of the energy in the weight and the bias.
+    r"""Return the gradient of the energy in the weight w and the bias b.
 
     .. math::
 
@@ -48,40 +50,29 @@ def energy_gradient(
         + 2 \lambda w, \qquad
         \frac{\partial e_t}{\partial b} = \frac{2}{M-1} \sum_i (w x_i + b + 1) + 2 (w t + b - 1)
 
-    Args:
-        w: The weight.
-        b: The bias.
-        t: The target neuron, labelled +1.
-        others: The :math:`M-1` other neurons, labelled -1.
-        lam: The weight :math:`\lambda \ge 0` of the penalty.
-
-    Raises:
-        ValueError: If a neuron or ``lam`` is not finite, ``lam`` is negative, or there are no others.
+    >>> energy_gradient(0.0, 0.0, 4.0, np.array([0.0, 2.0]), lam=0.0)
+    array([-6.,  0.])
     """
     t, others = check_channel(t, others, lam)
-    miss_of_others = w * others + b + 1.0  # (m,)
-    miss_of_target = w * t + b - 1.0
-    by_weight = np.mean(miss_of_others * others) + miss_of_target * t + lam * w
-    return 2.0 * np.array([by_weight, np.mean(miss_of_others) + miss_of_target])
+    residuals = w * others + b + 1.0  # (m,)
+    of_target = w * t + b - 1.0
+    by_weight = np.mean(residuals * others) + of_target * t + lam * w
+    return 2.0 * np.array([by_weight, np.mean(residuals) + of_target])
 
 
 def energy_hessian(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Float[np.ndarray, "2 2"]:
-    r"""Return the second derivatives of the energy, which are the same for every weight and bias.
+    r"""Return the second derivatives of the energy, the same for every weight and bias.
 
     .. math::
 
-        A = 2 \begin{pmatrix}
+        H = 2 \begin{pmatrix}
             \frac{1}{M-1} \sum_i x_i^2 + t^2 + \lambda & \frac{1}{M-1} \sum_i x_i + t \\
             \frac{1}{M-1} \sum_i x_i + t & 2
         \end{pmatrix}
 
-    Args:
-        t: The target neuron.
-        others: The :math:`M-1` other neurons.
-        lam: The weight :math:`\lambda \ge 0` of the penalty.
-
-    Raises:
-        ValueError: As for :func:`energy_gradient`.
+    >>> energy_hessian(4.0, np.array([0.0, 2.0]), lam=0.0)
+    array([[36., 10.],
+           [10.,  4.]])
     """
     t, others = check_channel(t, others, lam)
     mixed = np.mean(others) + t
@@ -90,19 +81,19 @@ def energy_hessian(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> F
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """The energy of one neuron in shifted and scaled coordinates."""
+    """The energy of one neuron, in coordinates of its own: (x - center) / scale."""
 
     t: float
     others: Float[np.ndarray, "m"]
     lam: float
-    center: float
-    scale: float
+    center: float = 0.0
+    scale: float = 1.0
 
-    def energy(self, point: Float[np.ndarray, "2"]) -> float:
+    def energy(self, point: Point) -> float:
         """Return the energy at a point."""
         return float(neuron_energy(point[0], point[1], self.t, self.others, lam=self.lam))
 
-    def gradient(self, point: Float[np.ndarray, "2"]) -> Float[np.ndarray, "2"]:
+    def gradient(self, point: Point) -> Float[np.ndarray, "2"]:
         """Return the gradient of the energy at a point."""
         return energy_gradient(point[0], point[1], self.t, self.others, lam=self.lam)
 
@@ -115,46 +106,33 @@ class Problem:
         weights = points[..., 0] / self.scale
         return np.stack([weights, points[..., 1] - weights * self.center], axis=-1)
 
-    def fit(
-        self,
-        point: Float[np.ndarray, "2"],
-        *,
-        iterations: int,
-        evaluations: int,
-        converged: bool,
-        path: Float[np.ndarray, "steps 2"] | None,
-    ) -> Fit:
-        """Return what was found, in the original coordinates."""
-        w, b = self.original(point)
-        return Fit(
-            w=float(w),
-            b=float(b),
-            energy=self.energy(point),
-            iterations=iterations,
-            evaluations=evaluations,
-            converged=converged,
-            path=None if path is None else self.original(path),
-        )
+    def fit(self, point: Point, path: list[Point] | None, **how: Any) -> Fit:
+        """Return what was found, and how, in the original coordinates."""
+        w, b = map(float, self.original(point))
+        original = None if path is None else self.original(np.array(path))
+        return Fit(w=w, b=b, energy=self.energy(point), path=original, **how)
 
 
 def standardize(t: float, others: Float[np.ndarray, "m"], lam: float) -> Problem:
-    """Shift the channel to its mean and scale it, and the penalty's root, to at most 1."""
+    """Shift the channel to its mean and scale it, and the root of lam, to at most 1."""
     t, others = check_channel(t, others, lam)
     from_target = others - t  # exactly 0 where a neuron equals the target
     shift = float(np.mean(np.append(from_target, 0.0)))
     others = from_target - shift
     scale = max(abs(shift), float(np.abs(others).max()), math.sqrt(lam))
-    _check_unique(scale)
+    if scale == 0:
+        raise ValueError(
+            "lam must be positive where t equals every other neuron, got lam = 0; "
+            "there every weight gives the same energy and no minimum is unique"
+        )
     lam = (math.sqrt(lam) / scale) ** 2  # in this order neither overflows nor vanishes
     return Problem(t=-shift / scale, others=others / scale, lam=lam, center=t + shift, scale=scale)
 
 
-def check_channel(t: ArrayLike, others: ArrayLike, lam: float) -> tuple[float, Float[np.ndarray, "m"]]:
-    """Return the target and the others in float64.
-
-    Raises:
-        ValueError: If they are not one number and a line of numbers, all finite, or ``lam`` is not allowed.
-    """
+def check_channel(
+    t: float, others: Float[np.ndarray, "m"], lam: float
+) -> tuple[float, Float[np.ndarray, "m"]]:
+    """Return target and others in float64, once they are known to be a channel."""
     check_lam(lam)
     others = np.asarray(others, dtype=np.float64)
     if others.ndim != 1 or others.size == 0:
@@ -168,14 +146,6 @@ def check_channel(t: ArrayLike, others: ArrayLike, lam: float) -> tuple[float, F
     if not (math.isfinite(t) and np.all(np.isfinite(others))):
         raise ValueError("t and others must be finite, got nan or inf; look for it with numpy.isfinite")
     return t, others
-
-
-def _check_unique(scale: float) -> None:
-    if scale == 0:
-        raise ValueError(
-            "lam must be positive where t equals every other neuron, got lam = 0; "
-            "there every weight gives the same energy and no minimum is unique"
-        )
 
 
 def check_start(start: tuple[float, float]) -> None:

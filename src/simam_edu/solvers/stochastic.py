@@ -1,9 +1,9 @@
-r"""Stochastic descent: each step looks at the target and at one other neuron, drawn at random.
+r"""Stochastic descent: each step sees the target and one other neuron.
 
-With :math:`\Delta = (w, b) - (w_t, b_t)`, the gradient that one neuron :math:`x_i` gives is
-:math:`A_i \Delta + G_i`, where :math:`A_i` is its Hessian and :math:`G_i` its gradient at the minimum. The
-mean of all :math:`G_i` is zero and that of all :math:`A_i` is :math:`A`. A step is therefore the random
-linear map
+With :math:`\Delta = (w, b) - (w_t, b_t)`, the gradient that one neuron :math:`x_i`
+gives is :math:`A_i \Delta + G_i`, where :math:`A_i` is its Hessian and :math:`G_i` its
+gradient at the minimum. The mean of all :math:`G_i` is zero and the mean of all
+:math:`A_i` is :math:`A`. A step is therefore the random linear map
 
 .. math::
 
@@ -11,9 +11,9 @@ linear map
     (I - \eta B_i) \begin{pmatrix} \Delta \\ 1 \end{pmatrix} ,
     \qquad B_i = \begin{pmatrix} A_i & G_i \\ 0 & 0 \end{pmatrix} .
 
-What it does on average is known exactly: the mean of :math:`(\Delta, 1) (\Delta, 1)^\top` goes through a
-linear map as well, and the energy above its least value is half the trace of :math:`A` times its upper left
-block.
+What it does on average is known exactly: the mean of :math:`(\Delta, 1) (\Delta,
+1)^\top` goes through a linear map as well, and the energy above its least value is half
+the trace of :math:`A` times its upper left block.
 """
 
 from dataclasses import dataclass
@@ -35,29 +35,17 @@ def descend_stochastically(
     generator: np.random.Generator,
     runs: int = 1,
     start: tuple[float, float] = (0.0, 0.0),
-) -> Float[np.ndarray, "runs k+1 2"]:
-    r"""Descend along the gradient that the target and one other neuron give, drawn anew for each step.
+) -> Float[np.ndarray, "{runs} k+1 2"]:
+    r"""Return every (w, b) of runs of a descent whose steps see one other neuron.
 
     .. math::
 
         (w, b) \leftarrow (w, b) - 2 \eta_k \bigl((w x_i + b + 1) (x_i, 1) + (w t + b - 1) (t, 1)
         + \lambda (w, 0)\bigr)
 
-    Args:
-        t: The target neuron, labelled +1.
-        others: The :math:`M-1` other neurons, labelled -1; :math:`x_i` is drawn with equal probabilities.
-        lam: The weight :math:`\lambda \ge 0` of the penalty.
-        steps: The step sizes :math:`\eta_k`, one for each step, at least 0.
-        generator: Draws the neurons.
-        runs: Independent runs, which are taken side by side.
-        start: The weight and bias to begin with.
-
-    Returns:
-        Every (w, b) on the way, the start included.
-
-    Raises:
-        ValueError: As for :func:`energy_gradient`, or if ``steps`` is no line of finite numbers of at least
-            0, ``runs`` is not positive, or ``start`` is not finite.
+    ``steps`` are the step sizes :math:`\eta_k \ge 0`. ``generator`` draws each
+    :math:`x_i` with equal probabilities, independently for each of the ``runs``. All
+    begin at ``start``.
     """
     t, others = check_channel(t, others, lam)
     steps = _check_steps(steps, start)
@@ -68,9 +56,9 @@ def descend_stochastically(
     for k, step in enumerate(steps):
         w, b = path[:, k].T  # (runs,)
         x = others[generator.integers(others.size, size=runs)]
-        miss_of_other, miss_of_target = w * x + b + 1.0, w * t + b - 1.0
-        path[:, k + 1, 0] = w - 2.0 * step * (miss_of_other * x + miss_of_target * t + lam * w)
-        path[:, k + 1, 1] = b - 2.0 * step * (miss_of_other + miss_of_target)
+        of_other, of_target = w * x + b + 1.0, w * t + b - 1.0  # residuals
+        path[:, k + 1, 0] = w - 2.0 * step * (of_other * x + of_target * t + lam * w)
+        path[:, k + 1, 1] = b - 2.0 * step * (of_other + of_target)
     return path
 
 
@@ -82,72 +70,50 @@ def expected_excess(
     steps: Float[np.ndarray, "k"],
     start: tuple[float, float] = (0.0, 0.0),
 ) -> Float[np.ndarray, "k+1"]:
-    """Return how far the energy of stochastic descent is above its least value, on average over all draws.
+    """Return the mean energy above the least one, at the start and after each step.
 
-    This is computed, not sampled. In each step the mean products of the coordinates, counted from the
-    minimum, go through a linear map, which is applied to them step by step.
+    This is computed, not sampled: in each step the second moments of (w, b), counted
+    from the minimum, go through a linear map. The arguments are as for
+    :func:`descend_stochastically`.
 
-    Args:
-        t: The target neuron.
-        others: The other neurons.
-        lam: The weight of the penalty, at least 0.
-        steps: The step sizes, as for :func:`descend_stochastically`.
-        start: The weight and bias to begin with.
-
-    Returns:
-        The mean energy above the least one, before the first step and after each.
-
-    Raises:
-        ValueError: As for :func:`descend_stochastically`, or if the minimum is not unique.
+    >>> expected_excess(1.0, np.array([-1.0]), lam=0.0, steps=np.array([0.1, 0.25])).round(9)
+    array([2.  , 0.72, 0.  ])
     """
-    noise = _noise(t, others, lam)
+    moments = _moments(t, others, lam)
     steps = _check_steps(steps, start)
-    state = np.append(np.array(start) - noise.minimum, 1.0)
+    state = np.append(np.array(start) - moments.minimum, 1.0)
     moment = np.outer(state, state).ravel()  # (9,)
-    excess = np.empty(steps.size + 1)
-    excess[0] = noise.excess(moment)
-    for k, step in enumerate(steps):
-        moment = moment - step * (noise.pull @ moment) + step**2 * (noise.scatter @ moment)
-        excess[k + 1] = noise.excess(moment)
-    return excess
+    excess = [moments.excess(moment)]
+    for step in steps:
+        moment = moment - step * (moments.first @ moment) + step**2 * (moments.second @ moment)
+        excess.append(moments.excess(moment))
+    return np.array(excess)
 
 
 def largest_mean_square_step(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> float:
-    r"""Return the constant step size from which on stochastic descent diverges on average.
+    r"""Return the constant step size from which on stochastic descent diverges.
 
-    It is the smallest :math:`\eta > 0` at which the linear map of the second moments of :math:`\Delta` has
-    the eigenvalue one, and never above the :math:`2/L` of :func:`largest_stable_step`: the mean of the
-    squares cannot stay bounded where the square of the mean does not.
+    It is the smallest :math:`\eta > 0` at which the linear map of the second moments of
+    :math:`\Delta` has the eigenvalue one, and never above the :math:`2/L` of
+    :func:`largest_stable_step`: the mean of the squares is at least the square of the
+    mean.
 
-    Args:
-        t: The target neuron.
-        others: The other neurons.
-        lam: The weight of the penalty, at least 0.
-
-    Raises:
-        ValueError: As for :func:`solve_linear`.
+    >>> round(largest_mean_square_step(1.0, np.array([-1.0]), lam=0.0), 6)
+    0.5
     """
-    noise = _noise(t, others, lam)
-    pull, scatter = noise.pull[_OF_DELTA], noise.scatter[_OF_DELTA]
-    # One is an eigenvalue of I - eta pull + eta^2 scatter where pull v = eta scatter v.
-    inverse = np.linalg.eigvals(linalg.solve(pull, scatter))
+    moments = _moments(t, others, lam)
+    first, second = moments.first[_OF_DELTA], moments.second[_OF_DELTA]
+    # One is an eigenvalue of I - eta first + eta^2 second where first v = eta second v.
+    inverse = np.linalg.eigvals(linalg.solve(first, second))
     return float(1.0 / np.max(inverse[np.abs(inverse.imag) < 1e-9 * np.abs(inverse)].real))
 
 
 def noise_floor(t: float, others: Float[np.ndarray, "m"], *, lam: float, step: float) -> float:
-    """Return how far above its least value the energy stays on average, with a constant step, in the end.
+    """Return the mean excess energy at which a constant step ends.
 
-    Args:
-        t: The target neuron.
-        others: The other neurons.
-        lam: The weight of the penalty, at least 0.
-        step: The step size.
-
-    Raises:
-        ValueError: As for :func:`solve_linear`, or if ``step`` is not positive or so large that stochastic
-            descent diverges on average.
+    The ``step`` must be positive and below :func:`largest_mean_square_step`.
     """
-    noise = _noise(t, others, lam)
+    moments = _moments(t, others, lam)
     limit = largest_mean_square_step(t, others, lam=lam)
     if not 0 < step < limit:
         raise ValueError(
@@ -155,45 +121,45 @@ def noise_floor(t: float, others: Float[np.ndarray, "m"], *, lam: float, step: f
         )
     moment = np.zeros((3, 3))
     moment[2, 2] = 1.0
-    # What does not depend on delta drives the second moments of delta, until they take away as much.
-    driven = step * noise.scatter[:, 8].reshape(3, 3)[:2, :2].ravel()
-    settled = linalg.solve(noise.pull[_OF_DELTA] - step * noise.scatter[_OF_DELTA], driven)
+    # What does not depend on delta drives its second moments, until they take away as much.
+    driven = step * moments.second[:, 8].reshape(3, 3)[:2, :2].ravel()
+    settled = linalg.solve(moments.first[_OF_DELTA] - step * moments.second[_OF_DELTA], driven)
     moment[:2, :2] = settled.reshape(2, 2)
-    return noise.excess(moment.ravel())
+    return moments.excess(moment.ravel())
 
 
-_OF_DELTA = np.ix_([0, 1, 3, 4], [0, 1, 3, 4])  # the second moments of delta alone, among those of (delta, 1)
+_OF_DELTA = np.ix_([0, 1, 3, 4], [0, 1, 3, 4])  # the second moments of delta alone
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Noise:
-    """What stochastic descent does to the second moments of ``(delta, 1)``, a matrix read row by row.
+class _Moments:
+    """What a step does to the second moments m of ``(delta, 1)``, read row by row.
 
-    A step takes them from m to m - step * pull m + step^2 * scatter m.
+    It takes them to m - step * first m + step^2 * second m.
     """
 
     minimum: Float[np.ndarray, "2"]
     hessian: Float[np.ndarray, "2 2"]
-    pull: Float[np.ndarray, "9 9"]
-    scatter: Float[np.ndarray, "9 9"]
+    first: Float[np.ndarray, "9 9"]
+    second: Float[np.ndarray, "9 9"]
 
     def excess(self, moment: Float[np.ndarray, "9"]) -> float:
         return float(np.sum(self.hessian * moment.reshape(3, 3)[:2, :2]) / 2.0)
 
 
-def _noise(t: float, others: Float[np.ndarray, "m"], lam: float) -> _Noise:
+def _moments(t: float, others: Float[np.ndarray, "m"], lam: float) -> _Moments:
     t, others = check_channel(t, others, lam)
     fit = solve_linear(t, others, lam=lam)
-    pulls = np.zeros((others.size, 3, 3))  # B_i
-    for pull, x in zip(pulls, others[:, None], strict=True):
-        pull[:2, :2] = energy_hessian(t, x, lam=lam)
-        pull[:2, 2] = energy_gradient(fit.w, fit.b, t, x, lam=lam)
-    mean, identity = pulls.mean(axis=0), np.eye(3)
-    return _Noise(
+    steps = np.zeros((others.size, 3, 3))  # B_i
+    for step, x in zip(steps, others[:, None], strict=True):
+        step[:2, :2] = energy_hessian(t, x, lam=lam)
+        step[:2, 2] = energy_gradient(fit.w, fit.b, t, x, lam=lam)
+    mean, identity = steps.mean(axis=0), np.eye(3)
+    return _Moments(
         minimum=np.array([fit.w, fit.b]),
         hessian=mean[:2, :2],
-        pull=np.kron(mean, identity) + np.kron(identity, mean),
-        scatter=np.mean([np.kron(pull, pull) for pull in pulls], axis=0),
+        first=np.kron(mean, identity) + np.kron(identity, mean),
+        second=np.mean([np.kron(step, step) for step in steps], axis=0),
     )
 
 

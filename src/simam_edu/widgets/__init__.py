@@ -1,4 +1,4 @@
-"""Figures that the reader moves: plain JavaScript inside the page, without a kernel or another host."""
+"""Figures that the reader moves: JavaScript inside the page, no other host."""
 
 import json
 from dataclasses import dataclass
@@ -11,12 +11,7 @@ from jaxtyping import Float
 
 @dataclass(frozen=True, kw_only=True)
 class Widget:
-    """A piece of HTML that a notebook shows.
-
-    Attributes:
-        html: The markup with its script.
-        text: What stands in its place where no HTML can be shown.
-    """
+    """A piece of HTML that a notebook shows, and a text for where none can be shown."""
 
     html: str
     text: str
@@ -33,19 +28,14 @@ def energy_widget(
 ) -> Widget:
     r"""Return a channel whose neurons can be dragged along their gain curve.
 
-    The curve is :math:`\operatorname{sigmoid}(1/e^*)`, Eqs. (5) and (6), with the mean and the
-    :math:`1/(M-1)` variance of the values as they stand at that moment.
+    The curve is :math:`\operatorname{sigmoid}(1/e^*)`, Eqs. (5) and (6), with the mean
+    and the :math:`1/(M-1)` variance of the values at that moment. The widget is
+    complete in itself, for mouse, touch and keyboard. It starts with two ``values`` or
+    more inside ``value_range``, the ends of its axis, and a penalty ``lam`` in [1e-6,
+    10], the paper's when left out; a ``ValueError`` names what is not.
 
-    Args:
-        values: The neurons at the start, inside ``value_range``.
-        lam: The weight of the penalty at the start, from 1e-6 to 10; the paper's 1e-4 when left out.
-        value_range: The ends of the axis.
-
-    Returns:
-        A widget for mouse, touch and keyboard, complete in itself.
-
-    Raises:
-        ValueError: If there are fewer than two neurons, one lies outside the range, or ``lam`` does.
+    >>> energy_widget(np.array([0.0, 1.0, 4.0]))
+    A figure to drag: it needs a page that shows HTML.
     """
     low, high = value_range
     values = np.asarray(values, dtype=np.float64)
