@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -134,6 +135,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, turn in turns:
             place, after = Path(scratch) / f"{name}-{turn}", moments.uniform(0, seconds)
             left = kill_one(place, after, signal.Signals[f"SIG{name}"])
+            while (place / "record.json").exists() and after > seconds / 100:  # the signal came too late
+                shutil.rmtree(place)
+                seconds = after
+                after = moments.uniform(0, seconds)
+                left = kill_one(place, after, signal.Signals[f"SIG{name}"])
             to_the_end(place)
             found = outcome(place)
             agrees = equal(found, wanted)
