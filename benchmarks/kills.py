@@ -125,6 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--every", type=float, default=0.0, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.run is not None:
+        # A shell starts what runs in the background with Ctrl-C ignored, and this is its child.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return run(options.run, options.every)
     moments, same = random.Random(options.seed), 0
     with tempfile.TemporaryDirectory() as scratch:

@@ -87,7 +87,11 @@ def _find_archive(dataset: CifarDataset, names: Sequence[str], place: Path) -> t
 
 
 def _told(dataset: CifarDataset, names: Sequence[str], place: Path) -> str:
+    """Say which files of either edition stand in a place, alone or in their folder."""
     there = [name for name in names if any((f / name).is_file() for f in (place / dataset.folder, place))]
+    pythons = [dataset.python.files[name] for name in names]
+    folders = (place / dataset.python.folder, place)
+    there += [name for name in pythons if any((f / name).is_file() for f in folders)]
     return f"{', '.join(there) if there else 'none of them'} in {place}"
 
 
