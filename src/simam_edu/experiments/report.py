@@ -124,7 +124,10 @@ def missing_runs(records: Iterable[Record], runs: Iterable[Run]) -> list[str]:
 
 def column_name(record: Record) -> str:
     """Return the name of the column that a record belongs to."""
-    options = [f"{key}={value:g}" for key, value in sorted(record["attention_options"].items())]
+    options = [
+        f"{key}={value if isinstance(value, str) else format(value, 'g')}"
+        for key, value in sorted(record["attention_options"].items())
+    ]
     place = [] if record["attention"] == "none" else [record["slot"]]
     weights = record.get("first_weights", "he")  # older records do not say
     start = [] if weights == "he" else [f"first_weights={weights}"]
