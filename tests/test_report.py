@@ -394,7 +394,7 @@ def test_sweep_shows_what_is_left(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["smoke", "--part", "3/2"], "part must be K/N"),
+        (["smoke", "--part", "3/2"], "shard must be K/N"),
         (["smoke", "--jobs", "0"], "jobs must be at least 1"),
         (["smoke", "--seeds", "1", "1"], "seeds must be"),
     ],
