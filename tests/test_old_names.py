@@ -7,6 +7,7 @@ import pytest
 OLD = [
     ("simam_edu.networks", "PreResNet", "ResNet"),
     ("simam_edu.networks", "WideResNet", "ResNet"),
+    ("simam_edu.experiments", "part", "shard"),
 ]
 
 
