@@ -146,17 +146,18 @@ def _sum_of_product(product: sp.Expr, index: sp.Symbol, last: sp.Expr) -> sp.Exp
 
 def vanishes(difference: Any) -> bool:
     """Whether an expression, or every entry of a matrix, is identically zero."""
-    if isinstance(difference, sp.MatrixBase):
-        return all(vanishes(entry) for entry in difference)
-    return not _refuted(sp.sympify(difference)) and bool(sp.simplify(difference) == 0)
+    entries = difference if isinstance(difference, sp.MatrixBase) else [sp.sympify(difference)]
+    return all(is_zero(entry) for entry in entries)
 
 
-def _refuted(expression: sp.Expr) -> bool:
-    """Whether an expression is not zero at one point: much quicker to find than that it is never zero."""
+@cache
+def is_zero(expression: sp.Expr) -> bool:
+    """Whether an expression is identically zero; that it is not at one point is much quicker to find."""
     names = sorted(expression.free_symbols - {COUNT}, key=str)
     point = {name: sp.Rational(sp.prime(5 + place), 13) for place, name in enumerate(names)}
-    value = expression.evalf(subs=point | {COUNT: 11})
-    return bool(value.is_number and abs(value) > 1e-9)
+    value = expression.evalf(subs=point | {COUNT: 11}, maxn=40)
+    refuted = value.is_number and abs(value) > 1e-9
+    return not refuted and bool(sp.simplify(expression) == 0)
 
 
 def evaluate(expression: Any, values: Mapping[str, Any], functions: Functions) -> Any:
