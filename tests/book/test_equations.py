@@ -4,8 +4,8 @@ import re
 
 import pytest
 import sympy as sp
-from equations import registry
 
+from equations import registry
 from page_latex import LatexError, read_latex, symbol
 from page_math import Equation, equations_of, flipped_signs
 from pages import BOOK
