@@ -2,11 +2,10 @@
 
 import re
 
-import numpy as np
 import pytest
 import sympy as sp
-from equations import registry
 
+from equations import registry
 from page_latex import LatexError, read_latex, symbol
 from page_math import Equation, equations_of, flipped_signs
 from pages import BOOK
@@ -23,7 +22,7 @@ def latex_of(page, entry):
 
 
 def holds(entry, latex):
-    return all(entry.holds(latex, np.random.default_rng(seed)) for seed in range(POINTS))
+    return all(entry.holds(latex, seed) for seed in range(POINTS))
 
 
 def fails(test, latex):
@@ -81,9 +80,7 @@ def test_a_wrong_sign_is_noticed_by_the_proof_and_by_the_numbers(page, entry):
             missed["the proof"].append(wrong)
         if not fails(lambda latex: holds(entry, latex), wrong):
             missed["the numbers"].append(wrong)
-    allowed, reason = entry.immune
-    for where, found in missed.items():
-        assert len(found) == allowed, f"{where} must miss {allowed} wrong signs ({reason}), missed {found}"
+    assert missed == {"the proof": [], "the numbers": []}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +97,7 @@ def test_a_wrong_sign_is_noticed_by_the_proof_and_by_the_numbers(page, entry):
 )
 def test_the_reader_reads(latex, value):
     names = {"a": symbol("a"), "b": symbol("b"), "c": symbol("c")}
-    (found,) = read_latex(latex).expressions
+    (found,) = read_latex(latex)
     assert sp.simplify(found - sp.sympify(value, locals=names)) == 0
 
 

@@ -60,7 +60,7 @@ def floor_of_first_order() -> sp.Expr:
     """Half the trace of A Gamma for the Gamma that solves A Gamma + Gamma A = eta Sigma_G, all symmetric."""
     a11, a12, a22, c11, c12, c22, s11, s12 = sp.symbols("a11 a12 a22 c11 c12 c22 s11 s12", real=True)
     A, Gamma = sp.Matrix([[a11, a12], [a12, a22]]), sp.Matrix([[c11, c12], [c12, c22]])
-    Sigma = sp.Matrix([[s11, s12], [s12, symbol(r"tr \Sigma_G") - s11]])
+    Sigma = sp.Matrix([[s11, s12], [s12, symbol("tr Sigma_G") - s11]])
     balance = A * Gamma + Gamma * A - ETA * Sigma
     found = sp.solve([balance[0, 0], balance[0, 1], balance[1, 1]], [c11, c12, c22], dict=True)[0]
     return (A * Gamma).trace().subs(found) / 2
@@ -208,7 +208,7 @@ def on_the_floor(generator: np.random.Generator) -> dict[str, Any]:
     return {
         "eta": eta,
         "E": solvers.noise_floor(*channel, lam=lam, step=eta),
-        r"tr \Sigma_G": float(np.var(slopes, axis=0).sum()),
+        "tr Sigma_G": float(np.var(slopes, axis=0).sum()),
     }
 
 

@@ -7,6 +7,7 @@ there: it is read from the page. So a sign that is wrong on the page is a test t
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,53 +17,46 @@ import sympy as sp
 
 from page_latex import COUNT, RELATIONS, LatexError, read_latex, symbol
 
-LABELED = re.compile(
-    r"^\$\$\n(?P<latex>(?:(?!\$\$).)*?)\n\$\$ \((?P<label>[\w-]+)\)$", re.MULTILINE | re.DOTALL
-)
+LABELED = re.compile(r"^\$\$\n((?:(?!\$\$).)*?)\n\$\$ \(([\w-]+)\)$", re.MULTILINE | re.DOTALL)
+Functions = Mapping[str, Callable[..., Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Equation:
     r"""What the names in one numbered equation mean.
 
     Attributes:
         label: The label on the page.
-        symbols: A sympy expression for each name that is not free. Names are those of LaTeX without
-            backslashes, with ``that`` for ``\hat t``. The meaning of ``z_i`` holds in a sum over ``i`` too.
         numbers: Given a generator, the value of every name at a random point, from code that does not
             use the equation. An array stands for the indexed values: ``x[0]`` is :math:`x_1`.
+        symbols: A sympy expression for each name that is not free. Names are those of LaTeX without
+            backslashes, with ``that`` for ``\hat t``. The meaning of ``z_i`` holds in a sum over ``i`` too.
         functions: What a name means that is applied to arguments.
-        left: The name that is displayed, where the display is an expression and no equation.
         proof: Replaces the comparison of sides in sympy, for what is no equality. It is handed the sides
             with the meanings put in.
         check: Replaces the comparison of sides in numbers, in the same way.
-        immune: How many signs of the equation do not matter, and why.
     """
 
     label: str
-    symbols: Mapping[str, Any]
     numbers: Callable[[np.random.Generator], Mapping[str, Any]]
-    functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
-    left: str = ""
+    symbols: Mapping[str, Any] = field(default_factory=dict)
+    functions: Functions = field(default_factory=dict)
     proof: Callable[[tuple[Any, ...]], bool] | None = None
     check: Callable[[tuple[Any, ...]], bool] | None = None
-    immune: tuple[int, str] = (0, "")
 
     def proven(self, latex: str) -> bool:
-        """Return whether all sides of the equation are the same expression once meanings are put in."""
-        sides = self.read(latex, self.functions)
-        put_in = tuple(in_power_sums(side, self.symbols) for side in sides)
+        """Whether all sides of the equation are the same expression once meanings are put in."""
+        sides = tuple(in_power_sums(side, self.symbols) for side in sides_of(latex, self.functions))
         if self.proof is not None:
-            return self.proof(put_in)
-        return all(vanishes(left - right) for left, right in pairwise(put_in))
+            return self.proof(sides)
+        return all(vanishes(left - right) for left, right in pairwise(sides))
 
-    def holds(self, latex: str, generator: np.random.Generator) -> bool:
-        """Return whether all sides of the equation are the same number at a random point."""
-        values = dict(self.numbers(generator))
+    def holds(self, latex: str, seed: int) -> bool:
+        """Whether all sides of the equation are the same number at a random point."""
+        values = point_of(self, seed)
         known = {name: value for name, value in values.items() if callable(value)}
-        applied = {name: applied_function(name) for name in self.functions}
-        sides = self.read(latex, applied)
-        found = tuple(evaluate(side, values, known) for side in sides)
+        applied = {name: sp.Function(identifier(name)) for name in self.functions}
+        found = tuple(evaluate(side, values, known) for side in sides_of(latex, applied))
         if self.check is not None:
             return self.check(found)
         return all(
@@ -70,51 +64,41 @@ class Equation:
             for left, right in pairwise(found)
         )
 
-    def read(self, latex: str, functions: Mapping[str, Callable[..., Any]]) -> tuple[Any, ...]:
-        """Return the sides of the equation, with :attr:`left` before a display that is an expression."""
-        found: list[Any] = []
-        for part in re.split(r",\s*\\qquad", latex):
-            expressions = read_latex(part, functions).expressions
-            if self.left and len(expressions) == 1:
-                expressions = (symbol(self.left), *expressions)
-            found.append(expressions)
-        if len(found) == 1:
-            return tuple(found[0])
-        # Several equations in one display: their sides become vectors.
-        sizes = {len(expressions) for expressions in found}
-        if len(sizes) != 1:
-            raise LatexError(f"the equations of {self.label} must have equally many sides, got {sizes}")
-        return tuple(sp.Matrix(column) for column in zip(*found, strict=True))
+
+@cache
+def point_of(equation: Equation, seed: int) -> Mapping[str, Any]:
+    """The values of an equation's names at a point, made once for all of its wrong signs."""
+    return equation.numbers(np.random.default_rng(seed))
+
+
+def sides_of(latex: str, functions: Functions) -> tuple[Any, ...]:
+    """The sides of an equation; those of several equations in one display become vectors."""
+    found = [read_latex(part, functions) for part in re.split(r",\s*\\qquad", latex)]
+    if len({len(sides) for sides in found}) != 1:
+        raise LatexError(f"the equations of one display must have equally many sides, got {found}")
+    return found[0] if len(found) == 1 else tuple(sp.Matrix(column) for column in zip(*found, strict=True))
 
 
 def equations_of(page: Path) -> dict[str, str]:
-    """Return the LaTeX of the labeled equations of a page, by label."""
-    text = page.read_text(encoding="utf-8")
-    return {match["label"]: match["latex"] for match in LABELED.finditer(text)}
+    """The LaTeX of the labeled equations of a page, by label."""
+    return {label: latex for latex, label in LABELED.findall(page.read_text(encoding="utf-8"))}
 
 
 def flipped_signs(latex: str) -> list[str]:
-    """Return the equation with one sign turned, for each of its signs, and with its last side negated."""
+    """The equation with one sign turned, for each of its signs, and with its last side negated."""
     signs = [match.start() for match in re.finditer(r"[+-]", latex)]
     turned = [latex[:at] + ("-" if latex[at] == "+" else "+") + latex[at + 1 :] for at in signs]
-    relation = max((latex.rfind(name), name) for name in RELATIONS)
-    end = relation[0] + len(relation[1]) if relation[0] >= 0 else 0
+    end = max((latex.rfind(name) + len(name) for name in RELATIONS if name in latex), default=0)
     return [*turned, f"{latex[:end]} -1 \\cdot {latex[end:]}"]
 
 
-def applied_function(name: str) -> Callable[..., sp.Expr]:
-    """Return an unknown function of this name, to be put in when numbers are there."""
-    function = sp.Function(identifier(name))
-    return lambda *arguments: function(*arguments)
-
-
 def identifier(name: str) -> str:
-    """Return a name that Python accepts for a name of LaTeX."""
+    """A name that Python accepts for a name of LaTeX."""
     return re.sub(r"\W", "_", name.replace("*", "star").replace("'", "prime"))
 
 
 def power_sum(power: int, *, of_all: bool = False) -> sp.Symbol:
-    """Return the symbol of the sum of a power of the others, or of all neurons of the channel."""
+    """The symbol of the sum of a power of the others, or of all neurons of the channel."""
     return sp.Symbol(f"{'S' if of_all else 'P'}_{power}", real=True)
 
 
@@ -129,10 +113,8 @@ def in_power_sums(expression: Any, meanings: Mapping[str, Any]) -> Any:
         return expression.applyfunc(lambda entry: in_power_sums(entry, meanings))
     reduced = expression.replace(lambda e: isinstance(e, sp.Sum), lambda e: _reduce_sum(e, meanings))
     known = {symbol(name): sp.sympify(value) for name, value in meanings.items()}
-    put_in = reduced.subs(known, simultaneous=True)
-    target = symbol("t")
-    of_all = {power_sum(k, of_all=True): power_sum(k) + target**k for k in range(1, 5)}
-    return put_in.subs(of_all)
+    of_all = {power_sum(k, of_all=True): power_sum(k) + symbol("t") ** k for k in range(1, 5)}
+    return reduced.subs(known, simultaneous=True).subs(of_all)
 
 
 def _reduce_sum(total: sp.Sum, meanings: Mapping[str, Any]) -> sp.Expr:
@@ -151,7 +133,7 @@ def _reduce_sum(total: sp.Sum, meanings: Mapping[str, Any]) -> sp.Expr:
 
 
 def _sum_of_product(product: sp.Expr, index: sp.Symbol, last: sp.Expr) -> sp.Expr:
-    """Return the sum of a product of powers: known for one, of powers of x it is a power sum."""
+    """The sum of a product of powers: known for one, of powers of x it is a power sum."""
     powers = product.as_powers_dict()
     if product == 1:
         return last
@@ -163,14 +145,23 @@ def _sum_of_product(product: sp.Expr, index: sp.Symbol, last: sp.Expr) -> sp.Exp
 
 
 def vanishes(difference: Any) -> bool:
-    """Return whether an expression, or every entry of a matrix, is identically zero."""
-    if isinstance(difference, sp.MatrixBase):
-        return all(vanishes(entry) for entry in difference)
-    return bool(sp.simplify(difference) == 0)
+    """Whether an expression, or every entry of a matrix, is identically zero."""
+    entries = difference if isinstance(difference, sp.MatrixBase) else [sp.sympify(difference)]
+    return all(is_zero(entry) for entry in entries)
 
 
-def evaluate(expression: Any, values: Mapping[str, Any], functions: Mapping[str, Any]) -> Any:
-    """Return the value of an expression at a point; an indexed name takes its entries from an array."""
+@cache
+def is_zero(expression: sp.Expr) -> bool:
+    """Whether an expression is identically zero; that it is not at one point is much quicker to find."""
+    names = sorted(expression.free_symbols - {COUNT}, key=str)
+    point = {name: sp.Rational(sp.prime(5 + place), 13) for place, name in enumerate(names)}
+    value = expression.evalf(subs=point | {COUNT: 11}, maxn=40)
+    refuted = value.is_number and abs(value) > 1e-9
+    return not refuted and bool(sp.simplify(expression) == 0)
+
+
+def evaluate(expression: Any, values: Mapping[str, Any], functions: Functions) -> Any:
+    """The value of an expression at a point; an indexed name takes its entries from an array."""
     names = [name for name in values if name not in functions]
     # x_1 is x[0] in numpy and x[1] in a sum that begins with one, so a dummy comes first.
     point = [np.insert(values[name], 0, np.nan) if np.ndim(values[name]) else values[name] for name in names]
