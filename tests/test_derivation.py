@@ -249,7 +249,7 @@ def test_the_names_of_all_symbols_in_the_steps_are_reserved():
         for side in (step.symbol, step.expression)
         for symbol in side.atoms(sp.Symbol)
     }
-    assert names - {"+", "-", r"\det H"} <= d.RESERVED, "plus and minus are the sides of a limit"
+    assert names - {"+", "-", r"\det A"} <= d.RESERVED, "plus and minus are the sides of a limit"
 
 
 TAKEN = [d.w, d.b, d.t, d.mu, d.sigma, d.lam, d.s, d.M, d.i, d.x[1], 1 + 2 * d.w, sp.Function("f")(d.t)]
