@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from simam_edu import cli_bench, cli_study
 from simam_edu.attention import ATTENTION
-from simam_edu.attention.simam import Statistics
 from simam_edu.datasets import NAMES, ImageSet, load
+from simam_edu.kernels import Statistics
 from simam_edu.networks import NETWORKS, FirstWeights, Slot, find
 from simam_edu.training import RECIPES, Progress, TrainConfig, append_record, finish, make_record, train
 from simam_edu.training.config import Device

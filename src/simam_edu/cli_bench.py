@@ -63,7 +63,7 @@ def _bench(options: argparse.Namespace) -> None:
                     shape, forms, device=options.device, layout=layout, seconds=options.seconds
                 ))  # fmt: skip
 
-    path = kernels.path_for(torch.zeros(1, 1, 2, 2, device=options.device))
+    path = kernels.backend_for(torch.zeros(1, 1, 2, 2, device=options.device))
     print(f"{torch.get_num_threads()} threads, path of SimAM: {path}", file=sys.stderr)
     show_shapes("shape", options.forms)
     if options.sweeps:

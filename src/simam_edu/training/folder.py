@@ -12,7 +12,7 @@ import torch
 
 import simam_edu
 from simam_edu.datasets import ImageSet
-from simam_edu.kernels import path_for
+from simam_edu.kernels import backend_for
 from simam_edu.training.checkpoint import (
     load_checkpoint,
     newest_checkpoint,
@@ -73,7 +73,7 @@ def identity_of(config: TrainConfig, train_set: ImageSet, test_set: ImageSet, wo
         "processes": world.size,
         "threads": torch.get_num_threads() if on_cpu else None,
         "instructions": torch.backends.cpu.get_cpu_capability() if on_cpu else None,
-        "simam_backend": path_for(torch.zeros(1, 1, 2, 2, device=device)) if with_simam else None,
+        "simam_backend": backend_for(torch.zeros(1, 1, 2, 2, device=device)) if with_simam else None,
         "torch": torch.__version__,
         "simam_edu": simam_edu.__version__,
     }
