@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test oldest lint notebooks clean
+.PHONY: help env book test oldest lint notebooks address clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ lint: $(INSTALLED) ## check style, types, the code on the pages, and that their 
 notebooks: book ## build the book and take over its notebooks, for Colab
 	@rm -f book/colab/*.ipynb
 	@cp _build/html/_sources/book/*.ipynb book/colab/
+
+address: $(INSTALLED) ## make address URL=https://github.com/you/your-fork sets the address of the repository everywhere
+	@$(BIN)/python tools/address.py "$(URL)"
 
 clean: ## remove the built book and its cache; .venv stays
 	rm -rf _build

@@ -78,13 +78,13 @@ def main() -> int:
 
 
 def repository() -> str:
-    """Return the address of the repository, which stands in `_config.yml` alone."""
+    """Return the address of the repository, which `make address` sets in `_config.yml` and elsewhere."""
     return str(yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"])
 
 
-def site() -> str:
-    """Return where GitHub shows the built book of the repository."""
-    owner, name = repository().rstrip("/").split("/")[-2:]
+def site(address: str = "") -> str:
+    """Return where GitHub shows the built book of a repository, of this one by default."""
+    owner, name = (address or repository()).split("/")[-2:]
     return f"https://{owner}.github.io/{name}/"
 
 
@@ -105,16 +105,21 @@ def draft(page: Path) -> NotebookNode:
         listed = "\n".join(f"- {place('reference', key)}" for key in dict.fromkeys(cited))
         cells.append(("markdown", f"## References\n\n{listed}", False))
     notebook: NotebookNode = v4.new_notebook(metadata=METADATA)
-    seen = Counter[str]()
+    seen = Counter[tuple[str, str]]()
     for kind, source, folded in cells:
-        digest = hashlib.sha256(f"{kind}\n{source}".encode()).hexdigest()[:12]
-        seen[digest] += 1
-        name, metadata = f"{digest}-{seen[digest]}", FOLDED if folded else {}
+        seen[kind, source] += 1
+        name, metadata = cell_id(kind, source, seen[kind, source]), FOLDED if folded else {}
         if kind == "code":
             notebook.cells.append(v4.new_code_cell(source, id=name, metadata=metadata))
         else:
             notebook.cells.append(v4.new_markdown_cell(source, id=name))
     return notebook
+
+
+def cell_id(kind: str, source: str, count: int = 1) -> str:
+    """Return the name of a cell that is the first, second, ... with its source in a notebook."""
+    digest = hashlib.sha256(f"{kind}\n{source}".encode()).hexdigest()
+    return f"{digest[:12]}-{count}"
 
 
 def fill(notebook: NotebookNode, resolve: Callable[[str, str], str]) -> NotebookNode:

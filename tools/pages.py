@@ -48,11 +48,6 @@ def code_cells(text: str) -> list[Cell]:
     return cells
 
 
-def prose(text: str) -> str:
-    """Return the text of a page without its front matter and its code cells."""
-    return CELL.sub("", re.sub(r"\A---\n.*?^---\n", "", text, flags=re.MULTILINE | re.DOTALL))
-
-
 def blank_code(text: str) -> str:
     """Return the text of a page with its front matter and its code cells blanked, its lines in place."""
     blank = re.compile(rf"\A---\n.*?^---\n|{CELL.pattern}", re.MULTILINE | re.DOTALL)

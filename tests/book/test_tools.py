@@ -47,8 +47,10 @@ def test_the_cells_of_a_page_are_found_with_their_lines():
     assert cells[2].options == {"tags": ["remove-cell"]}
 
 
-def test_prose_is_what_is_left():
-    assert pages.prose(PAGE).split() == ["#", "A", "page", "Some", "words."]
+def test_prose_is_what_is_left_on_its_lines():
+    prose = pages.blank_code(PAGE)
+    assert prose.split() == ["#", "A", "page", "Some", "words."]
+    assert prose.splitlines().index("# A page") == PAGE.splitlines().index("# A page")
 
 
 def test_blanking_keeps_the_code_on_its_lines():
