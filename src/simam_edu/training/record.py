@@ -22,8 +22,7 @@ from filelock import FileLock
 import simam_edu
 from simam_edu.datasets import ImageSet
 from simam_edu.training.config import TrainConfig
-from simam_edu.training.recipes import RECIPES
-from simam_edu.training.results import TrainResult
+from simam_edu.training.metrics import TrainResult
 
 Record = dict[str, Any]
 
@@ -37,25 +36,11 @@ def make_record(config: TrainConfig, images: ImageSet, result: TrainResult) -> R
         result: What came out.
 
     Returns:
-        The keys ``network``, ``attention``, ``attention_options``, ``slot``, ``first_weights``, ``dataset``,
-        ``source`` (of the images), ``recipe``, ``recipe_values``, ``seed``, ``epochs``, ``held_out`` (a
-        fraction), ``training_images``, ``test_accuracy`` (0 to 1), ``test_loss``, ``test_images``,
-        ``minutes``, ``device``, ``precision``, ``processes``, ``finished`` (UTC), ``environment`` and
-        ``history``, one entry an epoch.
+        All of :meth:`.TrainConfig.definition`, and ``training_images``, ``test_accuracy`` (0 to 1),
+        ``test_loss``, ``test_images``, ``minutes``, ``device``, ``precision``, ``processes``, ``finished``
+        (UTC), ``environment`` and ``history``, one entry per epoch.
     """
-    return {
-        "network": config.network,
-        "attention": config.attention,
-        "attention_options": dict(config.attention_options),
-        "slot": config.slot,
-        "first_weights": config.first_weights,
-        "dataset": images.name,
-        "source": images.source,
-        "recipe": config.recipe,
-        "recipe_values": RECIPES[config.recipe].values(),
-        "seed": config.seed,
-        "epochs": config.total_epochs,
-        "held_out": config.held_out,
+    return config.definition(images) | {
         "training_images": result.training_images,
         "test_accuracy": result.test.accuracy,
         "test_loss": result.test.loss,
