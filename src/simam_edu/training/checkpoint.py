@@ -22,13 +22,12 @@ from torch import Tensor, nn
 from simam_edu.training.distributed import World
 from simam_edu.training.metrics import EpochResult, Metrics, Progress, RunningMetrics, TrainResult
 
+_NUMBERS = ("epoch", "batch", "seen", "seconds", "epoch_seconds")  # of a state, as it is saved
 _NAME = re.compile(r"checkpoint-(\d{8})-([0-9a-f]{16})\.pt")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file that is there whole or not at all, whenever the machine stops.
-
-    The content goes to a temporary file beside it, is brought to the disk, and then takes its name.
 
     Raises:
         OSError: If it cannot be written, for example on a full disk; what was there before stays.
@@ -52,13 +51,9 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def save_checkpoint(folder: Path, content: Mapping[str, Any], *, step: int, keep: Path | None) -> Path:
-    """Write a checkpoint, remove all older ones but one, and return its file.
+    """Write a checkpoint of so many steps, remove the older ones, and return its file.
 
-    Args:
-        folder: Of the run.
-        content: Tensors, numbers, strings, lists and dicts.
-        step: How many steps of training it holds.
-        keep: The checkpoint before it, which stays in case the new one is damaged later.
+    The one before it, ``keep``, stays in case the new one is damaged later.
 
     Raises:
         OSError: If it cannot be written; the older ones stay then.
@@ -89,11 +84,7 @@ def newest_checkpoint(folder: Path) -> tuple[Path, bytes] | None:
 
 
 def load_checkpoint(file: bytes, path: Path) -> dict[str, Any]:
-    """Return what a checkpoint holds, with its tensors on the CPU; nothing in it is executed.
-
-    Args:
-        file: What is in the file.
-        path: Of the file, for the message.
+    """Return what the content of a file holds, with its tensors on the CPU; nothing in it is executed.
 
     Raises:
         ValueError: If it holds anything but tensors, numbers, strings, lists and dicts.
@@ -106,35 +97,20 @@ def load_checkpoint(file: bytes, path: Path) -> dict[str, Any]:
 
 @dataclass(kw_only=True)
 class TrainState:
-    """Where a run stands: all that changes while it trains, to be saved and gone on from.
-
-    Attributes:
-        network: With its weights and running statistics.
-        optimizer: With its momentum.
-        generator: Draws order and augmentation.
-        metrics: Over the images of the present epoch.
-        epochs: How many there are; like the next two, this follows from configuration and images.
-        images: Training images per epoch.
-        batch_size: Images per batch, over all processes.
-        epoch: The present one, from 1.
-        batch: How many batches of it are done.
-        seen: Images learned from since the run began, as last reported.
-        history: The epochs that are finished.
-        seconds: Spent on the run, and on the present epoch, over all parts of an interrupted run.
-    """
+    """Where a run stands: all that changes while it trains, to be saved and gone on from."""
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
-    generator: torch.Generator
-    metrics: RunningMetrics
-    epochs: int
-    images: int
-    batch_size: int
-    epoch: int = 1
-    batch: int = 0
-    seen: int = 0
+    generator: torch.Generator  # draws order and augmentation
+    metrics: RunningMetrics  # over the images of the present epoch
+    epochs: int  # in all; like the next two this stays as it is
+    images: int  # to learn from, per epoch
+    batch_size: int  # over all processes
+    epoch: int = 1  # the present one
+    batch: int = 0  # how many of the epoch are done
+    seen: int = 0  # images learned from since the run began, as last reported
     history: list[EpochResult] = field(default_factory=list)
-    seconds: float = 0.0
+    seconds: float = 0.0  # like the next, over all parts of an interrupted run
     epoch_seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -163,14 +139,9 @@ class TrainState:
         epoch = self.epoch if self.batch else self.epoch - 1
         before, self.seen = self.seen, (epoch - 1) * self.images + metrics.images
         return Progress(
-            epoch=epoch,
-            epochs=self.epochs,
-            images=self.seen - before,
-            seen=self.seen,
-            metrics=metrics,
-            learning_rate=float(self.optimizer.param_groups[0]["lr"]),
-            history=tuple(self.history),
-        )
+            epoch=epoch, epochs=self.epochs, images=self.seen - before, seen=self.seen, metrics=metrics,
+            learning_rate=float(self.optimizer.param_groups[0]["lr"]), history=tuple(self.history),
+        )  # fmt: skip
 
     def shard_weight(self, labels: Tensor, world: World) -> float:
         """Return by what the mean loss over a shard of the next batch is multiplied; alone, by 1.
@@ -183,15 +154,11 @@ class TrainState:
     def finish_epoch(self, train: Metrics, held_out: Metrics | None, learning_rate: float) -> None:
         """Put the present epoch into the history and stand before the next."""
         self.tick()
-        self.history.append(
-            EpochResult(
-                epoch=self.epoch,
-                train=train,
-                held_out=held_out,
-                learning_rate=learning_rate,
-                seconds=self.epoch_seconds,
-            )
-        )
+        done = EpochResult(
+            epoch=self.epoch, train=train, held_out=held_out, learning_rate=learning_rate,
+            seconds=self.epoch_seconds,
+        )  # fmt: skip
+        self.history.append(done)
         self.epoch, self.batch, self.epoch_seconds = self.epoch + 1, 0, 0.0
         self.metrics = RunningMetrics(self.metrics.device)
         self._epoch_start = self.generator.get_state()
@@ -213,17 +180,12 @@ class TrainState:
 
     def saved(self) -> dict[str, Any]:
         """Return the state as tensors, numbers, lists and dicts; the metrics as they were last read."""
-        return {
+        return {name: getattr(self, name) for name in _NUMBERS} | {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "epoch_start": self._epoch_start,
-            "epoch": self.epoch,
-            "batch": self.batch,
-            "seen": self.seen,
             "sums": self.metrics.saved() if self.batch else None,
             "history": [asdict(epoch) for epoch in self.history],
-            "seconds": self.seconds,
-            "epoch_seconds": self.epoch_seconds,
         }
 
     def restore(self, saved: dict[str, Any], world: World) -> None:
@@ -232,20 +194,15 @@ class TrainState:
         The generator goes back to the beginning of the epoch. The batches that are done are drawn again
         from there and passed over, which takes no time and needs no state inside an epoch.
         """
+        for name in _NUMBERS:
+            setattr(self, name, saved[name])
         self.network.load_state_dict(saved["network"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self._epoch_start = saved["epoch_start"]
         self.generator.set_state(self._epoch_start)
         if saved["sums"] is not None:
             self.metrics.restore(saved["sums"], world)
-        self.history = [_epoch_result(entry) for entry in saved["history"]]
-        for name in ("epoch", "batch", "seen", "seconds", "epoch_seconds"):
-            setattr(self, name, saved[name])
-
-
-def _epoch_result(entry: dict[str, Any]) -> EpochResult:
-    held_out = entry["held_out"] and Metrics(**entry["held_out"])
-    return EpochResult(**entry | {"train": Metrics(**entry["train"]), "held_out": held_out})
+        self.history = [EpochResult.of(entry) for entry in saved["history"]]
 
 
 def _checksum(content: bytes) -> str:

@@ -20,15 +20,10 @@ ALL = slice(None)
 class DeviceImages:
     """Images and labels on the device, padded once, with their normalization.
 
-    Attributes:
-        padded: Images with :data:`PADDING` black pixels on each side, channels last so that one
-            gather reads whole pixels.
-        labels: One class index per image.
-        scale: What a pixel value is multiplied by, per channel.
-        shift: What is added then, so that the training set has mean 0 and standard deviation 1.
+    ``scale`` times a pixel value plus ``shift`` has, over the training set, mean 0 and standard deviation 1.
     """
 
-    padded: UInt8[Tensor, "n h_padded w_padded 3"]
+    padded: UInt8[Tensor, "n h_padded w_padded 3"]  # channels last: one gather reads whole pixels
     labels: Int64[Tensor, "n"]
     scale: Float[Tensor, "3"]
     shift: Float[Tensor, "3"]
@@ -62,12 +57,8 @@ class DeviceImages:
     ) -> Float[Tensor, "b 3 h w"]:
         """Return one window of each chosen image, normalized, in channels_last memory.
 
-        Args:
-            index: Which images.
-            top: First row of each window, from 0 to twice :data:`PADDING`; :data:`PADDING` is the image
-                itself.
-            left: First column, likewise.
-            flip: 1 to mirror the window, 0 to leave it.
+        First row and column, ``top`` and ``left``, are from 0 to twice :data:`PADDING`, which itself gives
+        the whole image; where ``flip`` is 1 the window is mirrored.
         """
         height, width = (side - 2 * PADDING for side in self.padded.shape[1:3])
         rows = top[:, None] + torch.arange(height, device=index.device)  # (b, h)
@@ -107,9 +98,7 @@ class DeviceImages:
     ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
         """Yield every image once, in order and as it is, for evaluation.
 
-        Args:
-            batch_size: Images per batch; the last one holds what is left.
-            shard: Of each batch, the images that this process takes; it may be empty in the last one.
+        Of each batch a process takes its shard, which may be empty in the last one.
         """
         order = torch.arange(len(self), device=self.device)
         for batch in order.split(batch_size):  # type: ignore[no-untyped-call]

@@ -53,17 +53,11 @@ def autocast(device: torch.device, precision: torch.dtype) -> contextlib.Abstrac
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """This process among all that train together; a single process is a world of one.
+    """This process among all that train together; a single process is a world of one."""
 
-    Attributes:
-        rank: Its number among all, from 0. The process of rank 0 writes the files.
-        size: How many there are.
-        local_rank: Its number among those of its machine, which is also the number of its CUDA card.
-    """
-
-    rank: int = 0
-    size: int = 1
-    local_rank: int = 0
+    rank: int = 0  # its number among all; the process of rank 0 writes the files
+    size: int = 1  # how many there are
+    local_rank: int = 0  # its number on its machine, which is also that of its CUDA card
 
     @property
     def shard(self) -> slice:
@@ -129,11 +123,8 @@ class World:
 def join(device: Device) -> World:
     """Join the processes that torchrun started; without torchrun, return a world of one.
 
-    A process joins once and stays until it ends: joining again after leaving would meet the addresses
-    of the first time.
-
-    Args:
-        device: Where the processes compute: on CUDA they talk by nccl, elsewhere by gloo.
+    On CUDA they talk by nccl, elsewhere by gloo. A process joins once and stays until it ends: joining
+    again after leaving would meet the addresses of the first time.
 
     Raises:
         ValueError: If torchrun's variables are incomplete, or the device does not suit several processes.
@@ -150,10 +141,7 @@ def join(device: Device) -> World:
 
 
 def read_world(variables: Mapping[str, str]) -> World:
-    """Return what torchrun's variables ``RANK``, ``WORLD_SIZE`` and ``LOCAL_RANK`` say.
-
-    Args:
-        variables: The environment. Without ``WORLD_SIZE`` there is one process.
+    """Return what torchrun's variables say; without ``WORLD_SIZE`` there is one process.
 
     Raises:
         ValueError: If some are missing or are not numbers that fit together.

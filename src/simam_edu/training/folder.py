@@ -41,24 +41,15 @@ Fingerprint = Mapping[str, Any]
 
 
 def fingerprint(config: TrainConfig, train_set: ImageSet, test_set: ImageSet, world: World) -> Fingerprint:
-    """Return what decides the numbers of a run, to the kind of its device.
+    """Return what decides the numbers of a run, to the kind of its device; images enter by their checksum.
 
     A run goes on only where all of it is as it was; else two results would be mixed and its record would
-    name one. What rounds differently belongs to it: the versions of torch and of this package, the backend
-    of SimAM, and on the CPU, where a run can be repeated to the last bit, the number of threads and the
-    instructions that torch uses. The record also names the processor's model, Python and numpy, which are
-    not compared. Settings that a caller changes in torch, such as its default type, are neither compared
-    nor recorded.
-
-    Args:
-        config: The run.
-        train_set: Its images and labels enter by their checksum.
-        test_set: Likewise.
-        world: A run goes on with as many processes as it began with.
+    name one. What rounds differently belongs to it, such as the number of threads on the CPU, where a run
+    can be repeated to the last bit. The processor's model, Python and numpy are recorded and not compared;
+    settings that a caller changes in torch, such as its default type, are neither.
     """
     device = world.device(config.device)
-    on_cpu = device.type == "cpu"
-    with_simam = "simam" in config.attention
+    on_cpu, with_simam = device.type == "cpu", "simam" in config.attention
     return config.definition(train_set) | {
         "training_images_checksum": _digest(train_set),
         "test_images_checksum": _digest(test_set),
@@ -91,11 +82,7 @@ def recorded_threads(folder: Path) -> int | None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, which is made when missing.
-
-    Raises:
-        BlockingIOError: If another process is at work in it.
-    """
+    """Hold the lock of a folder, made when missing, or raise an OSError if another process works in it."""
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         try:
@@ -108,12 +95,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def claim(folder: Path, wanted: Fingerprint) -> None:
-    """Make the folder, which is made when missing, that of one run, or find that it is.
-
-    Raises:
-        ValueError: If the folder holds another run, with the differences.
-        OSError: If it cannot be written.
-    """
+    """Make a folder that of one run, or find that it is; raise a ValueError if it holds another."""
     folder.mkdir(parents=True, exist_ok=True)
     for unfinished in folder.glob("*.tmp"):  # what a crash left
         unfinished.unlink()
@@ -125,16 +107,7 @@ def claim(folder: Path, wanted: Fingerprint) -> None:
 
 
 def require_same(wanted: Fingerprint, written: str, path: Path) -> None:
-    """Refuse a folder or a checkpoint of another run.
-
-    Args:
-        wanted: The fingerprint of the run that was asked for.
-        written: That of the run that was found, as JSON.
-        path: Where, for the message.
-
-    Raises:
-        ValueError: If they differ, with the differences.
-    """
+    """Raise a ValueError with the differences if a folder or checkpoint is, as JSON, of another run."""
     try:
         found = dict(json.loads(written))
     except (ValueError, TypeError) as error:
@@ -142,11 +115,11 @@ def require_same(wanted: Fingerprint, written: str, path: Path) -> None:
             f"{path} must say what run it is of, in JSON; use another folder ({error})"
         ) from error
     here = json.loads(json.dumps(wanted))
-    differences = [
-        f"{key} is {_shown(found, key)} there and {_shown(here, key)} here"
+    both = [
+        (key, *(repr(of[key]) if key in of else "not said" for of in (found, here)))
         for key in sorted(found.keys() | here.keys())
-        if _shown(found, key) != _shown(here, key)
     ]
+    differences = [f"{key} is {one} there and {other} here" for key, one, other in both if one != other]
     if not differences:
         return
     cure = "use another folder"
@@ -157,19 +130,10 @@ def require_same(wanted: Fingerprint, written: str, path: Path) -> None:
     )
 
 
-def _shown(of: Fingerprint, key: str) -> str:
-    return repr(of[key]) if key in of else "not said"
-
-
 class Checkpointing:
     """Saves and restores the checkpoints of one run; of several processes that of rank 0 reads and writes.
 
-    Args:
-        folder: Of the run, made when missing; ``None`` to keep nothing.
-        config: The run, which the folder must be of.
-        train_set: Its training images; they are hashed here, once.
-        test_set: Its test images, likewise.
-        world: The processes of the run.
+    The folder is made when missing; with ``None`` nothing is kept.
 
     Raises:
         ValueError: If the folder is that of another run.
@@ -187,17 +151,12 @@ class Checkpointing:
         self.folder, self.world = None if folder is None else Path(folder), world
         self._newest: Path | None = None
         self._saved_at = time.monotonic()
-        self._fingerprint: Fingerprint = {}
         if self.folder is not None and world.rank == 0:
-            self._fingerprint = fingerprint(config, train_set, test_set, world)
+            self._fingerprint = fingerprint(config, train_set, test_set, world)  # hashes the images, once
             claim(self.folder, self._fingerprint)
 
     def restore(self, state: TrainState) -> None:
-        """Put a state to where the newest whole checkpoint stood; without one, leave it at the beginning.
-
-        Raises:
-            ValueError: If that checkpoint is of another run.
-        """
+        """Put a state to where the newest whole checkpoint stood; without one, leave it at the beginning."""
         if self.folder is None:
             return
         content = b""
@@ -215,11 +174,7 @@ class Checkpointing:
             self.save(state)
 
     def save(self, state: TrainState) -> None:
-        """Write a checkpoint of a state whose metrics are read.
-
-        Raises:
-            OSError: If it cannot be written.
-        """
+        """Write a checkpoint of a state whose metrics are read."""
         if self.folder is not None and self.world.rank == 0:
             state.tick()
             content = {"identity": json.dumps(self._fingerprint), "state": state.saved()}

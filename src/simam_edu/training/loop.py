@@ -127,17 +127,9 @@ def finish(
 ) -> Record:
     """Bring the run of a folder to its end and return its record; a finished run is not run again.
 
-    Args:
-        config: The run.
-        train_set: As for :func:`train`, like all that follow.
-        test_set: Evaluated once.
-        folder: Of this run alone: ``config.json`` says which it is, ``checkpoint-*.pt`` is what it goes on
-            from, and ``record.json``, one line, is there when it is finished.
-        on_step: For a progress bar or curves.
-        world: The processes of the run.
-
-    Returns:
-        What :func:`~simam_edu.training.record.make_record` makes, as read back from JSON.
+    The arguments are those of :func:`train`. The folder is of this run alone: ``config.json`` says which it
+    is, ``checkpoint-*.pt`` is what it goes on from, and ``record.json``, one line, is there when it is
+    finished. The record is what :func:`make_record` makes, as read back from JSON.
 
     Raises:
         ValueError: If the folder is that of another run.
@@ -147,7 +139,7 @@ def finish(
     world = world or join(config.device)
     file = Path(folder) / RECORD_FILE
     with locked(file.parent) if world.rank == 0 else contextlib.nullcontext():
-        checkpoints = Checkpointing(folder, config, train_set, test_set, world)
+        checkpoints = Checkpointing(file.parent, config, train_set, test_set, world)
         done = world.from_first(file.read_bytes() if world.rank == 0 and file.exists() else b"")
         if not done:
             result = train(config, train_set, test_set, folder=checkpoints, on_step=on_step, world=world)
@@ -201,19 +193,14 @@ def split(images: ImageSet, held_out: float) -> tuple[ImageSet, ImageSet]:
     cut = count - round(held_out * count)
     if cut < 1:
         raise ValueError(f"held_out must leave at least one image to train on, got {held_out} of {count}")
-    first, last = (
-        replace(images, images=images.images[part], labels=images.labels[part], masks=None)
-        for part in (slice(cut), slice(cut, None))
+    return (
+        replace(images, images=images.images[:cut], labels=images.labels[:cut], masks=None),
+        replace(images, images=images.images[cut:], labels=images.labels[cut:], masks=None),
     )
-    return first, last
 
 
 def read_every(device: torch.device) -> int:
-    """Return after how many steps the loss is read.
-
-    A device that computes while the host goes on must wait for that; on the CPU there is nothing to wait
-    for.
-    """
+    """Return after how many steps the loss is read; only a device apart from the host must wait for that."""
     return 1 if device.type == "cpu" else 10
 
 

@@ -19,8 +19,7 @@ def tensorboard_curves(folder: Path) -> Iterator[Callable[[Progress], None]]:
     over the images seen. A run that goes on after an interruption replaces what was written after the
     checkpoint that it goes on from.
 
-    Args:
-        folder: Where the files go; ``tensorboard --logdir`` takes it or a folder above it.
+    ``tensorboard --logdir`` takes the folder or one above it.
 
     Raises:
         ModuleNotFoundError: If tensorboard is not installed.
