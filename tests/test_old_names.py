@@ -7,6 +7,7 @@ import torch
 
 from simam_edu import SimAM, kernels
 from simam_edu.attention import GlobalContext, attention_factory
+from simam_edu.training import Metrics, Progress
 
 OLD = [
     ("simam_edu.exercises", "Verdict", "Result"),
@@ -21,6 +22,7 @@ OLD = [
         ("simam_edu.kernels.generated_code", name, f"kernels.inspect.{name}")
         for name in ("Access", "GeneratedCode", "accesses", "generate", "thread_bytes")
     ),
+    ("simam_edu.training", "Score", "Metrics"),
 ]
 
 
@@ -86,3 +88,12 @@ def test_the_old_path_for_speaks_by_the_old_names() -> None:
         "torch",
         "plain",
     ]
+
+
+def test_an_old_attribute_works_and_names_the_new_one() -> None:
+    metrics = Metrics(images=1, loss=0.5, accuracy=1.0)
+    progress = Progress(
+        epoch=1, epochs=1, images=1, seen=1, metrics=metrics, learning_rate=0.1, history=()
+    )  # fmt: skip
+    with pytest.warns(DeprecationWarning, match="Progress.score is now Progress.metrics"):
+        assert progress.score is metrics

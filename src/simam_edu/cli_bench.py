@@ -13,7 +13,7 @@ import torch
 
 from simam_edu import benchmark, kernels
 from simam_edu.benchmark import FORMS, Row, Timing
-from simam_edu.training.device import keep_freed_memory
+from simam_edu.training.distributed import keep_freed_memory
 from simam_edu.training.record import environment
 
 WIDTHS = (28, 8, 28, 8, 7, 6)

@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 
 from simam_edu.experiments.grid import run_id
 from simam_edu.training import read_records
+from simam_edu.training.folder import LOCK_FILE
 from simam_edu.training.record import Record, append_line, lock_of
-from simam_edu.training.run import LOCK_FILE
 
 SWEEP_LOCK = "sweep.lock"
 """In the folder of a run: held by the sweep that has it."""
