@@ -25,3 +25,12 @@ def benchmark_script():
 def unchecked(monkeypatch):
     """Switch the checker of shapes off, for a test that passes what a signature forbids."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Register the network "tiny", which trains in milliseconds."""
+    from simam_edu.networks import NETWORKS
+    from toys import Tiny
+
+    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
