@@ -46,3 +46,12 @@ def backend(request):
     if request.param == "native":
         request.getfixturevalue("native_kernel")
     return request.param
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Register the network "tiny", which trains in milliseconds."""
+    from simam_edu.networks import NETWORKS
+    from toys import Tiny
+
+    monkeypatch.setitem(NETWORKS, "tiny", Tiny)

@@ -1,4 +1,4 @@
-"""Two processes that torchrun starts, held against one; and what torchrun's variables may say."""
+"""Two processes that torchrun starts, compared with one; and what torchrun's variables may say."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import two_processes
 from simam_edu.networks import NETWORKS
 from simam_edu.training import DeviceImages, TrainConfig, TrainResult, loop, train
 from simam_edu.training.distributed import World, join, read_world
-from toys import NoNorm, Tiny, toy
+from toys import NoNorm, toy
 
 HERE = Path(__file__).resolve().parent
 
@@ -119,8 +119,8 @@ def test_variables_that_do_not_fit_are_refused(variables: dict[str, str]) -> Non
         read_world(variables)
 
 
-def test_a_batch_with_fewer_images_than_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
+@pytest.mark.usefixtures("tiny")
+def test_a_batch_with_fewer_images_than_processes_is_refused() -> None:
     config = TrainConfig(network="tiny", recipe="smoke", device="cpu")
     images = DeviceImages.put(toy(34), torch.device("cpu"))
     assert loop.first_state(config, images, 2, World(size=2)).batches == 2

@@ -1,6 +1,7 @@
 """A signal ends a run between two steps, whenever it comes, and the run goes on to the same numbers."""
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from simam_edu.training import Progress, TrainConfig, TrainResult, train
 from simam_edu.training import folder as folder_module
 from simam_edu.training.checkpoint import load_checkpoint, newest_checkpoint
 from simam_edu.training.interruption import signal_of, signals_interrupt, signals_wait
-from toys import Tiny, toy
+from toys import Tiny, same, toy
 
 TRAIN, TEST = toy(100), toy(20, seed=1)
 BATCHES, EPOCHS = 3, 2
@@ -23,9 +24,16 @@ CONFIG = TrainConfig(network="tiny", recipe="smoke", epochs=EPOCHS, seed=2, held
 
 
 @pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
+def seldom(tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     monkeypatch.setattr(folder_module, "CHECKPOINT_SECONDS", 1e9)  # none but those of epochs and signals
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # no machine stops here, and a disk takes its time
+
+
+@pytest.fixture(scope="module")
+def whole() -> TrainResult:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NETWORKS, "tiny", Tiny)
+        return train(CONFIG, TRAIN, TEST)
 
 
 # The two contexts.
@@ -83,14 +91,6 @@ def test_other_threads_may_train() -> None:
 # A run.
 
 
-def same(one: TrainResult, other: TrainResult) -> None:
-    """Compare weights and scores to the last bit."""
-    for key, value in one.network.state_dict().items():
-        assert torch.equal(value, other.network.state_dict()[key]), key
-    assert one.test == other.test
-    assert [(e.train, e.held_out) for e in one.epochs] == [(e.train, e.held_out) for e in other.epochs]
-
-
 def countdown(passes: int, number: signal.Signals = signal.SIGINT) -> Callable[[], None]:
     """Return a function that raises a signal the n-th time it is called."""
     left = [passes]
@@ -108,53 +108,41 @@ def kept_step(folder: Path) -> int | None:
     return None if found is None else int(found[0].name.split("-")[1])
 
 
-@pytest.mark.parametrize("step", range(1, BATCHES * EPOCHS + 1))
-def test_a_signal_in_the_middle_of_a_step_keeps_that_step(
-    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = train(CONFIG, TRAIN, TEST)
-    count = countdown(step)
+def interrupted(folder: Path, passes: int, *, training: bool) -> None:
+    """Train with a signal in the n-th forward pass of training, or of evaluation."""
+    count = countdown(passes)
 
     class Interrupted(Tiny):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            if self.training:
+            if self.training == training:
                 count()
             return super().forward(x)
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, "tiny", Interrupted)
         with pytest.raises(KeyboardInterrupt):
-            train(CONFIG, TRAIN, TEST, folder=tmp_path)
-    assert kept_step(tmp_path) == step
-    same(train(CONFIG, TRAIN, TEST, folder=tmp_path), whole)
+            train(CONFIG, TRAIN, TEST, folder=folder)
 
 
-@pytest.mark.parametrize(("evaluation", "step"), [(1, 3), (2, 6), (3, 6)])
-def test_a_signal_in_an_evaluation_loses_no_step(
-    evaluation: int, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("training", "passes", "step"),
+    [
+        *((True, step, step) for step in range(1, BATCHES * EPOCHS + 1)),
+        *((False, evaluation, step) for evaluation, step in ((1, 3), (2, 6), (3, 6))),
+    ],
+)
+def test_a_signal_in_a_step_or_an_evaluation_loses_no_step(
+    training: bool, passes: int, step: int, whole: TrainResult, tmp_path: Path
 ) -> None:
-    """Of the held-out images after each epoch, and of the test images at the end."""
-    whole = train(CONFIG, TRAIN, TEST)
-    count = countdown(evaluation)
-
-    class Interrupted(Tiny):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            if not self.training:
-                count()
-            return super().forward(x)
-
-    with monkeypatch.context() as patch:
-        patch.setitem(NETWORKS, "tiny", Interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            train(CONFIG, TRAIN, TEST, folder=tmp_path)
+    """Evaluated are the validation set after each epoch, and the test set at the end."""
+    interrupted(tmp_path, passes, training=training)
     assert kept_step(tmp_path) == step
     same(train(CONFIG, TRAIN, TEST, folder=tmp_path), whole)
 
 
 def test_a_second_signal_while_the_checkpoint_is_written_tears_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: TrainResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = train(CONFIG, TRAIN, TEST)
     save = folder_module.save_checkpoint
 
     def interrupted_save(*arguments: object, **options: object) -> Path:
@@ -173,22 +161,12 @@ def test_a_second_signal_while_the_checkpoint_is_written_tears_nothing(
     same(train(CONFIG, TRAIN, TEST, folder=tmp_path), whole)
 
 
-def test_a_look_every_few_steps_loses_none_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a GPU: the sums are read before they are kept."""
-    whole = train(CONFIG, TRAIN, TEST)
+def test_a_loss_read_every_few_steps_loses_none_of_them(
+    whole: TrainResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: the metrics are read before they are kept."""
     monkeypatch.setattr("simam_edu.training.loop.read_every", lambda _: 10)
-    count = countdown(2)
-
-    class Interrupted(Tiny):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            if self.training:
-                count()
-            return super().forward(x)
-
-    with monkeypatch.context() as patch:
-        patch.setitem(NETWORKS, "tiny", Interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            train(CONFIG, TRAIN, TEST, folder=tmp_path)
+    interrupted(tmp_path, 2, training=True)
     path, content = newest_checkpoint(tmp_path) or pytest.fail("none is kept")
     assert load_checkpoint(content, path)["state"]["sums"]["images"] == 64
     same(train(CONFIG, TRAIN, TEST, folder=tmp_path), whole)
@@ -317,11 +295,10 @@ def test_another_number_of_threads_is_not_mixed_in(
 def test_a_folder_that_does_not_say_what_decides_its_numbers_is_refused(field: str, tmp_path: Path) -> None:
     train(CONFIG, TRAIN, TEST, folder=tmp_path)
     file = tmp_path / "config.json"
-    identity = json.loads(file.read_text())
-    del identity[field]
-    file.write_text(json.dumps(identity))
+    said = json.loads(file.read_text())
+    file.write_text(json.dumps({key: value for key, value in said.items() if key != field}))
     with pytest.raises(ValueError, match=f"{field} is not said there and .* here; use another folder"):
         train(CONFIG, TRAIN, TEST, folder=tmp_path)
-    file.write_text(json.dumps(identity | {field: "other"}))
+    file.write_text(json.dumps(said | {field: "other"}))
     with pytest.raises(ValueError, match=f"{field} is 'other' there"):
         train(CONFIG, TRAIN, TEST, folder=tmp_path)

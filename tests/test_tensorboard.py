@@ -7,18 +7,15 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from simam_edu import cli
-from simam_edu.networks import NETWORKS
 from simam_edu.training import Progress, TrainConfig, train
 from simam_edu.training import folder as folder_module
 from simam_edu.training.tensorboard import tensorboard_curves
-from toys import Tiny, toy
+from toys import toy
 
 CONFIG = TrainConfig(network="tiny", recipe="smoke", epochs=2, held_out=0.2, device="cpu")
 
 
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
 def points(folder: Path) -> dict[str, list[tuple[int, float]]]:

@@ -7,7 +7,7 @@ import resource
 import subprocess
 import sys
 import threading
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,13 +17,14 @@ import torch
 
 from simam_edu.attention import ATTENTION, attention_factory
 from simam_edu.datasets import ImageSet
-from simam_edu.networks import NETWORKS, build
+from simam_edu.networks import build
 from simam_edu.training import (
     RECIPES,
     DeviceImages,
     OneCycle,
     Progress,
     TrainConfig,
+    TrainResult,
     append_record,
     distributed,
     loop,
@@ -34,9 +35,10 @@ from simam_edu.training import (
 )
 from simam_edu.training import record as record_module
 from simam_edu.training.data import PADDING
-from simam_edu.training.distributed import choose_device, choose_precision, keep_freed_memory
+from simam_edu.training.distributed import World, choose_device, choose_precision, keep_freed_memory
+from simam_edu.training.folder import fingerprint
 from simam_edu.training.loop import evaluate, new_network
-from toys import Tiny, toy
+from toys import toy
 
 CPU = torch.device("cpu")
 
@@ -113,67 +115,62 @@ def test_evaluation_counts_each_image_once() -> None:
 
 
 @pytest.fixture(scope="module")
-def run() -> tuple[TrainConfig, ImageSet, list[Progress], object]:
+def run() -> tuple[TrainConfig, ImageSet, list[Progress], TrainResult]:
     steps: list[Progress] = []
-    config = TrainConfig(recipe="smoke", epochs=4, seed=3, held_out=0.25, device="cpu")
+    config = TrainConfig(network="resnet8", recipe="smoke", epochs=4, seed=3, held_out=0.25, device="cpu")
     return config, toy(256), steps, train(config, toy(256), toy(64, seed=1), on_step=steps.append)
 
 
-def test_training_learns_the_toy_task(run) -> None:  # type: ignore[no-untyped-def]
+def test_training_learns_the_toy_task_and_counts_its_images(run) -> None:  # type: ignore[no-untyped-def]
     _, _, steps, result = run
     assert result.test.accuracy > 0.9
     assert result.epochs[-1].train.loss < result.epochs[0].train.loss
     assert [entry.epoch for entry in result.epochs] == [1, 2, 3, 4]
-    assert result.training_images == 192
-    assert result.epochs[0].train.images == 192
-    assert result.epochs[0].held_out.images == 64
+    first = result.epochs[0]
+    assert (result.training_images, first.train.images, first.held_out.images) == (192, 192, 64)
     assert result.test.images == 64
     assert sum(step.images for step in steps) == 4 * 192
     assert result.epochs[-1].learning_rate < 0.1 * RECIPES["smoke"].schedule.peak_learning_rate
 
 
-def test_the_same_seed_gives_the_same_run_and_leaves_the_global_state(run) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("changed", ["nothing", "test set", "validation set"])
+def test_seed_and_training_images_alone_decide_the_network(run, changed) -> None:  # type: ignore[no-untyped-def]
     config, images, _, result = run
     before = torch.random.get_rng_state()
-    again = train(config, images, toy(64, seed=1))
+    pixels = images.images.copy()
+    if changed == "validation set":  # the last images
+        pixels[192:] = 255 - pixels[192:]
+    test_set = toy(32, seed=9) if changed == "test set" else toy(64, seed=1)
+    again = train(config, replace(images, images=pixels), test_set)
     assert torch.equal(torch.random.get_rng_state(), before)
-    assert again.test == result.test
     for key, value in result.network.state_dict().items():
         assert torch.equal(value, again.network.state_dict()[key]), key
+    assert (again.test == result.test) == (changed != "test set")
+    same = again.epochs[-1].held_out == result.epochs[-1].held_out
+    assert same == (changed != "validation set")
 
 
-def test_nothing_of_the_test_set_reaches_the_network(run) -> None:  # type: ignore[no-untyped-def]
-    config, images, _, result = run
-    other = train(config, images, toy(32, seed=9))
-    for key, value in result.network.state_dict().items():
-        assert torch.equal(value, other.network.state_dict()[key]), key
-
-
-def test_held_out_images_are_the_last_and_are_not_learned_from(run) -> None:  # type: ignore[no-untyped-def]
-    config, images, _, result = run
-    changed = images.images.copy()
-    changed[192:] = 255 - changed[192:]
-    other = train(config, replace(images, images=changed), toy(64, seed=1))
-    assert other.test == result.test
-    assert other.epochs[-1].held_out != result.epochs[-1].held_out
-
-
-def test_record_has_every_promised_key_and_survives_json(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_record_has_what_came_out_and_survives_json(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     config, images, _, result = run
     record = make_record(config, images, result)
     file = tmp_path / "new" / "records.jsonl"
     append_record(file, record)
     append_record(file, record)
     assert list(read_records(file)) == [json.loads(json.dumps(record))] * 2
-    promised = (
-        "network", "attention", "slot", "dataset", "recipe", "seed", "epochs", "test_accuracy", "minutes",
-        "source",
-    )  # fmt: skip
-    assert set(promised) <= set(record)
-    assert record["source"] == "drawn for a test"
-    assert record["test_accuracy"] == result.test.accuracy
+    shown = ("network", "attention", "slot", "dataset", "recipe", "seed", "epochs", "source")
+    wanted = ("resnet8", "simam", "pre_norm", "toy", "smoke", 3, 4, "drawn for a test")
+    assert tuple(record[key] for key in shown) == wanted
+    assert (record["test_accuracy"], record["minutes"]) == (result.test.accuracy, result.minutes)
     assert len(record["history"]) == 4
     assert record["environment"]["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in fields(TrainConfig) if entry.name != "device"])
+def test_every_field_of_a_run_is_in_record_and_fingerprint(name: str) -> None:
+    """A field that is added to the configuration cannot be forgotten there."""
+    config = TrainConfig(device="cpu")
+    assert name in config.definition(toy(2))
+    assert fingerprint(config, toy(2), toy(2), World()).items() >= config.definition(toy(2)).items()
 
 
 def test_a_record_names_the_commit_of_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,13 +200,6 @@ def test_a_record_names_the_commit_of_its_source(tmp_path: Path, monkeypatch: py
     assert commit() is None  # installed inside the repository of something else
 
 
-def test_a_torn_record_file_is_told(tmp_path: Path) -> None:
-    file = tmp_path / "records.jsonl"
-    file.write_text('{"a": 1}\n{"a": ')
-    with pytest.raises(ValueError, match="line 2, must be one JSON record"):
-        list(read_records(file))
-
-
 def test_records_are_read_whatever_an_editor_makes_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "records.jsonl"
     file.write_bytes(b'\xef\xbb\xbf{"seed": 0}\r\n\r\n{"seed": 1, "source": "a\xe2\x80\xa8b"}')
@@ -227,8 +217,9 @@ def test_records_are_read_whatever_an_editor_makes_of_the_file(tmp_path: Path) -
         (gzip.compress(b'{"seed": 0}\n'), "got a file packed by gzip; unpack it"),
         (b'{"seed": 0}\n\0\0\0\n', "line 2, must be one JSON record, got '.x00.x00.x00'; delete the line"),
         (b"5\n", "line 1, must be one JSON record, got '5'"),
+        (b'{"a": 1}\n{"a": ', "line 2, must be one JSON record"),
     ],
-    ids=["utf-16", "latin-1", "gzip", "zeros", "no object"],
+    ids=["utf-16", "latin-1", "gzip", "zeros", "no object", "torn"],
 )
 def test_a_file_that_is_no_text_of_records_is_told_by_name(
     content: bytes, message: str, tmp_path: Path
@@ -266,55 +257,51 @@ def test_a_full_disk_leaves_no_part_of_a_record(tmp_path: Path) -> None:
     assert file.read_bytes() == before
 
 
-def test_loss_that_is_not_finite_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    wild = replace(RECIPES["budget"], schedule=OneCycle(peak_learning_rate=1e30, warmup=0.2))
-    monkeypatch.setitem(RECIPES, "wild", wild)
-    config = TrainConfig(recipe="wild", epochs=1, held_out=0.0, device="cpu")
-    with pytest.raises(FloatingPointError, match=r"got nan at step 2, in epoch 1: .* rate 4e\+28; lower it"):
-        train(config, toy(384), toy(8))
+class ZeroOverZero(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x - x) / (x - x)
 
 
-def test_a_network_that_is_not_finite_before_any_update_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    class ZeroOverZero(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return (x - x) / (x - x)
-
-    monkeypatch.setitem(ATTENTION, "zero over zero", lambda _: ZeroOverZero())
-    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
-    config = TrainConfig(network="tiny", attention="zero over zero", recipe="smoke", device="cpu")
-    with pytest.raises(FloatingPointError, match="at step 1, in epoch 1: no update was made yet"):
-        train(config, toy(64), toy(8))
-
-
-def test_images_that_are_not_finite_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
-    config = TrainConfig(network="tiny", recipe="smoke", device="cpu")
-    with pytest.raises(FloatingPointError, match="at step 1, in epoch 1: mean and std of the images"):
-        train(config, replace(toy(64), std=(0.0, 0.2, 0.2)), toy(8))
-
-
-def test_a_loss_that_is_not_finite_over_the_test_images_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
-    config = TrainConfig(network="tiny", recipe="smoke", epochs=1, held_out=0.0, device="cpu")
-    with pytest.raises(FloatingPointError, match="loss over the test images after the last epoch"):
-        train(config, toy(64), replace(toy(8), mean=(math.nan,) * 3))
-
-
-def test_a_look_every_few_steps_sees_the_first_bad_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a GPU, where the loss is read every few steps only."""
+@pytest.fixture
+def odd(tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """A learning rate and a module with which nothing stays finite."""
     wild = replace(RECIPES["smoke"], schedule=OneCycle(peak_learning_rate=1e30, warmup=0.2))
     monkeypatch.setitem(RECIPES, "wild", wild)
+    monkeypatch.setitem(ATTENTION, "zero over zero", lambda _: ZeroOverZero())
+
+
+@pytest.mark.usefixtures("odd")
+@pytest.mark.parametrize(
+    ("change", "of_training", "of_test", "message"),
+    [
+        ({"recipe": "wild"}, {}, {}, r"at step 2, in epoch 1: .* rate 4e\+28; lower it"),
+        ({"attention": "zero over zero"}, {}, {}, "at step 1, in epoch 1: no update was made yet"),
+        ({}, {"std": (0.0, 0.2, 0.2)}, {}, "at step 1, in epoch 1: mean and std of the images"),
+        ({}, {}, {"mean": (math.nan,) * 3}, "loss over the test images after the last epoch"),
+    ],
+    ids=["learning rate", "network", "training images", "test images"],
+)
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_and_cause(
+    change: dict[str, str], of_training: dict[str, object], of_test: dict[str, object], message: str
+) -> None:
+    config = TrainConfig(**({"network": "tiny", "recipe": "smoke", "epochs": 1, "device": "cpu"} | change))
+    with pytest.raises(FloatingPointError, match=message):
+        train(config, replace(toy(200), **of_training), replace(toy(8), **of_test))
+
+
+@pytest.mark.usefixtures("odd")
+def test_a_loss_read_every_few_steps_names_the_first_bad_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, where it is not read after each step."""
     monkeypatch.setattr(loop, "read_every", lambda _: 5)
     steps: list[Progress] = []
-    config = TrainConfig(recipe="wild", epochs=1, held_out=0.0, device="cpu")
-    with pytest.raises(FloatingPointError, match="got nan at step 2, in epoch 1"):
+    config = TrainConfig(network="tiny", recipe="wild", epochs=1, held_out=0.0, device="cpu")
+    with pytest.raises(FloatingPointError, match="at step 2, in epoch 1"):
         train(config, toy(384), toy(8), on_step=steps.append)
     assert steps == []
 
 
-def test_the_loop_is_the_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same steps written out with torch's own schedule, to the last bit."""
-    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
+@pytest.mark.usefixtures("tiny")
+def test_the_loop_is_the_steps_written_out_with_the_schedule_of_torch() -> None:
     config = TrainConfig(network="tiny", recipe="smoke", epochs=3, seed=4, held_out=0.2, device="cpu")
     images = toy(200)
     steps: list[Progress] = []
@@ -404,7 +391,7 @@ def test_held_out_must_leave_an_image() -> None:
         train(TrainConfig(held_out=0.9, device="cpu"), toy(2), toy(2))
 
 
-def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch) -> None:
+def test_freed_memory_is_kept_where_the_c_library_can() -> None:
     code = """
 import resource, sys, torch
 from simam_edu.training.distributed import keep_freed_memory
@@ -426,17 +413,12 @@ print(usual, faults())
     usual, kept = map(int, run.stdout.split())
     assert usual > 4 * 2**24 / 2**16, "16 MB come as fresh pages, of 64 KB at most, each time"
     assert kept < usual / 100
-    monkeypatch.setattr(distributed.ctypes, "CDLL", lambda _: object())
-    assert not keep_freed_memory()
 
 
-def test_freed_memory_is_not_kept_where_no_library_is_without_a_name(monkeypatch) -> None:
-    """As on Windows, whose loader wants a file."""
-
-    def of_windows(name: str | None) -> None:
-        raise TypeError(f"argument 1 must be str, not {type(name).__name__}")
-
-    monkeypatch.setattr(distributed.ctypes, "CDLL", of_windows)
+@pytest.mark.parametrize("library", [lambda _: object(), lambda name: name + ""], ids=["none", "Windows"])
+def test_freed_memory_is_not_kept_where_nothing_can(library, monkeypatch) -> None:
+    """Without mallopt, or as on Windows, whose loader refuses None with a TypeError."""
+    monkeypatch.setattr(distributed.ctypes, "CDLL", library)
     assert keep_freed_memory() is False
 
 
