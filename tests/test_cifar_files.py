@@ -57,6 +57,10 @@ def no_other_places(monkeypatch, tmp_path):
     monkeypatch.delenv("SIMAM_EDU_DATA", raising=False)
 
 
+def read(dataset, split, root):
+    return load_cifar(dataset, split, root=root, download=False)
+
+
 # What is read.
 
 
@@ -65,7 +69,7 @@ def no_other_places(monkeypatch, tmp_path):
 def test_records_are_read_as_the_format_says(full, split, tmp_path):
     dataset, contents = small(full)
     write(tmp_path / dataset.folder, contents)
-    found = load_cifar(dataset, split, root=tmp_path, download=False)
+    found = read(dataset, split, tmp_path)
     joined = b"".join(contents[name] for name in dataset.files[split])
     n = PER_FILE * len(dataset.files[split])
     assert (found.images.dtype, found.labels.dtype) == (np.uint8, np.int64)
@@ -94,17 +98,17 @@ def test_layouts_are_those_of_the_official_files():
 
 def test_root_may_be_the_folder_itself(at_hand):
     dataset, _, root = at_hand
-    assert len(load_cifar(dataset, "test", root=root / dataset.folder, download=False).labels) == PER_FILE
+    assert len(read(dataset, "test", root / dataset.folder).labels) == PER_FILE
 
 
 def test_places_are_the_variable_and_then_the_cache(at_hand, monkeypatch, tmp_path):
     dataset, contents, root = at_hand
     write(tmp_path / "cache" / dataset.folder, contents)
-    assert len(load_cifar(dataset, "test", root=None, download=False).labels) == PER_FILE
+    assert len(read(dataset, "test", None).labels) == PER_FILE
     monkeypatch.setenv("SIMAM_EDU_DATA", str(root))
     (root / dataset.folder / "test_batch.bin").write_bytes(b"short")
     with pytest.raises(ValueError, match="truncated"):
-        load_cifar(dataset, "test", root=None, download=False)
+        read(dataset, "test", None)
 
 
 def test_a_root_that_is_given_is_the_only_place(at_hand, monkeypatch, tmp_path):
@@ -112,7 +116,7 @@ def test_a_root_that_is_given_is_the_only_place(at_hand, monkeypatch, tmp_path):
     monkeypatch.setenv("SIMAM_EDU_DATA", str(root))
     write(tmp_path / "cache" / dataset.folder, contents)
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        load_cifar(dataset, "test", root=tmp_path / "nowhere", download=False)
+        read(dataset, "test", tmp_path / "nowhere")
 
 
 def test_missing_files_are_told_with_those_that_are_there(at_hand):
@@ -123,8 +127,8 @@ def test_missing_files_are_told_with_those_that_are_there(at_hand):
         FileNotFoundError,
         match=r"must be at hand as data_batch_1.* got data_batch_2.bin, data_batch_3.bin, data_batch_5",
     ):
-        load_cifar(dataset, "train", root=root, download=False)
-    assert len(load_cifar(dataset, "test", root=root, download=False).labels) == PER_FILE
+        read(dataset, "train", root)
+    assert len(read(dataset, "test", root).labels) == PER_FILE
 
 
 def pack(path, folder, contents):
@@ -140,11 +144,11 @@ def pack(path, folder, contents):
 def test_an_archive_at_hand_is_read_where_it_stands(tmp_path):
     dataset, contents = small(CIFAR10)
     pack(tmp_path / dataset.archive.file, dataset.folder, contents)
-    found = load_cifar(dataset, "train", root=tmp_path, download=False)
+    found = read(dataset, "train", tmp_path)
     assert found.source == OFFICIAL
     assert list(tmp_path.iterdir()) == [tmp_path / dataset.archive.file], "nothing is written"
     renamed = (tmp_path / dataset.archive.file).rename(tmp_path / "mine.tgz")
-    again = load_cifar(dataset, "train", root=renamed, download=False)
+    again = read(dataset, "train", renamed)
     assert np.array_equal(again.images, found.images)
 
 
@@ -152,7 +156,7 @@ def test_an_archive_fills_in_for_a_folder_that_is_not_whole(at_hand):
     dataset, contents, root = at_hand
     pack(root / dataset.archive.file, dataset.folder, contents)
     (root / dataset.folder / "data_batch_4.bin").unlink()
-    assert load_cifar(dataset, "train", root=root, download=False).source == OFFICIAL
+    assert read(dataset, "train", root).source == OFFICIAL
 
 
 @pytest.mark.parametrize(
@@ -173,13 +177,13 @@ def test_a_damaged_archive_is_told_with_its_checksum(damage, said, tmp_path):
         rf"binary.tar.gz, which is there but no whole archive .*{said}.*sha256 must be c4a3.*, got {wrong}"
     )
     with pytest.raises(FileNotFoundError, match=message):
-        load_cifar(dataset, "train", root=tmp_path, download=False)
+        read(dataset, "train", tmp_path)
 
 
 def test_a_file_that_is_no_archive_is_told(at_hand):
     dataset, _, root = at_hand
     with pytest.raises(FileNotFoundError, match=r"test_batch.bin, which is there but no whole archive"):
-        load_cifar(dataset, "test", root=root / dataset.folder / "test_batch.bin", download=False)
+        read(dataset, "test", root / dataset.folder / "test_batch.bin")
 
 
 # The Python edition.
@@ -235,12 +239,12 @@ def test_the_python_edition_gives_the_images_of_the_binary_one(full, form, tmp_p
         root.mkdir()
         pack(root / dataset.python.archive, dataset.python.folder, files)
     for split in ("train", "test"):
-        found = load_cifar(dataset, split, root=root, download=False)
-        wanted = load_cifar(dataset, split, root=tmp_path / "binary", download=False)
+        found = read(dataset, split, root)
+        wanted = read(dataset, split, tmp_path / "binary")
         assert np.array_equal(found.images, wanted.images)
         assert np.array_equal(found.labels, wanted.labels)
         assert found.source == wanted.source == OFFICIAL
-        assert load_cifar(replace(dataset, editions={}), split, root=root, download=False).source == PYTHON
+        assert read(replace(dataset, editions={}), split, root).source == PYTHON
 
 
 def test_missing_files_of_the_python_edition_are_told_with_those_that_are_there(tmp_path):
@@ -274,7 +278,7 @@ def test_a_pickle_that_runs_code_is_not_read(known, tmp_path):
         (pickle.UnpicklingError, "array must be all") if known else (ValueError, "must have the MD5")
     )
     with pytest.raises(error, match=message):
-        load_cifar(dataset, "test", root=tmp_path, download=False)
+        read(dataset, "test", tmp_path)
     assert not (tmp_path / "run").exists()
 
 
@@ -288,48 +292,52 @@ def test_the_python_edition_has_a_checksum_for_each_file():
 # What is refused.
 
 
-@pytest.mark.parametrize("change", [-1, -3073, 1, 3073])
-def test_a_file_of_a_wrong_length_is_refused(at_hand, change):
-    dataset, contents, root = at_hand
-    content = contents["data_batch_2.bin"]
-    wrong = content[:change] if change < 0 else content + bytes(change)
-    (root / dataset.folder / "data_batch_2.bin").write_bytes(wrong)
-    message = rf"data_batch_2.bin must have {len(content)} bytes, got {len(wrong)}: .*download=True"
-    with pytest.raises(ValueError, match=message):
-        load_cifar(dataset, "train", root=root, download=False)
+def of_length(change):
+    def files(c):
+        content = c["data_batch_2.bin"]
+        return {"data_batch_2.bin": content[:change] if change < 0 else content + bytes(change)}
+
+    return files
+
+
+def exchanged(one, other):
+    return lambda c: {one: c[other], other: c[one]}
+
+
+def unbalanced(name):
+    # The real training batches have equally large classes only together, the test batch by itself.
+    return lambda _: {name: records(CIFAR10, 9, balanced=False)}
+
+
+LENGTH = r"data_batch_2.bin must have 61460 bytes, got {}: .*download=True"
+UNEQUAL = "the {} files in .* of each class, got from .* swapped"
+SWAPPED = r"bin must hold its own records, got those of .* swapped; rename"
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("data_batch_1.bin", "test_batch.bin"), ("data_batch_5.bin", "data_batch_2.bin")]
-)
-def test_exchanged_files_are_told_by_their_checksums(at_hand, one, other):
+    ("files", "split", "checksums", "message"),
+    [
+        (of_length(-1), "train", True, LENGTH.format(61459)),
+        (of_length(-3073), "train", True, LENGTH.format(58387)),
+        (of_length(1), "train", True, LENGTH.format(61461)),
+        (of_length(3073), "train", True, LENGTH.format(64533)),
+        (exchanged("data_batch_1.bin", "test_batch.bin"), "train", True, SWAPPED),
+        (exchanged("data_batch_5.bin", "data_batch_2.bin"), "train", True, SWAPPED),
+        (lambda c: {"data_batch_1.bin": c["data_batch_2.bin"]}, "train", False, "two with the same content"),
+        (unbalanced("data_batch_1.bin"), "train", False, UNEQUAL.format("train")),
+        (unbalanced("test_batch.bin"), "test", False, UNEQUAL.format("test")),
+        (lambda _: {"test_batch.bin": small(CIFAR100)[1]["test.bin"]}, "test", True, "of another data set"),
+    ],
+    ids=["1 short", "record short", "1 long", "record long", "splits exchanged", "batches exchanged",
+         "one file twice", "train is of another split", "test is of another split", "the other CIFAR"],
+)  # fmt: skip
+def test_a_file_that_is_another_is_refused_with_or_without_checksums(
+    at_hand, files, split, checksums, message
+):
     dataset, contents, root = at_hand
-    write(root / dataset.folder, {one: contents[other], other: contents[one]})
-    with pytest.raises(ValueError, match=r"bin must hold its own records, got those of .* swapped; rename"):
-        load_cifar(dataset, "train", root=root, download=False)
-
-
-def test_the_same_file_twice_is_told_without_checksums(at_hand):
-    dataset, contents, root = at_hand
-    write(root / dataset.folder, {"data_batch_1.bin": contents["data_batch_2.bin"]})
-    with pytest.raises(ValueError, match="two with the same content"):
-        load_cifar(replace(dataset, editions={}), "train", root=root, download=False)
-
-
-@pytest.mark.parametrize(("name", "split"), [("data_batch_1.bin", "train"), ("test_batch.bin", "test")])
-def test_a_file_of_the_other_split_is_told_without_checksums(at_hand, name, split):
-    dataset, _, root = at_hand
-    # The real training batches have equally large classes only together, the test batch by itself.
-    write(root / dataset.folder, {name: records(dataset, 9, balanced=False)})
-    with pytest.raises(ValueError, match=rf"the {split} files in .* of each class, got from .* swapped"):
-        load_cifar(replace(dataset, editions={}), split, root=root, download=False)
-
-
-def test_a_file_of_the_other_cifar_is_refused(at_hand):
-    dataset, _, root = at_hand
-    write(root / dataset.folder, {"test_batch.bin": small(CIFAR100)[1]["test.bin"]})
-    with pytest.raises(ValueError, match="a file of another data set"):
-        load_cifar(dataset, "test", root=root, download=False)
+    write(root / dataset.folder, files(contents))
+    with pytest.raises(ValueError, match=message):
+        read(dataset if checksums else replace(dataset, editions={}), split, root)
 
 
 @pytest.mark.parametrize("full", [CIFAR10, CIFAR100], ids=lambda dataset: dataset.name)
@@ -340,52 +348,41 @@ def test_a_label_out_of_range_is_told_with_its_place(full, tmp_path):
     damaged[7 * dataset.record_bytes + dataset.label_bytes - 1] = 10
     write(tmp_path / dataset.folder, contents | {name: damaged})
     with pytest.raises(ValueError, match=rf"{name}, record 7, must have a label from 0 to 9, got 10"):
-        load_cifar(dataset, "test", root=tmp_path, download=False)
+        read(dataset, "test", tmp_path)
 
 
 # What is said of the images.
 
 
-def test_files_with_unknown_checksums_are_taken_and_told(at_hand):
-    dataset, _, root = at_hand
-    other = replace(dataset, editions={})
-    assert load_cifar(other, "test", root=root, download=False).source == UNKNOWN
-    note = root / dataset.folder / "SOURCE.txt"
-    note.write_text("CIFAR-10 in shades of grey \nand more about it\n")
-    said = load_cifar(other, "test", root=root, download=False).source
-    assert said.startswith("CIFAR-10 in shades of grey (says its SOURCE.txt; the checksums are not")
-    note.write_text("\n")
-    assert load_cifar(other, "test", root=root, download=False).source == UNKNOWN
+TOLD = " (says its SOURCE.txt; the checksums are not the official ones)"
 
 
 @pytest.mark.parametrize(
-    ("content", "line"),
+    ("note", "source"),
     [
-        ("Größe\n".encode("latin1"), "Gr\ufffd\ufffde"),
-        ("\ufeffGrau\r\nmehr".encode(), "Grau"),
-        ("Grau\nmehr".encode("utf-16"), "Grau"),
+        (None, UNKNOWN),
         (b"", UNKNOWN),
+        (b"\n", UNKNOWN),
+        (b"CIFAR-10 in shades of grey \nand more about it\n", "CIFAR-10 in shades of grey" + TOLD),
+        ("Größe\n".encode("latin1"), "Gr\ufffd\ufffde" + TOLD),
+        ("\ufeffGrau\r\nmehr".encode(), "Grau" + TOLD),
+        ("Grau\nmehr".encode("utf-16"), "Grau" + TOLD),
     ],
-    ids=["latin-1", "byte order mark", "utf-16", "empty"],
+    ids=["none", "empty", "empty line", "two lines", "latin-1", "byte order mark", "utf-16"],
 )
-def test_no_encoding_of_a_note_keeps_from_the_images(content, line, at_hand):
+def test_files_with_unknown_checksums_are_taken_and_their_note_is_told_in_any_encoding(note, source, at_hand):
     dataset, _, root = at_hand
-    (root / dataset.folder / "SOURCE.txt").write_bytes(content)
-    found = load_cifar(replace(dataset, editions={}), "test", root=root, download=False)
-    assert found.source.startswith(line)
-
-
-def test_checksums_are_believed_before_a_note(at_hand):
-    dataset, _, root = at_hand
-    (root / dataset.folder / "SOURCE.txt").write_text("something else")
-    assert load_cifar(dataset, "test", root=root, download=False).source == OFFICIAL
+    if note is not None:
+        (root / dataset.folder / "SOURCE.txt").write_bytes(note)
+    assert read(replace(dataset, editions={}), "test", root).source == source
+    assert read(dataset, "test", root).source == OFFICIAL, "checksums are believed before a note"
 
 
 def test_one_unknown_file_makes_the_split_unknown(at_hand):
     dataset, _, root = at_hand
     write(root / dataset.folder, {"data_batch_3.bin": records(dataset, 99)})
-    assert load_cifar(dataset, "train", root=root, download=False).source == UNKNOWN
-    assert load_cifar(dataset, "test", root=root, download=False).source == OFFICIAL
+    assert read(dataset, "train", root).source == UNKNOWN
+    assert read(dataset, "test", root).source == OFFICIAL
 
 
 # The real images, where they are at hand.

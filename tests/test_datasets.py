@@ -149,14 +149,12 @@ def test_a_damaged_archive_at_hand_is_fetched_again(web, tmp_path):
     assert (tmp_path / "root" / "small.tar.gz").read_bytes() == GOOD
 
 
-@pytest.mark.parametrize("broken", ["missing", "broken", "bad", "not_tar"])
-def test_a_mirror_that_fails_is_followed_by_the_next(broken, web, tmp_path):
-    fetch_from([NOBODY, f"{web}/{broken}", f"{web}/good"], tmp_path / "root")
-    assert left_behind(tmp_path / "root") == WHOLE
-
-
-def test_a_mirror_may_have_packed_the_same_files_anew(web, tmp_path):
-    fetch_from([NOBODY, (f"{web}/flat", sha256(FLAT))], tmp_path / "root")
+@pytest.mark.parametrize("before", ["missing", "broken", "bad", "not_tar"])
+@pytest.mark.parametrize("last", [("good", GOOD), ("flat", FLAT)], ids=["good", "packed anew"])
+def test_a_mirror_that_fails_is_followed_by_the_next(before, last, web, tmp_path):
+    name, content = last
+    fetched = fetch_from([NOBODY, f"{web}/{before}", (f"{web}/{name}", sha256(content))], tmp_path / "root")
+    assert fetched.read_bytes() == content
     assert left_behind(tmp_path / "root") == WHOLE
 
 

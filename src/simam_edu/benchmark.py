@@ -2,7 +2,7 @@ r"""What SimAM costs beside other modules: time, memory kept, memory at the peak
 
 All forms run side by side in one process and in turns, so that what disturbs the machine disturbs all alike.
 The floor is ``torch.nn.functional.silu``, :math:`x \cdot \operatorname{sigmoid}(x)`: SimAM without its
-statistics, with one exponential an element, reading its input once and keeping it for the backward pass.
+statistics, with one exponential per element, reading its input once and keeping it for the backward pass.
 """
 
 import contextlib
@@ -29,6 +29,9 @@ ROUNDS = 5
 
 UNTIMED = 10
 """Calls at the beginning of a turn that are not timed, or as many as are timed where these are fewer."""
+
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+"""The order of the numbers in memory, by its name."""
 
 Shape = tuple[int, int, int, int]
 
@@ -79,13 +82,7 @@ FORMS: dict[str, Callable[[int], nn.Module]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Times of one form, in milliseconds.
-
-    Attributes:
-        median: The middle of all repeats.
-        low: A quarter of them were faster.
-        high: A quarter were slower.
-    """
+    """Median and quartiles of the times of one form, in milliseconds."""
 
     median: float
     low: float
@@ -97,15 +94,15 @@ class Row:
     """What one form costs on one shape.
 
     Attributes:
-        name: The form.
+        name: A key of :data:`FORMS`.
         shape: Of the input.
         layout: ``"contiguous"`` or ``"channels_last"``.
         path: The path that SimAM took; None for other forms.
         forward: Time of the forward pass without a graph.
         both: Time of forward and backward.
         saved: Bytes kept for the backward pass over the bytes of the input.
-        peak: The most bytes that were allocated at once during forward and backward, without input, incoming
-            gradient and parameters, over the bytes of the input. The least is 2: output and gradient.
+        peak: The most bytes allocated at once during forward and backward, without input, upstream gradient
+            and parameters, over the bytes of the input. The least is 2: output and gradient.
         must_move: Bytes that any form must move, over the bytes of the input: forward reads and writes a map,
             backward reads two and writes one.
     """
@@ -149,9 +146,9 @@ def measure(
     if unknown:
         raise ValueError(f"names must be among {', '.join(FORMS)}, got {', '.join(unknown)}")
     _settle_memory()
-    x, incoming = (_input(shape, device, layout, seed) for seed in (0, 1))
+    x, grad_output = (_input(shape, device, layout, seed) for seed in (0, 1))
     modules = {name: FORMS[name](shape[1]).to(device) for name in names}
-    jobs = [_both_job(module, x, incoming) for module in modules.values()]
+    jobs = [_both_job(module, x, grad_output) for module in modules.values()]
     with _many_compilations():
         forward = _in_turn([_forward_job(module, x) for module in modules.values()], seconds, device)
         both = _in_turn(jobs, seconds, device)
@@ -174,18 +171,10 @@ def measure(
 def compare(
     shape: Shape, *, names: Sequence[str] = ("silu", "ten lines", "simam"), device: str = "cpu"
 ) -> list[dict[str, Any]]:
-    """Return the median times of a few forms on one shape, for a page.
-
-    Args:
-        shape: Of the input, (n, c, h, w).
-        names: Keys of :data:`FORMS`.
-        device: Where to measure.
+    """Return the median times of a few forms on one shape, for a page; see :func:`measure`.
 
     Returns:
-        One entry a form with the keys ``name``, ``path``, ``forward_ms`` and ``both_ms``.
-
-    Raises:
-        ValueError: If a name is unknown.
+        One entry per form with the keys ``name``, ``path``, ``forward_ms`` and ``both_ms``.
     """
     return [
         {"name": row.name, "path": row.path, "forward_ms": row.forward.median, "both_ms": row.both.median}
@@ -201,28 +190,19 @@ def elements_sweep(
 ) -> list[Row]:
     """Measure forms while the number of elements grows: more images of 16 channels of 25 by 25.
 
-    Args:
-        sizes: Numbers of elements, multiples of 10,000.
-        names: Keys of :data:`FORMS`.
-        seconds: As in :func:`measure`.
+    The sizes are multiples of 10,000; the rest is as in :func:`measure`.
     """
     return [row for size in sizes for row in measure((size // 10**4, 16, 25, 25), names, seconds=seconds)]
 
 
 def shapes_sweep(names: Sequence[str] = ("silu", "ten lines", "simam"), *, seconds: float = 1.0) -> list[Row]:
-    """Measure forms on about a million elements cut in different ways: large maps or many channels.
-
-    Args:
-        names: Keys of :data:`FORMS`.
-        seconds: As in :func:`measure`.
-    """
+    """Measure forms on about a million elements cut in different ways: large maps or many channels."""
     maps = [(max(2**14 // side**2, 1), 64, side, side) for side in (2, 4, 7, 8, 14, 16, 28, 32, 56, 64, 128)]
     channels = [(2**12 // number, number, 16, 16) for number in (1, 3, 16, 64, 256, 1024)]
-    layouts = ("contiguous", "channels_last")
     return [
         row
         for shape in maps + channels
-        for layout in layouts
+        for layout in LAYOUTS
         for row in measure(shape, names, layout=layout, seconds=seconds)
     ]
 
@@ -234,17 +214,15 @@ def training_steps(
     seconds: float = 20.0,
     device: str = "cpu",
 ) -> dict[str, Timing]:
-    """Time one training step of ResNet-20 with each form as its attention, in the authors' place.
+    """Return the times of a training step of ResNet-20 with each form as attention in the authors' place.
+
+    A step is forward, loss, backward and update, in the channels-last layout that training uses.
 
     Args:
         names: ``"none"`` or keys of :data:`FORMS`.
-        batch: Images a step.
+        batch: Images per step.
         seconds: Time to spend on each form, roughly.
         device: Where to measure.
-
-    Returns:
-        The times of a step by the name of the form. A step is forward, loss, backward and update, in the
-        channels-last layout that training uses.
     """
     images = _input((batch, 3, 32, 32), device, "channels_last", 0).detach()
     labels = torch.arange(batch, device=device) % 10
@@ -267,9 +245,7 @@ def _settle_memory() -> None:
 def saved_bytes(module: nn.Module, x: Tensor) -> int:
     """Return the bytes of distinct memory that autograd keeps for the backward pass, without parameters.
 
-    Args:
-        module: What runs forward once.
-        x: Its input; it counts where it is kept.
+    The module runs forward once; its input ``x`` counts where it is kept.
     """
     own = {parameter.untyped_storage().data_ptr() for parameter in module.parameters()}
     kept: dict[int, int] = {}
@@ -287,12 +263,7 @@ def saved_bytes(module: nn.Module, x: Tensor) -> int:
 
 
 def peak_bytes(job: Callable[[], object], device: str = "cpu") -> int:
-    """Return the most bytes that a job has allocated through torch at once.
-
-    Args:
-        job: What runs once.
-        device: Where it runs.
-    """
+    """Return the most bytes that a job, which runs once, has allocated through torch at once."""
     if device == "cuda":
         torch.cuda.synchronize()
         before = torch.cuda.memory_allocated()
@@ -331,11 +302,10 @@ def _step_job(name: str, images: Tensor, labels: Tensor) -> Callable[[], object]
 
 
 def _input(shape: Shape, device: str, layout: str, seed: int) -> Tensor:
-    if layout not in ("contiguous", "channels_last"):
+    if layout not in LAYOUTS:
         raise ValueError(f"layout must be contiguous or channels_last, got {layout!r}")
     x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
-    memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
-    return x.contiguous(memory_format=memory_format).requires_grad_()
+    return x.contiguous(memory_format=LAYOUTS[layout]).requires_grad_()
 
 
 def _path(module: nn.Module, x: Tensor) -> str | None:
@@ -353,17 +323,17 @@ def _forward_job(module: nn.Module, x: Tensor) -> Callable[[], object]:
     return run
 
 
-def _both_job(module: nn.Module, x: Tensor, incoming: Tensor) -> Callable[[], object]:
+def _both_job(module: nn.Module, x: Tensor, grad_output: Tensor) -> Callable[[], object]:
     wanted = [x, *module.parameters()]
-    return lambda: torch.autograd.grad(module(x), wanted, incoming)
+    return lambda: torch.autograd.grad(module(x), wanted, grad_output)
 
 
 def _in_turn(jobs: Sequence[Callable[[], object]], seconds: float, device: str) -> list[Timing]:
     """Time jobs in rounds, each job several times before the next one begins.
 
     The first calls of a job in a round are not timed: what other jobs left in the caches and in the memory
-    that the process keeps is not its doing. The ten lines leave room for nine maps, and calls that take two
-    go through all of it in turn, each time through memory that the system has to hand out anew.
+    that the process keeps would count for it. The ten lines need nine maps, and calls that take two go
+    through all of it in turn, each time through memory that the system has to hand out anew.
     """
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     times: list[list[float]] = [[] for _ in jobs]
