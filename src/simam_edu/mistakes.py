@@ -1,26 +1,138 @@
-r"""The known mistakes in a SimAM: each is a change of the right one, with a hint.
+r"""The known mistakes in a SimAM: each is a change of :func:`ten_lines`, with a hint.
 
-SimAM has four parts: the squared distances :math:`d` and the variance :math:`v` of a
-batch, the denominator :math:`4 (v + \lambda)`, the fraction with one half added to it, and
-the gate. Most mistakes in public copies change one of these, some change two. The gallery
-shows some of them, and the exercise on the ten lines of the module knows them all.
+SimAM has four parts: the squared distances and the variance of a batch, the denominator, the
+fraction with one half added to it, and the gate. Most mistakes in public copies change one of
+these, some change two. The wrong SimAMs on the book's wall are some of them, and the exercise
+on the ten lines of the module knows them all.
 """
 
+import inspect
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache
 from itertools import product
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from simam_edu import energy
-
 Maps = Float[np.ndarray, "n c h w"]
 Candidate = Callable[[Maps, float], Maps]
 """Takes a batch and the penalty, and returns the batch times its gain."""
 
-SPACE = (-2, -1)
+
+def changed(function: Callable[..., Any], *changes: str) -> Callable[..., Any]:
+    """Return a function with ``"old -> new"`` replaced in its source.
+
+    Raises:
+        ValueError: If what is to be replaced does not stand there exactly once.
+    """
+    source = changed_source(function, *changes)
+    name = source.partition("(")[0].removeprefix("def ")
+    scope: dict[str, Any] = {}
+    exec(compile(source, f"<{name}, changed>", "exec"), function.__globals__, scope)
+    found: Callable[..., Any] = scope[name]
+    return found
+
+
+def changed_source(function: Callable[..., Any], *changes: str) -> str:
+    """Return the source of a function with ``"old -> new"`` replaced in it, as :func:`changed` has it."""
+    source = _source(function)
+    for change in changes:
+        old, _, new = change.partition(" -> ")
+        if (times := source.count(old)) != 1:
+            raise ValueError(f"{old!r} must stand once in the source, stands {times} times:\n{source}")
+        source = source.replace(old, new)
+    return source
+
+
+_source = cache(inspect.getsource)
+
+
+def ten_lines(x: Maps, lam: float) -> Maps:
+    """SimAM: Eq. (6) with the statistics of the authors' code."""
+    axes = (-2, -1)
+    d = (x - x.mean(axis=axes, keepdims=True)) ** 2
+    total = d.sum(axis=axes, keepdims=True)
+    var = total / (d.size // total.size - 1)
+    below = 4 * (var + lam)
+    importance = d / below + 0.5
+    return gated(x, importance)
+
+
+def gated(x: Maps, importance: np.ndarray) -> Maps:
+    """Return the batch times the sigmoid of the importance, Eq. (6)."""
+    sigmoid = 0.5 + 0.5 * np.tanh(importance / 2)  # which does not overflow in this form
+    gated_maps: Maps = x * sigmoid
+    return gated_maps
+
+
+# The wrong ways of each of the four parts, by the name of their hint.
+PARTS: tuple[tuple[tuple[str, ...], ...], ...] = (
+    (  # the squared distances and the variance
+        ("constant", "importance = d -> importance = d.mean(axis=axes, keepdims=True)"),
+        ("constant", "importance = d -> importance = var"),
+        ("population", " - 1) -> )"),
+        ("whole batch", "axes = (-2, -1) -> axes = (0, 2, 3)"),
+        ("across channels", "axes = (-2, -1) -> axes = (1,)"),
+        ("across channels", "axes = (-2, -1) -> axes = (1, 2, 3)"),
+        ("max for sum", "d.sum -> d.max"),
+        ("max for sum", "d.sum -> d.max", " / (d.size // total.size - 1) -> "),
+    ),
+    (  # the denominator
+        ("clamped", "4 * (var + lam) -> np.maximum(4 * var, lam)"),
+        ("clamped", "(var + lam) -> np.maximum(var, lam)"),
+        ("no penalty", "(var + lam) -> var"),
+        ("lambda twice", "(var + lam) -> (var + lam + lam)"),
+        ("lambda twice", "(var + lam) -> (var + lam) + lam"),
+        ("lambda outside", "(var + lam) -> var + lam"),
+        ("no four", "4 * (var + lam) -> var + lam"),
+    ),
+    (  # the importance
+        ("no half", "below + 0.5 -> below"),
+        ("half inside", "below + 0.5 -> (below + 0.5)"),
+        ("half inside", "below + 0.5 -> (below + 4 * 0.5)"),
+    ),
+    (  # what the sigmoid is taken of
+        ("energy as gain", "(x, importance) -> (x, 1 / importance)"),
+        ("printed sign", "(x, importance) -> (x, -importance)"),
+        ("printed sign", "(x, importance) -> (x, 1 - importance)"),  # the fraction's sign alone
+    ),
+)
+# What is not one of four parts.
+OTHERS: dict[str, tuple[str, ...]] = {
+    "no keepdims": (
+        "x.mean(axis=axes, keepdims=True) -> x.mean(axis=axes)",
+        "d.sum(axis=axes, keepdims=True) -> d.sum(axis=axes)",
+    ),
+    "printed sign": (
+        "d = (x - x.mean(axis=axes, keepdims=True)) -> d = (x - (mu := x.mean(axis=axes, keepdims=True)))",
+        "below = 4 * (var + lam) -> w = -2 * (x - mu) / (d + 2 * var + 2 * lam)",
+        "importance = d / below + 0.5 -> b = -(x + mu) * w / 2\n"
+        "    e = (1 + w * mu + b) ** 2 + w**2 * var + (1 - w * x - b) ** 2 + lam * w**2",
+        "(x, importance) -> (x, 1 / e)",
+    ),
+    "naive variance": (
+        "x.mean(axis=axes, keepdims=True) -> (mu := x.mean(axis=axes, keepdims=True))",
+        "d.sum(axis=axes, keepdims=True)"
+        " -> ((x**2).mean(axis=axes, keepdims=True) - mu**2) * (x.size // mu.size)",
+    ),
+    "half precision": (
+        "axes = (-2, -1) -> axes, half = (-2, -1), x.astype(np.float16)",
+        "x - x.mean -> half - half.mean",
+    ),
+    "input missing": ("(x, importance) -> (np.ones_like(x), importance)",),
+}
+
+
+def mutations() -> Iterator[tuple[Candidate, str]]:
+    """Return every SimAM with one part wrong, then those with two, each with its hint."""
+    choices = [[part for part in parts if part] for parts in product(*((None, *part) for part in PARTS))]
+    for number, prefix in ((1, ""), (2, "Two mistakes at once. ")):
+        for wrong in choices:
+            if len(wrong) == number:
+                hint = prefix + " ".join(HINTS[name] for name, *_ in wrong)
+                yield changed(ten_lines, *(change for _, *changes in wrong for change in changes)), hint
+
 
 HINTS = {
     # which distances and which variance
@@ -74,92 +186,3 @@ HINTS = {
     "input missing": "This is the gain. The output is the input times the gain; see Eq. (6) of the paper.",
 }
 """What each mistake computes instead, and where to look on the page on the module."""
-
-
-def gated(x: Maps, importance: np.ndarray) -> Maps:
-    """Return the batch times the sigmoid of the importance, Eq. (6)."""
-    sigmoid = 0.5 + 0.5 * np.tanh(importance / 2)  # which does not overflow in this form
-    gated_maps: Maps = x * sigmoid
-    return gated_maps
-
-
-def distances(x: Maps, *, axes: tuple[int, ...] = SPACE, less: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Return the squared distances from the mean over some axes, and their variance."""
-    d = (x - x.mean(axis=axes, keepdims=True)) ** 2
-    total = d.sum(axis=axes, keepdims=True)
-    return d, total / (d.size // total.size - less)
-
-
-def averaged(x: Maps, *, less: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return one distance for a whole channel, and its variance."""
-    return distances(x, less=less)[1], distances(x)[1]
-
-
-def with_max(x: Maps, *, divided: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return the squared distances and the largest of them, or its share."""
-    d, _ = distances(x)
-    largest = d.max(axis=SPACE, keepdims=True)
-    return d, largest / (x.shape[-2] * x.shape[-1] - 1) if divided else largest
-
-
-# The four parts of a SimAM. Of each the right one comes first, then the wrong ones, by the
-# name of their hint.
-PARTS: tuple[tuple[tuple[str, Callable[..., Any]], ...], ...] = (
-    (  # from the batch, the squared distances and the variance
-        ("", distances),
-        ("constant", partial(averaged, less=0)),
-        ("constant", partial(averaged, less=1)),
-        ("population", partial(distances, less=0)),
-        ("whole batch", partial(distances, axes=(0, 2, 3))),
-        ("across channels", partial(distances, axes=(1,))),
-        ("across channels", partial(distances, axes=(1, 2, 3))),
-        ("max for sum", partial(with_max, divided=True)),
-        ("max for sum", partial(with_max, divided=False)),
-    ),
-    (  # from the variance and the penalty, the denominator
-        ("", lambda v, lam: 4 * (v + lam)),
-        ("clamped", lambda v, lam: np.maximum(4 * v, lam)),
-        ("clamped", lambda v, lam: 4 * np.maximum(v, lam)),
-        ("no penalty", lambda v, _: 4 * v),
-        ("lambda twice", lambda v, lam: 4 * (v + 2 * lam)),
-        ("lambda twice", lambda v, lam: 4 * (v + lam) + lam),
-        ("lambda outside", lambda v, lam: 4 * v + lam),
-        ("no four", lambda v, lam: v + lam),
-    ),
-    (  # from the distances and the denominator, the importance
-        ("", lambda d, below: d / below + 0.5),
-        ("no half", lambda d, below: d / below),
-        ("half inside", lambda d, below: d / (below + 0.5)),
-        ("half inside", lambda d, below: d / (below + 4 * 0.5)),
-    ),
-    (  # from the importance, what the sigmoid is taken of
-        ("", lambda a: a),
-        ("energy as gain", lambda a: 1 / a),
-        ("printed sign", lambda a: -a),
-        ("printed sign", lambda a: 1 - a),  # the sign of the fraction alone
-    ),
-)
-
-
-def mutations() -> Iterator[tuple[Candidate, str]]:
-    """Return every SimAM with one part wrong, then those with two, each with its hint."""
-    choices = [zip(*choice, strict=True) for choice in product(*PARTS)]
-    named = [(parts, [name for name in names if name]) for names, parts in choices]
-    for number in (1, 2):
-        for parts, names in named:
-            if len(names) == number:
-                hint = " ".join(HINTS[name] for name in names)
-                several = "Two mistakes at once. " if number == 2 else ""
-                yield partial(mutated, parts), several + hint
-
-
-def mutated(parts: tuple[Callable[..., Any], ...], x: Maps, lam: float) -> Maps:
-    """Return what a SimAM of these four parts makes of a batch."""
-    statistics, denominator, fraction, gate = parts
-    d, v = statistics(x)
-    return gated(x, gate(fraction(d, denominator(v, lam))))
-
-
-def input_missing(x: Maps, lam: float) -> Maps:
-    """Return the gain without the input."""
-    return energy.gain(x, lam=lam)

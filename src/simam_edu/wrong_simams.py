@@ -1,20 +1,20 @@
 r"""Wrong SimAMs, and the checks that catch them or let them through.
 
-An exhibit takes a batch of shape (n, c, h, w) and the penalty, like the right one, :func:`right`. All of them
-run, keep the shape and look plausible. Those that were seen in public copies are written anew here, from what
-they compute; what is said to each comes from :mod:`simam_edu.mistakes`. Equation numbers are those of Yang,
-Zhang, Li and Xie, ICML 2021.
+An exhibit takes a batch of shape (n, c, h, w) and the penalty, like the right one, :func:`right`.
+All of them run, keep the shape and look plausible. Each is a change of
+:func:`simam_edu.mistakes.ten_lines`; those that were seen in public copies are made anew here,
+from what they compute. Equation numbers are those of Yang, Zhang, Li and Xie, ICML 2021.
 """
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from simam_edu import energy
-from simam_edu.mistakes import HINTS, SPACE, Candidate, Maps, gated
+from simam_edu.mistakes import HINTS, OTHERS, PARTS, Candidate, Maps, changed, changed_source, ten_lines
+
+SPACE = (-2, -1)
 
 
 def right(x: Maps, lam: float) -> Maps:
@@ -23,110 +23,19 @@ def right(x: Maps, lam: float) -> Maps:
     return product
 
 
-# The exhibits. Where the statistics are not the point they come from here.
-
-
-def distance_and_variance(x: Maps) -> tuple[Maps, Float[np.ndarray, "n c 1 1"]]:
-    """Return the squared distances from the channel's mean and the channel's variance, with 1/(M-1)."""
-    mu, var = energy.channel_statistics(x, ddof=1)
-    return (x - mu) ** 2, var
-
-
-def constant(x: Maps, lam: float) -> Maps:
-    """One gain for a whole channel, because the squared distances are averaged."""
-    d, var = distance_and_variance(x)
-    d = d.sum(axis=SPACE, keepdims=True) / (x.shape[-2] * x.shape[-1])
-    return gated(x, d / (4 * (var + lam)) + 0.5)
-
-
-def no_half(x: Maps, lam: float) -> Maps:
-    """The squared distance alone, without the one half."""
-    d, var = distance_and_variance(x)
-    return gated(x, d / (4 * (var + lam)))
-
-
-def clamped(x: Maps, lam: float) -> Maps:
-    """A variance kept above a limit, in the place of one with the penalty added."""
-    d, var = distance_and_variance(x)
-    return gated(x, d / np.maximum(4 * var, lam) + 0.5)
-
-
-def population(x: Maps, lam: float) -> Maps:
-    """The variance with 1/M, as Eq. (5) is printed, not the 1/(M-1) of the authors' code."""
-    d = (x - x.mean(axis=SPACE, keepdims=True)) ** 2
-    return gated(x, d / (4 * (d.mean(axis=SPACE, keepdims=True) + lam)) + 0.5)
-
-
-def lambda_twice(x: Maps, lam: float) -> Maps:
-    """The penalty added in two places."""
-    d, var = distance_and_variance(x)
-    var = var + lam
-    return gated(x, d / (4 * (var + lam)) + 0.5)
-
-
-def energy_as_gain(x: Maps, lam: float) -> Maps:
-    """The sigmoid of the least energy, not of its inverse."""
-    mu, var = energy.channel_statistics(x, ddof=1)
-    return gated(x, energy.minimal_energy(x, mu, var, lam=lam))
-
-
-def no_keepdims(x: Maps, lam: float) -> Maps:
-    """The means of images and channels, aligned with rows and columns."""
-    d = (x - x.mean(axis=SPACE)) ** 2
-    var = d.sum(axis=SPACE) / (x.shape[-2] * x.shape[-1] - 1)
-    return gated(x, d / (4 * (var + lam)) + 0.5)
-
-
-def printed_sign(x: Maps, lam: float) -> Maps:
-    """The energy of the line with the sign of Eq. (3) as printed, and with the labels of Eq. (2)."""
-    mu, var = energy.channel_statistics(x, ddof=1)
-    w = -2 * (x - mu) / ((x - mu) ** 2 + 2 * var + 2 * lam)
-    b = -(x + mu) * w / 2
-    e = (1 + w * mu + b) ** 2 + w**2 * var + (1 - w * x - b) ** 2 + lam * w**2
-    return gated(x, 1 / e)
-
-
-def whole_batch(x: Maps, lam: float) -> Maps:
-    """The statistics of batch norm: a neuron is held against all images of the batch."""
-    d = (x - x.mean(axis=(0, 2, 3), keepdims=True)) ** 2
-    var = d.sum(axis=(0, 2, 3), keepdims=True) / (d[:, 0].size - 1)
-    return gated(x, d / (4 * (var + lam)) + 0.5)
-
-
-def across_channels(x: Maps, lam: float) -> Maps:
-    """A neuron held against the other channels at its position, not against the other positions."""
-    d = (x - x.mean(axis=1, keepdims=True)) ** 2
-    var = d.sum(axis=1, keepdims=True) / (x.shape[1] - 1)
-    return gated(x, d / (4 * (var + lam)) + 0.5)
-
-
-def naive_variance(x: Maps, lam: float) -> Maps:
-    """The mean of the squares less the square of the mean: a small difference of large numbers."""
-    mu = x.mean(axis=SPACE, keepdims=True)
-    neurons = x.shape[-2] * x.shape[-1]
-    var = ((x**2).mean(axis=SPACE, keepdims=True) - mu**2) * neurons / (neurons - 1)
-    return gated(x, (x - mu) ** 2 / (4 * (var + lam)) + 0.5)
-
-
-def half_precision(x: Maps, lam: float) -> Maps:
-    """The sum of squares in float16, which overflows: an infinite variance puts every gain at the floor."""
-    half = x.astype(np.float16)
-    d = (half - half.mean(axis=SPACE, keepdims=True)) ** 2
-    var = d.sum(axis=SPACE, keepdims=True) / (x.shape[-2] * x.shape[-1] - 1)
-    return gated(x, d / (4 * (var + lam)) + 0.5)
-
-
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Exhibit:
     """A wrong SimAM; it is called like its function, and a notebook shows its source.
 
     Attributes:
         function: The exhibit itself; its docstring says what it computes instead.
+        source: Its source.
         batch: The batch of :func:`batches` on which it is plainly off.
         hint: What to say to somebody who hands it in; the exercise on the ten lines says the same.
     """
 
     function: Candidate
+    source: str
     batch: str
     hint: str
 
@@ -135,34 +44,64 @@ class Exhibit:
         return self.function(x, lam)
 
     def __repr__(self) -> str:
-        return inspect.getsource(self.function).strip()
+        return self.source.strip()
 
     def _repr_markdown_(self) -> str:
         return f"```python\n{self!r}\n```"
 
 
-# Each with the batch on which it shows.
-_HUNG: dict[Candidate, tuple[str, str]] = {
+def _exhibit(name: str, batch: str, says: str) -> Exhibit:
+    """Return an exhibit: the first change of its name, or one that is no change of a part."""
+    changes = OTHERS.get(name) or next(way[1:] for part in PARTS for way in part if way[0] == name)
+    title = (f"def ten_lines -> def {name.replace(' ', '_')}", f"{ten_lines.__doc__} -> {says}")
+    function = changed(ten_lines, *title, *changes)
+    source = changed_source(ten_lines, *title, *changes)
+    return Exhibit(function=function, source=source, batch=batch, hint=HINTS[name])
+
+
+# Each with the batch on which it shows, and what it computes instead.
+_HUNG = (
     # seen in public copies
-    constant: ("constant", "outlier"),
-    no_half: ("no half", "noise"),
-    clamped: ("clamped", "quiet"),
-    population: ("population", "small"),
-    lambda_twice: ("lambda twice", "quiet"),
-    energy_as_gain: ("energy as gain", "outlier"),
+    ("constant", "outlier", "One gain for a whole channel, because the squared distances are averaged."),
+    ("no half", "noise", "The squared distance alone, without the one half."),
+    ("clamped", "quiet", "A variance kept above a limit, in the place of one with the penalty added."),
+    (
+        "population",
+        "small",
+        "The variance with 1/M, as Eq. (5) is printed, not the 1/(M-1) of the authors' code.",
+    ),
+    ("lambda twice", "quiet", "The penalty added in two places."),
+    ("energy as gain", "outlier", "The sigmoid of the least energy, not of its inverse."),
     # printed in the paper
-    no_keepdims: ("no keepdims", "noise"),
-    printed_sign: ("printed sign", "outlier"),
+    ("no keepdims", "noise", "The means of images and channels, aligned with rows and columns."),
+    (
+        "printed sign",
+        "outlier",
+        "The energy of the line with the sign of Eq. (3) as printed, and with the labels of Eq. (2).",
+    ),
     # slips that are easily made in this kind of code
-    whole_batch: ("whole batch", "levels"),
-    across_channels: ("across channels", "levels"),
-    naive_variance: ("naive variance", "high"),
-    half_precision: ("half precision", "loud"),
-}
-GALLERY: dict[str, Exhibit] = {
-    name: Exhibit(function=function, batch=batch, hint=HINTS[name])
-    for function, (name, batch) in _HUNG.items()
-}
+    (
+        "whole batch",
+        "levels",
+        "The statistics of batch norm: a neuron is held against all images of the batch.",
+    ),
+    (
+        "across channels",
+        "levels",
+        "A neuron held against the other channels at its position, not against the other positions.",
+    ),
+    (
+        "naive variance",
+        "high",
+        "The mean of the squares less the square of the mean: a small difference of large numbers.",
+    ),
+    (
+        "half precision",
+        "loud",
+        "The sum of squares in float16, which overflows: an infinite variance puts every gain at the floor.",
+    ),
+)
+GALLERY: dict[str, Exhibit] = {name: _exhibit(name, batch, says) for name, batch, says in _HUNG}
 
 
 def batches(generator: np.random.Generator) -> dict[str, Maps]:

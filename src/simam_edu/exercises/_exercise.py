@@ -1,12 +1,13 @@
 """What an exercise is made of, and what is said to an answer."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from simam_edu.mistakes import changed
 
 Case = tuple[Any, ...]
 Inputs = Callable[[np.random.Generator], Sequence[Case]]
@@ -71,26 +72,6 @@ class Exercise:
         if callable(self.solution) and isinstance(changes, tuple):
             return changed(self.solution, *changes)
         return wrong
-
-
-def changed(function: Callable[..., Any], *changes: str) -> Callable[..., Any]:
-    """Return a function with ``"old -> new"`` replaced in its source.
-
-    Raises:
-        ValueError: If what is to be replaced does not stand there exactly once.
-    """
-    source = inspect.getsource(function)
-    for change in changes:
-        old, _, new = change.partition(" -> ")
-        if source.count(old) != 1:
-            raise ValueError(
-                f"{old!r} must stand once in this source, stands {source.count(old)} times:\n{source}"
-            )
-        source = source.replace(old, new)
-    scope: dict[str, Any] = {}
-    exec(compile(source, f"<{function.__name__}, changed>", "exec"), function.__globals__, scope)
-    found: Callable[..., Any] = scope[function.__name__]
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)

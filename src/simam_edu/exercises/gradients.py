@@ -3,7 +3,8 @@
 import numpy as np
 
 from simam_edu import energy
-from simam_edu.exercises._exercise import Exercise, changed
+from simam_edu.exercises._exercise import Exercise
+from simam_edu.mistakes import changed
 
 ELEMENTS = 128 * 64 * 8 * 8  # of the batch in the exercise that counts bytes
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from simam_edu.exercises._exercise import Exercise
-from simam_edu.mistakes import HINTS, distances, gated, input_missing, mutations
+from simam_edu.mistakes import HINTS, OTHERS, changed, mutations, ten_lines
 from simam_edu.wrong_simams import GALLERY, right
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
@@ -24,12 +24,6 @@ def batches(generator):
     return [(generator.normal(mean, scale, shape), lam) for shape, mean, scale, lam in kinds]
 
 
-def no_keepdims_in_variance(x, lam):
-    """The axes kept in the mean and not in the variance."""
-    d, var = distances(x)
-    return gated(x, d / (4 * (var[..., 0, 0] + lam)) + 0.5)
-
-
 # The exhibits whose wrong values are made of rounding errors, and from where on they are wrong.
 ERRATIC = {"naive variance": 1e-6, "half precision": 0.02}
 
@@ -40,8 +34,8 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
             exhibit.function: (exhibit.hint, ERRATIC[name]) if name in ERRATIC else exhibit.hint
             for name, exhibit in GALLERY.items()
         },
-        no_keepdims_in_variance: HINTS["no keepdims"],
-        input_missing: HINTS["input missing"],
+        changed(ten_lines, OTHERS["no keepdims"][1]): HINTS["no keepdims"],
+        changed(ten_lines, *OTHERS["input missing"]): HINTS["input missing"],
         **dict(mutations()),
     }, batches),
     Exercise("means_of_a_batch", "how many means SimAM computes for a batch of shape (64, 16, 32, 32), as a number", 64 * 16, {
