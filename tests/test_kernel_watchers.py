@@ -126,7 +126,7 @@ def test_selective_checkpointing_may_keep_the_operator_or_not(backend, policy):
 def test_the_operators_keep_to_their_schemas_and_shapes(layout, dtype):
     x = draw(2, 3, 8, 8).to(dtype).contiguous(memory_format=layout)
     options, tests = (1e-4, 1, False), ("test_schema", "test_faketensor")
-    forward, backward = (torch.ops.simam_edu[name].default for name in ("native", "native_backward"))
+    forward, backward = torch.ops.simam_edu.native.default, torch.ops.simam_edu.native_backward.default
     torch.library.opcheck(forward, (x, *options), test_utils=tests)
     torch.library.opcheck(backward, (x, x, forward(x, *options)[1], *options), test_utils=tests)
 

@@ -1,11 +1,11 @@
 // SimAM on the CPU: a forward and a backward pass over each channel while it is in the cache.
 //
-// native.py builds this file and calls the function at its end; chapter 9 of the book derives what it computes. For a channel
+// __init__.py builds this file, operator.cpp calls the function at its end; the chapter on gradients derives what it computes. For a channel
 // x_1 ... x_M, with d_i = x_i - mu and T = sum d_i^2 + (M - correction) lam,
 //
 //     r^2 = (M - correction) / (4 T),   z_i = d_i r,   u_i = 1/2 + rise(z_i^2),   s_i = sigmoid(u_i),   y_i = x_i s_i
 //
-// and with the incoming gradient g and q_i = g_i x_i r s_i (1 - s_i) rise'(z_i^2),
+// and with the upstream gradient g and q_i = g_i x_i r s_i (1 - s_i) rise'(z_i^2),
 //
 //     dL/dx_j = g_j s_j + 2 q_j z_j - 2/M sum q_i z_i - 8/(M - correction) z_j sum q_i z_i^2.
 //
@@ -40,8 +40,8 @@ template <class T> using Real = std::conditional_t<std::is_same_v<T, double>, do
 constexpr Index BLOCK = 2048, POSITIONS = 64;
 // Channels that are worked on together where they lie side by side.
 constexpr Index LANES = 64, FEW = 16;
-// Channels that are worked on together where they lie one after the other: at most so many, and no more neurons than stay in the
-// first cache three times, as input, gradient and output. And how many neurons a short channel has at most.
+// Channels that are worked on together where they lie one after the other: at most so many, and no more positions than stay in the
+// first cache three times, as input, gradient and output. And how many positions a short channel has at most.
 constexpr Index GROUP = 32, TOGETHER = 1536, SHORT = 255;
 // Fewer elements than this are done sooner by one thread than shared.
 constexpr Index SHARE = 1 << 15;
@@ -132,7 +132,7 @@ template <class T> inline const Real<T>* widened(const T* from, Real<T>* buffer,
 }
 
 // Where to compute a run that is stored at `to`, and how it gets there.
-template <class T> inline Real<T>* room(T* to, Real<T>* buffer) {
+template <class T> inline Real<T>* output_buffer(T* to, Real<T>* buffer) {
     if constexpr (std::is_same_v<T, Real<T>>) return to;
     else return buffer;
 }
@@ -147,7 +147,7 @@ template <class T> inline void stored(const Real<T>* from, T* to, Index count) {
 
 struct Options {
     double lam;
-    Index neurons;
+    Index positions;
     int correction;
 };
 
@@ -157,14 +157,14 @@ template <class A, bool LEAVE_ONE_OUT> struct Rise {
     A a2 = 1, b = 0;
     explicit Rise(const Options& o) {
         if constexpr (LEAVE_ONE_OUT) {
-            const double m = double(o.neurons), a = m / (m - 1);
+            const double m = double(o.positions), a = m / (m - 1);
             a2 = A(a * a), b = A(4 * a / (m - 1) * LN2);
         }
     }
-    // A neuron that differs from equal others has no room left; the floor gives it the gain 1 and the slope 0.
-    A room(A w) const { const A left = A(1) - b * w; return left > A(1e-6) ? left : A(1e-6); }
-    A value(A w) const { if constexpr (LEAVE_ONE_OUT) return a2 * w / room(w); else return w; }
-    A slope(A w) const { if constexpr (LEAVE_ONE_OUT) return a2 / (room(w) * room(w)); else return A(1); }
+    // A neuron that differs from equal others has a ratio of 0; the floor gives it the gain 1 and the slope 0.
+    A variance_ratio(A w) const { const A left = A(1) - b * w; return left > A(1e-6) ? left : A(1e-6); }
+    A value(A w) const { if constexpr (LEAVE_ONE_OUT) return a2 * w / variance_ratio(w); else return w; }
+    A slope(A w) const { if constexpr (LEAVE_ONE_OUT) return a2 / (variance_ratio(w) * variance_ratio(w)); else return A(1); }
 };
 
 template <class A, class R> inline A output(A x, A z, const R& rise) {
@@ -181,12 +181,12 @@ template <class A, class R> inline A direct(A x, A g, A z, const R& rise, A& q_o
 
 // r, or -1 where T is so large or small that its parts may have left the range of the type.
 template <class A> inline A width_inverse(double sum_of_squares, const Options& o) {
-    const double free = double(o.neurons - o.correction), total = sum_of_squares + free * o.lam;
+    const double dof = double(o.positions - o.correction), total = sum_of_squares + dof * o.lam;
     const bool safe = total > Format<A>::SAFE_LOW && total < Format<A>::SAFE_HIGH;
-    return safe ? std::sqrt(A(free / (4 * total))) : A(-1);
+    return safe ? std::sqrt(A(dof / (4 * total))) : A(-1);
 }
 
-// ---- channels whose neurons lie one after the other ----
+// ---- channels whose positions lie one after the other ----
 
 template <class A> struct Statistics {  // of each channel of a group
     alignas(64) A first[GROUP] = {}, offset[GROUP] = {}, r[GROUP] = {};  // x_1, mu - x_1, and r
@@ -247,23 +247,23 @@ template <Index W, class A, class F>
     rows_in_pairs<FEW>(lanes_of_a, rows, a), rows_in_pairs<FEW>(lanes_of_b, rows, b);
 }
 
-// How many neurons of a channel fill whole vectors, where that matters.
-inline Index whole_vectors(Index neurons) { return neurons > SHORT ? neurons : neurons - neurons % FEW; }
+// How many positions of a channel fill whole vectors, where that matters.
+inline Index whole_vectors(Index positions) { return positions > SHORT ? positions : positions - positions % FEW; }
 
-// The last neurons of the channels of a group, which fill no vector of their own: the i-th of all channels side by side.
+// The last positions of the channels of a group, which fill no vector of their own: the i-th of all channels side by side.
 template <class A> using Last = A[FEW - 1][GROUP];
 
-template <class A> [[gnu::always_inline]] inline void collect(const A* x, Index neurons, Index channels, Last<A>& last) {
-    const Index body = whole_vectors(neurons);
-    for (Index i = body; i < neurons; ++i) {
+template <class A> [[gnu::always_inline]] inline void collect(const A* x, Index positions, Index channels, Last<A>& last) {
+    const Index body = whole_vectors(positions);
+    for (Index i = body; i < positions; ++i) {
         std::fill_n(last[i - body], GROUP, A(0));
-        for (Index k = 0; k < channels; ++k) last[i - body][k] = x[k * neurons + i];
+        for (Index k = 0; k < channels; ++k) last[i - body][k] = x[k * positions + i];
     }
 }
-template <class A> [[gnu::always_inline]] inline void spread(const Last<A>& last, Index neurons, Index channels, A* x) {
-    const Index body = whole_vectors(neurons);
-    for (Index i = body; i < neurons; ++i)
-        for (Index k = 0; k < channels; ++k) x[k * neurons + i] = last[i - body][k];
+template <class A> [[gnu::always_inline]] inline void spread(const Last<A>& last, Index positions, Index channels, A* x) {
+    const Index body = whole_vectors(positions);
+    for (Index i = body; i < positions; ++i)
+        for (Index k = 0; k < channels; ++k) x[k * positions + i] = last[i - body][k];
 }
 
 // Differences to a neuron of the channel are small, and zero where all are equal; the mean is taken of these. Several short
@@ -271,7 +271,7 @@ template <class A> [[gnu::always_inline]] inline void spread(const Last<A>& last
 template <class A>
 [[gnu::always_inline]] inline void statistics(const A* x, Index channels, const Options& options, Statistics<A>& s) {
     const Options o = options;
-    const Index m = o.neurons, body = whole_vectors(m);
+    const Index m = o.positions, body = whole_vectors(m);
     alignas(64) double sum[GROUP] = {}, squares[GROUP] = {};
     for (Index k = 0; k < channels; ++k) s.first[k] = x[k * m];
     const A* first = s.first;
@@ -303,7 +303,7 @@ template <class A>
 template <class A, class R>
 [[gnu::always_inline]] inline void rows_forward(const A* x, A* y, Index channels, const Statistics<A>& s, const Options& o,
                                                 const R& rise) {
-    const Index m = o.neurons, body = whole_vectors(m);
+    const Index m = o.positions, body = whole_vectors(m);
     alignas(64) A steep[GROUP], shift[GROUP];
 #pragma omp simd
     for (Index k = 0; k < GROUP; ++k) steep[k] = s.r[k] * A(UNIT), shift[k] = -s.offset[k] * steep[k];
@@ -323,7 +323,7 @@ template <class A, class R>
 template <class A, class R>
 [[gnu::always_inline]] inline void rows_backward(const A* x, const A* g, A* out, Index channels, const Statistics<A>& s,
                                                  const Options& o, const R& rise) {
-    const Index m = o.neurons, body = whole_vectors(m);
+    const Index m = o.positions, body = whole_vectors(m);
     alignas(64) double qz[GROUP] = {}, qz2[GROUP] = {};
     alignas(64) A steep[GROUP], shift[GROUP], twice[GROUP], constant[GROUP], slope[GROUP];
 #pragma omp simd
@@ -353,7 +353,7 @@ template <class A, class R>
         }
     const double by_mean = -2 / UNIT / double(m), by_variance = -8 / LOG2E / double(m - o.correction);
 #pragma omp simd
-    for (Index k = 0; k < GROUP; ++k) {  // what all neurons share, as a line over x - x_1
+    for (Index k = 0; k < GROUP; ++k) {  // what all positions share, as a line over x - x_1
         slope[k] = A(by_variance * qz2[k]) * s.r[k] * s.r[k];
         constant[k] = A(by_mean * qz[k]) * s.r[k] - slope[k] * s.offset[k];
     }
@@ -426,7 +426,7 @@ template <class T> inline void lanes_statistics(const T* x, Index stride, Index 
         for (Index k = 0; k < w; ++k) s.total[j + k] += double(part[k]), s.total2[j + k] += double(part2[k]);
     });
     bool sharp = true;
-    const double share = 1 / double(s.options.neurons);
+    const double share = 1 / double(s.options.positions);
     s.finish([&](Index j, double sum, double squares) {
         s.offset[j] = A(sum * share);
         const double about_mean = squares - sum * sum * share;
@@ -464,7 +464,7 @@ inline void lanes_forward(const T* x, T* y, Index stride, Index rows, Lanes<Real
         const Fixed<A> first(s.first + j, w), a(steep + j, w), b(shift + j, w);
         for (Index i = start; i < stop; ++i) {
             const A* v = widened(x + i * stride + j, buffer, w);
-            A* to = room(y + i * stride + j, narrowing);
+            A* to = output_buffer(y + i * stride + j, narrowing);
 #pragma omp simd
             for (Index k = 0; k < w; ++k) to[k] = output(v[k], (v[k] - first[k]) * a[k] + b[k], rise);
             stored(to, y + i * stride + j, w);
@@ -490,13 +490,13 @@ inline void lanes_backward(const T* x, const T* g, T* out, Index stride, Index r
         alignas(64) A x_buffer[LANES], g_buffer[LANES], part[LANES] = {}, part2[LANES] = {};
         const Fixed<A> first(s.first + j, w), a(steep + j, w), b(shift + j, w), c(twice + j, w);
         for (Index i = start; i < stop; ++i) {
-            const A *v = widened(x + i * stride + j, x_buffer, w), *incoming = widened(g + i * stride + j, g_buffer, w);
+            const A *v = widened(x + i * stride + j, x_buffer, w), *grad_output = widened(g + i * stride + j, g_buffer, w);
             A* to = place(i) + j;
 #pragma omp simd
             for (Index k = 0; k < w; ++k) {
                 const A z = (v[k] - first[k]) * a[k] + b[k];
                 A q;
-                const A gs = direct(v[k], incoming[k], z, rise, q), qz = q * z;
+                const A gs = direct(v[k], grad_output[k], z, rise, q), qz = q * z;
                 to[k] = gs + c[k] * qz;
                 part[k] += qz, part2[k] += qz * z;
             }
@@ -504,8 +504,8 @@ inline void lanes_backward(const T* x, const T* g, T* out, Index stride, Index r
         for (Index k = 0; k < w; ++k) s.total[j + k] += double(part[k]), s.total2[j + k] += double(part2[k]);
     });
     s.finish([&](Index j, double qz, double qz2) {
-        slope[j] = A(-8 / LOG2E * qz2 / double(s.options.neurons - s.options.correction)) * s.r[j] * s.r[j];
-        constant[j] = A(-2 / UNIT * qz / double(s.options.neurons)) * s.r[j] - slope[j] * s.offset[j];
+        slope[j] = A(-8 / LOG2E * qz2 / double(s.options.positions - s.options.correction)) * s.r[j] * s.r[j];
+        constant[j] = A(-2 / UNIT * qz / double(s.options.positions)) * s.r[j] - slope[j] * s.offset[j];
     });
     s.repeat(constant), s.repeat(slope);
     over_lanes(rows, s.width, [&](Index start, Index stop, Index j, auto w) {
@@ -530,10 +530,10 @@ struct Scaled {
     Statistics<double> statistics;
 
     // SimAM of x / 2^exponent times 2^exponent is SimAM of x, if lam is scaled twice; both have the same gradient.
-    template <class T> Scaled(const T* x, Index stride, const Options& o) : values(std::size_t(o.neurons)), options(o) {
+    template <class T> Scaled(const T* x, Index stride, const Options& o) : values(std::size_t(o.positions)), options(o) {
         double largest = 0;
         bool finite = true;
-        for (Index i = 0; i < o.neurons; ++i) {
+        for (Index i = 0; i < o.positions; ++i) {
             Real<T> buffer;
             values[i] = double(*widened(x + i * stride, &buffer, 1));
             finite = finite && std::isfinite(values[i]);
@@ -561,18 +561,18 @@ template <class T> inline void narrowed(double value, T* to) {
 template <class T, bool L> void extreme_forward(const T* x, T* y, Index stride, const Options& o) {
     Scaled scaled(x, stride, o);
     rows_forward(scaled.values.data(), scaled.values.data(), 1, scaled.statistics, scaled.options, Rise<double, L>(o));
-    for (Index i = 0; i < o.neurons; ++i) narrowed(std::ldexp(scaled.values[i], scaled.exponent), y + i * stride);
+    for (Index i = 0; i < o.positions; ++i) narrowed(std::ldexp(scaled.values[i], scaled.exponent), y + i * stride);
 }
 
 template <class T, bool L> void extreme_backward(const T* x, const T* g, T* out, Index stride, const Options& o) {
     const Scaled scaled(x, stride, o);
     std::vector<double> gradient(scaled.values.size()), result(scaled.values.size());
-    for (Index i = 0; i < o.neurons; ++i) {
+    for (Index i = 0; i < o.positions; ++i) {
         Real<T> buffer;
         gradient[i] = double(*widened(g + i * stride, &buffer, 1));
     }
     rows_backward(scaled.values.data(), gradient.data(), result.data(), 1, scaled.statistics, scaled.options, Rise<double, L>(o));
-    for (Index i = 0; i < o.neurons; ++i) narrowed(result[i], out + i * stride);
+    for (Index i = 0; i < o.positions; ++i) narrowed(result[i], out + i * stride);
 }
 
 // ---- memory ----
@@ -609,7 +609,7 @@ public:
 template <class T> struct Job {
     const T *x, *g;  // g is null in the forward pass
     T* out;  // the output, or the gradient of x
-    Real<T>*offset, *r;  // two numbers a channel
+    Real<T>*offset, *r;  // two numbers per channel
     Index images, channels;
     bool channels_last;
     Options options;
@@ -619,8 +619,8 @@ template <class T> struct Job {
 template <class T, bool L, Index M> void do_rows_of(const Job<T>& job, Index row, Index channels) {
     using A = Real<T>;
     Options o = job.options;
-    if (M) o.neurons = M;
-    const Index at = row * o.neurons, count = channels * o.neurons;
+    if (M) o.positions = M;
+    const Index at = row * o.positions, count = channels * o.positions;
     const Rise<A, L> rise(o);
     Statistics<A> s;
     static thread_local std::vector<A> wide_x, wide_g;
@@ -629,14 +629,14 @@ template <class T, bool L, Index M> void do_rows_of(const Job<T>& job, Index row
     if (!job.g) {
         statistics(x, channels, o, s);
         for (Index k = 0; k < channels; ++k) job.offset[row + k] = s.offset[k], job.r[row + k] = s.r[k];
-        A* y = room(job.out + at, wide_x.data());
+        A* y = output_buffer(job.out + at, wide_x.data());
         rows_forward(x, y, channels, s, o, rise);
         stored(y, job.out + at, count);
     } else {
         for (Index k = 0; k < channels; ++k)
-            s.first[k] = x[k * o.neurons], s.offset[k] = job.offset[row + k], s.r[k] = job.r[row + k];
+            s.first[k] = x[k * o.positions], s.offset[k] = job.offset[row + k], s.r[k] = job.r[row + k];
         const A* g = widened(job.g + at, wide_g.data(), count);
-        A* out = room(job.out + at, wide_g.data());
+        A* out = output_buffer(job.out + at, wide_g.data());
         rows_backward(x, g, out, channels, s, o, rise);
         stored(out, job.out + at, count);
     }
@@ -644,18 +644,18 @@ template <class T, bool L, Index M> void do_rows_of(const Job<T>& job, Index row
 
 // The loops over the smallest usual maps, 7 by 7 and 8 by 8, are too short to choose their length while they run.
 template <class T, bool L> void do_rows(const Job<T>& job, Index row, Index channels) {
-    if (job.options.neurons == 64) do_rows_of<T, L, 64>(job, row, channels);
-    else if (job.options.neurons == 49) do_rows_of<T, L, 49>(job, row, channels);
+    if (job.options.positions == 64) do_rows_of<T, L, 64>(job, row, channels);
+    else if (job.options.positions == 49) do_rows_of<T, L, 49>(job, row, channels);
     else do_rows_of<T, L, 0>(job, row, channels);
 }
 
 template <class T, bool L> void do_lanes(const Job<T>& job, Index image, Index channel, Index channels) {
     using A = Real<T>;
     const Options& o = job.options;
-    const Index at = image * o.neurons * job.channels + channel, row = image * job.channels + channel;
-    const bool shared = channels == job.channels && LANES % channels == 0 && o.neurons % (LANES / channels) == 0;
+    const Index at = image * o.positions * job.channels + channel, row = image * job.channels + channel;
+    const bool shared = channels == job.channels && LANES % channels == 0 && o.positions % (LANES / channels) == 0;
     const Index together = shared ? LANES / channels : 1;
-    const Index stride = together * job.channels, rows = o.neurons / together;
+    const Index stride = together * job.channels, rows = o.positions / together;
     const Rise<A, L> rise(o);
     Lanes<A> s{together * channels, channels, o};
     const T *x = job.x + at, *g = job.g + at;
@@ -674,7 +674,7 @@ template <class T, bool L> void do_lanes(const Job<T>& job, Index image, Index c
 template <class T, bool L> void do_extreme(const Job<T>& job, Index row) {
     const Options& o = job.options;
     const Index image = row / job.channels, channel = row % job.channels;
-    const Index at = job.channels_last ? image * o.neurons * job.channels + channel : row * o.neurons;
+    const Index at = job.channels_last ? image * o.positions * job.channels + channel : row * o.positions;
     const Index stride = job.channels_last ? job.channels : 1;
     if (!job.g) extreme_forward<T, L>(job.x + at, job.out + at, stride, o);
     else extreme_backward<T, L>(job.x + at, job.g + at, job.out + at, stride, o);
@@ -682,9 +682,9 @@ template <class T, bool L> void do_extreme(const Job<T>& job, Index row) {
 
 template <class T, bool L> void run(const Job<T>& job) {
     const Index rows = job.images * job.channels;
-    const Index together = job.channels_last ? LANES : std::clamp(TOGETHER / job.options.neurons, Index(1), GROUP);
+    const Index together = job.channels_last ? LANES : std::clamp(TOGETHER / job.options.positions, Index(1), GROUP);
     const Index of = job.channels_last ? job.channels : rows, groups = (of + together - 1) / together;
-    const Index tasks = job.channels_last ? job.images * groups : groups, m = job.options.neurons;
+    const Index tasks = job.channels_last ? job.images * groups : groups, m = job.options.positions;
 #pragma omp parallel if (rows * m >= SHARE)
     {
         Pages pages(job.out, rows * m * Index(sizeof(T)));
@@ -705,11 +705,11 @@ template <class T, bool L> void run(const Job<T>& job) {
     }
 }
 
-template <class T> void start(const void* x, const void* g, void* out, void* saved, Index images, Index channels, Index neurons,
+template <class T> void start(const void* x, const void* g, void* out, void* saved, Index images, Index channels, Index positions,
                               int channels_last, double lam, int correction, int leave_one_out) {
     auto* numbers = static_cast<Real<T>*>(saved);
     const Job<T> job{static_cast<const T*>(x), static_cast<const T*>(g), static_cast<T*>(out), numbers, numbers + images * channels,
-                     images, channels, channels_last != 0, {lam, neurons, correction}};
+                     images, channels, channels_last != 0, {lam, positions, correction}};
     if (leave_one_out) run<T, true>(job);
     else run<T, false>(job);
 }
@@ -719,7 +719,7 @@ template <class T> void start(const void* x, const void* g, void* out, void* sav
 // The forward pass where g is null: out = y, and saved is written, 2 x images x channels numbers. The backward pass otherwise:
 // out = the gradient of x, and saved is read. format: 0 float32, 1 float64, 2 float16, 3 bfloat16.
 extern "C" void simam(int format, const void* x, const void* g, void* out, void* saved, std::int64_t images, std::int64_t channels,
-                      std::int64_t neurons, int channels_last, double lam, int correction, int leave_one_out) {
+                      std::int64_t positions, int channels_last, double lam, int correction, int leave_one_out) {
     const auto begin = format == 0 ? start<float> : format == 1 ? start<double> : format == 2 ? start<Half> : start<BFloat16>;
-    begin(x, g, out, saved, images, channels, neurons, channels_last, lam, correction, leave_one_out);
+    begin(x, g, out, saved, images, channels, positions, channels_last, lam, correction, leave_one_out);
 }

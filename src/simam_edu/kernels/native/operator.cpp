@@ -1,9 +1,9 @@
-// Operators of torch around the kernel of native.cpp, with their own step of autograd.
+// Operators of torch around the kernel of kernel.cpp, with their own step of autograd.
 //
-// native.py builds the two files into one library and holds the schemas of all operators but the first:
-//   simam            One call does all that a plain map needs. For what is none, such as a tensor in a transform of torch.func,
+// __init__.py builds the two files into one library and schemas.py holds the schemas of all operators but the first:
+//   simam            One call does all that a plain map needs. For any other tensor, such as a tensor in a transform of torch.func,
 //                    it returns None, and the caller takes another backend.
-//   native           The forward pass as dispatch modes see it: the output and two numbers a channel.
+//   native           The forward pass as dispatch modes see it: the output and two numbers per channel.
 //   native_backward  The backward pass, likewise.
 //   gradient         The backward pass of the reference in Python, which autograd differentiates again.
 // Modes only watch: what is computed and saved is the same with and without them, or activation checkpointing, which runs a
@@ -33,7 +33,7 @@
 #endif
 
 extern "C" void simam(int format, const void* x, const void* g, void* out, void* saved, std::int64_t images, std::int64_t channels,
-                      std::int64_t neurons, int channels_last, double lam, int correction, int leave_one_out);
+                      std::int64_t positions, int channels_last, double lam, int correction, int leave_one_out);
 
 namespace {
 
@@ -48,7 +48,7 @@ struct Options {
     bool leave_one_out;
 };
 
-// What native.cpp calls a dtype, or -1.
+// What kernel.cpp calls a dtype, or -1.
 int format(at::ScalarType dtype) {
     switch (dtype) {
         case at::kFloat: return 0;
@@ -81,7 +81,7 @@ bool is_watched() { return c10::impl::dispatch_mode_enabled(); }
 // Whether a subclass in Python, such as the one that torch.compile traces with, stands for the values.
 bool is_subclass(const Tensor& t) { return t.key_set().has(c10::DispatchKey::Python); }
 
-std::int64_t neurons(const Tensor& x) {
+std::int64_t positions(const Tensor& x) {
     std::int64_t product = 1;
     for (auto axis = x.dim() - 1; axis > 1; --axis) product *= x.size(axis);
     return product;
@@ -89,10 +89,10 @@ std::int64_t neurons(const Tensor& x) {
 
 void run(const Tensor& x, const void* g, const Tensor& out, const Tensor& statistics, const Options& o) {
     simam(format(x.scalar_type()), x.const_data_ptr(), g, out.mutable_data_ptr(), statistics.mutable_data_ptr(), x.size(0),
-          x.size(1), neurons(x), !x.is_contiguous(), o.lam, int(o.correction), o.leave_one_out);
+          x.size(1), positions(x), !x.is_contiguous(), o.lam, int(o.correction), o.leave_one_out);
 }
 
-// The output and two numbers a channel.
+// The output and two numbers per channel.
 std::tuple<Tensor, Tensor> forward(const Tensor& x, double lam, std::int64_t correction, bool leave_one_out) {
     const auto accumulation_dtype = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
     const Tensor statistics = at::empty({2, x.size(0), x.size(1)}, x.options().dtype(accumulation_dtype)), y = at::empty_like(x);
@@ -135,7 +135,7 @@ Tensor gradient(const Tensor& x, const Tensor& g, const Tensor& statistics, cons
     return backward(x, g, statistics, o.lam, o.correction, o.leave_one_out);
 }
 
-// The input and two numbers a channel are kept for the backward pass.
+// The input and two numbers per channel are kept for the backward pass.
 struct SimAMBackward : Node {
     SavedVariable x, statistics;
     Options options;
@@ -143,9 +143,9 @@ struct SimAMBackward : Node {
     std::string name() const override { return "SimAMBackward"; }
     void release_variables() override { x.reset_data(), statistics.reset_data(); }
 
-    variable_list apply(variable_list&& incoming) override {
-        if (!incoming[0].defined()) return {Tensor()};
-        return {gradient(x.unpack(), incoming[0], statistics.unpack(), options)};
+    variable_list apply(variable_list&& grad_output) override {
+        if (!grad_output[0].defined()) return {Tensor()};
+        return {gradient(x.unpack(), grad_output[0], statistics.unpack(), options)};
     }
 
 #if SIMAM_COMPILED_AUTOGRAD
@@ -158,7 +158,7 @@ struct SimAMBackward : Node {
         args.collect(options.leave_one_out);
     }
 
-    variable_list apply_with_saved(const variable_list& incoming, torch::dynamo::autograd::SwapSavedVariables& saved) override {
+    variable_list apply_with_saved(const variable_list& grad_output, torch::dynamo::autograd::SwapSavedVariables& saved) override {
         using namespace torch::dynamo::autograd;
         saved.before(x);
         saved.before(statistics);
@@ -175,16 +175,16 @@ struct SimAMBackward : Node {
                                                   /*is_traceable=*/true);
         const auto metadata = IValuePacker<std::vector<std::optional<torch::autograd::InputMetadata>>>::pack(
             get_input_metadata(next_edges()));
-        auto results = compiler->call_function(saved.get_py_compiler(), "apply_functional", call, incoming, packed.vec(), metadata);
+        auto results = compiler->call_function(saved.get_py_compiler(), "apply_functional", call, grad_output, packed.vec(), metadata);
         saved.after(x);
         saved.after(statistics);
         return results;
     }
 
-    static variable_list compiled(const variable_list& incoming, const std::vector<c10::IValue>& packed) {
-        if (!incoming[0].defined()) return {Tensor()};
+    static variable_list compiled(const variable_list& grad_output, const std::vector<c10::IValue>& packed) {
+        if (!grad_output[0].defined()) return {Tensor()};
         const Options options{packed[2].toDouble(), packed[3].toInt(), packed[4].toBool()};
-        return {dispatched_backward(packed[0].toTensor(), incoming[0], packed[1].toTensor(), options)};
+        return {dispatched_backward(packed[0].toTensor(), grad_output[0], packed[1].toTensor(), options)};
     }
 #endif
 };
@@ -198,7 +198,7 @@ template <class T> auto new_node() {
 
 std::optional<Tensor> simam_of(const Tensor& x, double lam, std::int64_t correction, bool leave_one_out) {
     if (!is_plain(x) || format(x.scalar_type()) < 0 || x.dim() < 3 || x.dim() > 5) return std::nullopt;
-    if (neurons(x) < 2 || x.size(1) < 1 || !(x.is_contiguous() || is_channels_last(x))) return std::nullopt;
+    if (positions(x) < 2 || x.size(1) < 1 || !(x.is_contiguous() || is_channels_last(x))) return std::nullopt;
     const Options options{lam, correction, leave_one_out};
     const at::AutoDispatchBelowADInplaceOrView no_graph;
     const auto [y, statistics] = is_watched() ? dispatched_forward(x, options) : forward(x, lam, correction, leave_one_out);
