@@ -15,21 +15,12 @@ from urllib.parse import unquote, urldefrag, urlsplit
 from notebooks import site
 
 # What a browser loads without being asked. A link that a reader follows may lead anywhere.
-LOADED = {
-    "audio": ("src",),
-    "embed": ("src",),
-    "iframe": ("src",),
-    "image": ("href", "xlink:href"),
-    "img": ("src", "srcset"),
-    "object": ("data",),
-    "script": ("src",),
-    "source": ("src", "srcset"),
-    "track": ("src",),
-    "use": ("href", "xlink:href"),
-    "video": ("src", "poster"),
+LOADED = ("data", "poster", "src", "srcset", "xlink:href")
+LOADED_HREFS = {"image", "use"}
+LOADED_RELATIONS = {
+    *("apple-touch-icon", "icon", "manifest", "modulepreload", "preload", "prefetch", "stylesheet"),
+    *("dns-prefetch", "preconnect"),
 }
-LOADED_LINKS = {"apple-touch-icon", "icon", "manifest", "modulepreload", "preload", "prefetch", "stylesheet"}
-CONNECTING_LINKS = {"dns-prefetch", "preconnect"}
 
 # What numpy and torch call their numbers: np.int64(9) where 9 is meant.
 GLUED_OBJECT = re.compile(r"""class="pasted-text">\s*((?:np\.\w+|array|tensor)\([^<]*\))""")
@@ -60,10 +51,10 @@ class Page(HTMLParser):
         values = {name: value or "" for name, value in attrs}
         self.inside = tag
         self.ids |= {values[name] for name in ("id", "name") if values.get(name)}
-        relations = set(values.get("rel", "").split()) if tag == "link" else set()
-        if relations & (LOADED_LINKS | CONNECTING_LINKS):
-            self.loads.append(values.get("href", ""))
-        for name in LOADED.get(tag, ()):
+        loaded = (
+            LOADED_RELATIONS & set(values.get("rel", "").split()) if tag == "link" else tag in LOADED_HREFS
+        )
+        for name in (*LOADED, "href") if loaded else LOADED:
             entries = values.get(name, "").split(",") if name == "srcset" else [values.get(name, "")]
             self.loads += [entry.split()[0] for entry in entries if entry.strip()]
         if tag == "a" and "href" in values:
@@ -87,22 +78,16 @@ def has_text(image: dict[str, str]) -> bool:
     return bool(text) and not re.search(r"\.(png|svg|jpe?g|gif)$", text)
 
 
-def is_foreign(address: str) -> bool:
-    """Return whether an address names another host."""
-    return urlsplit(address).netloc != ""
-
-
 def page_problems(path: Path, root: Path, pages: dict[Path, Page]) -> list[str]:
     """Return what is wrong with one page."""
     page = pages[path]
-    problems = [f"loads {address}" for address in page.loads if is_foreign(address)]
+    problems = [f"loads {address}" for address in page.loads if urlsplit(address).netloc]
     problems += [f"the image {source} has no alt text" for source in page.bare_images]
     problems += [
         f"a sentence shows {found}; glue text or a plain number" for found in GLUED_OBJECT.findall(page.text)
     ]
-    local = [address for address in page.loads + page.links if not urlsplit(address).scheme]
-    found = (broken(address, path, root, pages) for address in sorted(set(local)) if not is_foreign(address))
-    return problems + [problem for problem in found if problem]
+    local = {a for a in page.loads + page.links if not urlsplit(a).scheme and not urlsplit(a).netloc}
+    return problems + [problem for a in sorted(local) if (problem := broken(a, path, root, pages))]
 
 
 def broken(address: str, path: Path, root: Path, pages: dict[Path, Page]) -> str:
@@ -121,8 +106,7 @@ def broken(address: str, path: Path, root: Path, pages: dict[Path, Page]) -> str
 def notebook_problems(path: Path, root: Path, pages: dict[Path, Page]) -> list[str]:
     """Return which links of a notebook lead nowhere; they lead to where the book is published."""
     links = re.findall(re.escape(f"]({site()}") + r"([^)\s]*)\)", path.read_text(encoding="utf-8"))
-    found = (broken(f"/{address}", path, root, pages) for address in sorted(set(links)))
-    return [problem for problem in found if problem]
+    return [problem for link in sorted(set(links)) if (problem := broken(f"/{link}", path, root, pages))]
 
 
 def asset_problems(path: Path) -> list[str]:
