@@ -22,7 +22,8 @@ MAX_LINES = 20
 # A cell ends with the value it shows (B018); an import may stand where it is needed (E402); the blanked lines
 # between cells look like wrong spacing (I001); Greek letters are the field's names (RUF001, RUF003); and
 # strict=True in every zip is noise where the reader sees both lengths (B905).
-RULES = ("--select", "B,C4,E,F,I,NPY,PIE,RUF,SIM,UP,W", "--ignore", "B018,B905,E402,I001,RUF001,RUF003")
+RULES = ["--select=B,C4,E,F,I,NPY,PIE,RUF,SIM,UP,W", "--ignore=B018,B905,E402,I001,RUF001,RUF003"]
+RULES += ["--quiet", "--no-cache", "--isolated", "--line-length=110", "--output-format=concise"]
 
 TYPED = re.compile(
     r"\d*(?<![.])[.]\d+"  # 0.62 and .62
@@ -45,9 +46,8 @@ def main() -> int:
     pages = notebook_pages()
     failed = [page for page in pages if not clean(page)]
     typed = [problem for page in sorted(BOOK.glob("*.md")) for problem in typed_numbers(page)]
-    print("".join(f"{problem}\n" for problem in typed), end="")
-    if not failed and not typed:
-        print(f"The code cells of {len(pages)} pages are clean, and no number in their prose is typed.")
+    good = f"The code cells of {len(pages)} pages are clean, and no number in their prose is typed."
+    print("\n".join(typed) or ("" if failed else good))
     return 1 if failed or typed else 0
 
 
@@ -98,8 +98,7 @@ def clean(page: Path) -> bool:
     long_cells = {line: count for line, count in lengths.items() if count > MAX_LINES}
     for line, count in long_cells.items():
         print(f"{name}:{line}: the cell has {count} lines; the limit is {MAX_LINES}, split it")
-    options = ("--quiet", "--no-cache", "--isolated", "--line-length=110", "--output-format=concise")
-    command = [sys.executable, "-m", "ruff", "check", *options, *RULES, f"--stdin-filename={name}.py", "-"]
+    command = [sys.executable, "-m", "ruff", "check", *RULES, f"--stdin-filename={name}.py", "-"]
     run = subprocess.run(command, input=blanked(text), text=True, capture_output=True, check=False)
     print(run.stdout.replace(f"{name}.py:", f"{name}:") + run.stderr, end="")
     return run.returncode == 0 and not long_cells
