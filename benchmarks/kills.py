@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -124,6 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--every", type=float, default=0.0, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.run is not None:
+        # A shell starts what runs in the background with Ctrl-C ignored, and this is its child.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return run(options.run, options.every)
     moments, same = random.Random(options.seed), 0
     with tempfile.TemporaryDirectory() as scratch:
@@ -134,6 +137,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, turn in turns:
             place, after = Path(scratch) / f"{name}-{turn}", moments.uniform(0, seconds)
             left = kill_one(place, after, signal.Signals[f"SIG{name}"])
+            while (place / "record.json").exists() and after > seconds / 100:  # the signal came too late
+                shutil.rmtree(place)
+                seconds = after
+                after = moments.uniform(0, seconds)
+                left = kill_one(place, after, signal.Signals[f"SIG{name}"])
             to_the_end(place)
             found = outcome(place)
             agrees = equal(found, wanted)

@@ -35,8 +35,8 @@ from simam_edu.benchmark import TenLines
 from simam_edu.datasets import NAMES, ImageSet, load
 from simam_edu.networks import build
 from simam_edu.training import RECIPES, DeviceImages, TrainConfig, train
-from simam_edu.training.batches import PADDING
-from simam_edu.training.device import keep_freed_memory
+from simam_edu.training.data import PADDING
+from simam_edu.training.distributed import keep_freed_memory
 from simam_edu.training.record import environment
 
 OUT = Path(__file__).resolve().parent.parent / "book" / "results" / "throughput.jsonl"

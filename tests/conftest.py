@@ -1,6 +1,7 @@
 """What several tests need."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import jaxtyping
@@ -25,3 +26,23 @@ def benchmark_script():
 def unchecked(monkeypatch):
     """Switch the checker of shapes off, for a test that passes what a signature forbids."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.fixture(scope="session")
+def native_kernel():
+    """The file of the native kernel, built unless it is there, and loaded by this process."""
+    from simam_edu.kernels import native
+
+    if not any(shutil.which(name) for name in native.COMPILERS):
+        pytest.skip("the native kernel needs a C++ compiler, and there is none here")
+    file = native.build()
+    assert native.is_built()
+    return file
+
+
+@pytest.fixture(params=["native", "torch", "reference"])
+def backend(request):
+    """Each backend that runs on the CPU."""
+    if request.param == "native":
+        request.getfixturevalue("native_kernel")
+    return request.param

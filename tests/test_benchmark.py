@@ -66,7 +66,7 @@ def test_saved_bytes_are_those_of_autograd():
     assert saved_bytes(nn.Conv2d(16, 16, 3), x) == size  # the weight does not count
     ten_lines = saved_bytes(benchmark.TenLines(), x)
     assert 4 * size <= ten_lines < 4.2 * size
-    assert size < saved_bytes(SimAM(path="torch"), x) == size + 2 * 4 * 4 * 16
+    assert size < saved_bytes(SimAM(backend="torch"), x) == size + 2 * 4 * 4 * 16
 
 
 def test_peak_bytes_counts_what_lives_at_once():

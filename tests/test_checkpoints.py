@@ -22,7 +22,7 @@ from simam_edu.training.checkpoint import (
     write_atomically,
 )
 from simam_edu.training.distributed import World
-from simam_edu.training.folder import identity_of
+from simam_edu.training.folder import fingerprint
 from toys import Tiny, toy
 
 TRAIN, TEST = toy(100), toy(20, seed=1)
@@ -288,7 +288,7 @@ def test_a_finished_run_leaves_its_record_and_is_not_run_again(
     assert {"network", "attention", "slot", "recipe_values", "seed", "epochs", "processes"} <= shared
     assert {key: config[key] for key in shared} == {key: record[key] for key in shared}
 
-    monkeypatch.setattr("simam_edu.training.run.train", lambda *_, **__: pytest.fail("it ran again"))
+    monkeypatch.setattr("simam_edu.training.loop.train", lambda *_, **__: pytest.fail("it ran again"))
     assert finish(CONFIG, TRAIN, TEST, folder=tmp_path) == record
 
 
@@ -318,7 +318,7 @@ def test_no_checkpoint_holds_what_is_not_finite(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_identity_has_what_json_keeps() -> None:
-    identity = identity_of(CONFIG, TRAIN, TEST, World())
+    identity = fingerprint(CONFIG, TRAIN, TEST, World())
     again = json.loads(json.dumps(identity))
     assert again.keys() == identity.keys()
     assert np.all(

@@ -243,6 +243,15 @@ def test_the_python_edition_gives_the_images_of_the_binary_one(full, form, tmp_p
         assert load_cifar(replace(dataset, editions={}), split, root=root, download=False).source == PYTHON
 
 
+def test_missing_files_of_the_python_edition_are_told_with_those_that_are_there(tmp_path):
+    dataset, files = as_python(*small(CIFAR10))
+    del files["data_batch_2"]
+    write(tmp_path / dataset.python.folder, files)
+    there = "got data_batch_1, data_batch_3, data_batch_4, data_batch_5 in"
+    with pytest.raises(FileNotFoundError, match=there):
+        load_cifar(dataset, "train", root=tmp_path, download=False)
+
+
 class Harmful:
     """A pickle that makes a file when it is read."""
 

@@ -12,18 +12,27 @@ from simam_edu import derivation as d
 from simam_edu.derivation import derive
 
 STEPS = derive()
-SWAPPED = derive(target_label=-1, other_label=1)
-LABELS = {
-    (1, -1): STEPS,
-    (-1, 1): SWAPPED,
-    (1, 0): derive(target_label=1, other_label=0),
-    (3, -2): derive(target_label=3, other_label=-2),
-}
+Y_T, Y_O = sp.symbols("y_t y_o", real=True)
+SWAPPED, ANY = derive(target_label=-1, other_label=1), derive(target_label=Y_T, other_label=Y_O)
+LABELS = {(1, -1): STEPS, (-1, 1): SWAPPED}
+LABELS |= {(y_t, y_o): derive(target_label=y_t, other_label=y_o) for y_t, y_o in ((1, 0), (3, -2))}
 ORDER = [
     *("energy", "expanded_energy", "sum", "sum_of_squares", "moment_energy", "gradient", "hessian"),
     *("determinant", "bias_of_weight", "weight", "bias", "minimum", "excess", "importance"),
     *("decision_point", "printed_sign", "no_penalty", "large_penalty", "equal_others", "far_target"),
 ]
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_derive_gives_each_step_in_order_as_a_sentence_and_an_equation(name):
+    assert list(STEPS) == ORDER
+    step, latex = STEPS[name], STEPS[name].latex()
+    assert step.name == name
+    assert step.statement.endswith(".")
+    assert " = " in latex
+    assert "Dummy" not in latex
+    assert "-1 + M" not in latex, "M - 1 is how people write it"
+    assert step._repr_latex_() == rf"$\displaystyle {latex}$"
 
 
 def number(expression, **values):
@@ -36,8 +45,21 @@ def energy_of_numbers(w, b, t, others, lam, labels=(1.0, -1.0)):
     return np.mean((labels[1] - (w * others + b)) ** 2) + (labels[0] - (w * t + b)) ** 2 + lam * w**2
 
 
-def random_channel(seed):
-    rng = np.random.default_rng(seed)
+def slopes_of_numbers(w, b, *channel, h=1e-5):
+    moved = ((w + h, b, w - h, b), (w, b + h, w, b - h))
+    energies = [[energy_of_numbers(*line, *channel) for line in (m[:2], m[2:])] for m in moved]
+    return [(above - below) / (2 * h) for above, below in energies]
+
+
+def cost_of_the_printed_sign(t, others, lam):
+    distance, spread = (t - others.mean()) ** 2, others.var() + lam
+    return 8 * distance / (distance + 2 * spread)
+
+
+@pytest.fixture(params=range(8))
+def channel(request):
+    """A target, its others and a penalty."""
+    rng = np.random.default_rng(request.param)
     others = rng.normal(rng.normal(0, 2), rng.uniform(0.3, 2), rng.integers(1, 12))
     return float(rng.normal(0, 3)), others, float(10 ** rng.uniform(-3, 0))
 
@@ -46,169 +68,114 @@ def moments(t, others, lam):
     return {"t": t, "mu": float(others.mean()), "sigma": float(others.std()), "lam": lam}
 
 
-by_seed = pytest.mark.parametrize("seed", range(8))
+W, B = 0.7, -0.4
+BY_NUMPY = {
+    "energy": lambda *channel: energy_of_numbers(W, B, *channel),
+    "expanded_energy": lambda *channel: energy_of_numbers(W, B, *channel),
+    "moment_energy": lambda *channel: energy_of_numbers(W, B, *channel),
+    "gradient": lambda *channel: slopes_of_numbers(W, B, *channel),
+    "sum": lambda _, others, __: others.sum(),
+    "sum_of_squares": lambda _, others, __: (others**2).sum(),
+    "printed_sign": cost_of_the_printed_sign,
+}
 
 
-def test_the_steps_come_in_order_and_say_what_they_are():
-    assert list(STEPS) == ORDER
-    for name, step in STEPS.items():
-        assert step.name == name
-        assert step.statement.endswith(".")
-
-
-@pytest.mark.parametrize("name", ORDER)
-def test_every_step_prints_as_an_equation(name):
-    latex = STEPS[name].latex()
-    assert " = " in latex
-    assert "Dummy" not in latex
-    assert "-1 + M" not in latex, "M - 1 is how people write it"
-    assert STEPS[name]._repr_latex_() == rf"$\displaystyle {latex}$"
-
-
-@by_seed
-@pytest.mark.parametrize("name", ["energy", "expanded_energy"])
-def test_the_sums_are_the_energy_of_numbers(name, seed):
-    t, others, lam = random_channel(seed)
-    w, b = 0.7, -0.4
+@pytest.mark.parametrize("name", BY_NUMPY)
+def test_a_step_at_numbers_is_what_numpy_finds(name, channel):
+    others = channel[1]
     expression = STEPS[name].expression.subs(d.M, len(others) + 1).doit()
-    values = {d.x[k + 1]: value for k, value in enumerate(others)}
-    found = number(expression.subs(values), w=w, b=b, t=t, lam=lam)
-    assert float(found) == pytest.approx(energy_of_numbers(w, b, t, others, lam), rel=1e-12)
+    expression = expression.subs({d.x[k + 1]: value for k, value in enumerate(others)})
+    found = np.array(number(expression, w=W, b=B, **moments(*channel)), dtype=float).ravel()
+    tolerance = 1e-7 if name == "gradient" else 1e-9 if name == "printed_sign" else 1e-12
+    np.testing.assert_allclose(found, np.ravel(BY_NUMPY[name](*channel)), rtol=tolerance, atol=tolerance)
 
 
-@by_seed
-def test_the_two_sums_are_numpys(seed):
-    t, others, lam = random_channel(seed)
-    values = moments(t, others, lam) | {"M": len(others) + 1}
-    assert float(number(STEPS["sum"].expression, **values)) == pytest.approx(others.sum(), rel=1e-12)
-    squares = float(number(STEPS["sum_of_squares"].expression, **values))
-    assert squares == pytest.approx((others**2).sum(), rel=1e-12)
-
-
-@by_seed
-def test_energy_and_gradient_in_moments_are_those_of_the_sums(seed):
-    t, others, lam = random_channel(seed)
-    w, b, h = -0.3, 0.9, 1e-5
-    values = moments(t, others, lam) | {"w": w, "b": b}
-    found = float(number(STEPS["moment_energy"].expression, **values))
-    assert found == pytest.approx(energy_of_numbers(w, b, t, others, lam), rel=1e-12)
-    gradient = np.array(number(STEPS["gradient"].expression, **values), dtype=float).ravel()
-    by_differences = [
-        energy_of_numbers(w + dw, b + db, t, others, lam) - energy_of_numbers(w - dw, b - db, t, others, lam)
-        for dw, db in ((h, 0), (0, h))
-    ]
-    np.testing.assert_allclose(gradient, np.array(by_differences) / (2 * h), rtol=1e-7, atol=1e-7)
-
-
-@by_seed
 @pytest.mark.parametrize("labels", LABELS)
-def test_weight_bias_and_minimum_are_what_scipy_finds(seed, labels):
-    t, others, lam = random_channel(seed)
-    steps = LABELS[labels]
+def test_weight_bias_and_minimum_are_what_scipy_finds(labels, channel):
     result = optimize.minimize(
-        lambda p: energy_of_numbers(*p, t, others, lam, labels),
+        lambda p: energy_of_numbers(*p, *channel, labels),
         np.zeros(2),
         method="Nelder-Mead",
         options={"xatol": 1e-10, "fatol": 1e-14, "maxfev": 4000},
     )
-    values = moments(t, others, lam)
-    found = [float(number(steps[name].expression, **values)) for name in ("weight", "bias", "minimum")]
+    names = ("weight", "bias", "minimum")
+    found = [float(number(LABELS[labels][name].expression, **moments(*channel))) for name in names]
     np.testing.assert_allclose(found, [*result.x, result.fun], rtol=1e-6, atol=1e-6)
 
 
-def test_the_gradient_vanishes_at_the_solution():
-    at_solution = {d.w: STEPS["weight"].expression, d.b: STEPS["bias"].expression}
-    slopes = STEPS["gradient"].expression.subs(at_solution).applyfunc(sp.simplify)
-    assert slopes == sp.zeros(2, 1)
+def test_the_printed_sign_costs_what_its_line_costs_more(channel):
+    names = ("weight", "bias", "minimum", "printed_sign")
+    w, b, least, cost = (float(number(STEPS[name].expression, **moments(*channel))) for name in names)
+    assert cost == pytest.approx(energy_of_numbers(-w, -b, *channel) - least, rel=1e-9)
 
 
-def test_a_linear_solve_finds_the_same_as_the_two_substitutions():
-    matrix, right = sp.linear_eq_to_matrix(list(STEPS["gradient"].expression), d.w, d.b)
-    solution = matrix.LUsolve(right)
-    for name, found in zip(("weight", "bias"), solution, strict=True):
-        assert sp.simplify(found - STEPS[name].expression) == 0, name
-
-
-def test_the_hessian_is_symmetric_and_its_determinant_is_the_denominator():
-    hessian = STEPS["hessian"].expression
-    assert hessian == hessian.T
-    assert hessian == sp.hessian(STEPS["moment_energy"].expression, (d.w, d.b)).applyfunc(sp.factor)
-    denominator = (d.t - d.mu) ** 2 + 2 * d.sigma**2 + 2 * d.lam
-    assert sp.expand(STEPS["determinant"].expression - 4 * denominator) == 0
-    for name in ("weight", "minimum"):
-        numerator = sp.simplify(STEPS[name].expression * STEPS["determinant"].expression)
-        assert sp.expand(numerator).is_polynomial(d.t, d.mu, d.sigma, d.lam), name
-
-
-@by_seed
-def test_the_hessian_is_positive_definite_on_numbers(seed):
-    t, others, lam = random_channel(seed)
-    hessian = np.array(number(STEPS["hessian"].expression, **moments(t, others, lam)), dtype=float)
+def test_the_hessian_is_positive_definite_on_numbers(channel):
+    hessian = np.array(number(STEPS["hessian"].expression, **moments(*channel)), dtype=float)
     assert np.linalg.eigvalsh(hessian).min() > 0
 
 
+def of(name, steps=STEPS):
+    return steps[name].expression
+
+
+MATRIX, RIGHT = sp.linear_eq_to_matrix(list(of("gradient")), d.w, d.b)
+BY_SOLVE = MATRIX.LUsolve(RIGHT)
+DISTANCE2, SPREAD = (d.t - d.mu) ** 2, d.sigma**2 + d.lam
+OFF = dict(zip((d.w, d.b), sp.symbols("Delta_w Delta_b", real=True), strict=True))
+MIDPOINT = (d.t + d.mu) / 2
+ZERO = {
+    "the slope by the weight vanishes": of("gradient")[0].subs({d.w: of("weight"), d.b: of("bias")}),
+    "the slope by the bias vanishes": of("gradient")[1].subs({d.w: of("weight"), d.b: of("bias")}),
+    "a linear solve finds the weight": BY_SOLVE[0] - of("weight"),
+    "a linear solve finds the bias": BY_SOLVE[1] - of("bias"),
+    "the determinant is four denominators": of("determinant") - 4 * (DISTANCE2 + 2 * SPREAD),
+    "the Hessian is symmetric": of("hessian")[0, 1] - of("hessian")[1, 0],
+    "the excess is the rise off the minimum": of("moment_energy").subs(
+        {d.w: of("weight") + OFF[d.w], d.b: of("bias") + OFF[d.b]}
+    )
+    - of("minimum")
+    - of("excess"),
+    "the importance is one half plus the squared score": of("importance") - (DISTANCE2 / SPREAD + 2) / 4,
+    "the importance is the inverse of the minimum": of("importance") * of("minimum") - 1,
+    "the decision point is the midpoint": of("decision_point") - MIDPOINT,
+    "it is for swapped labels": of("decision_point", SWAPPED) - MIDPOINT,
+    "it is for any labels": of("decision_point", ANY) - MIDPOINT,
+    "swapped labels give the printed weight": of("weight", SWAPPED) + of("weight"),
+    "swapped labels give the printed bias": of("bias", SWAPPED) + of("bias"),
+    "swapped labels have the same minimum": of("minimum", SWAPPED) - of("minimum"),
+    "labels scale the minimum": of("minimum", ANY) - of("minimum") * ((Y_T - Y_O) / 2) ** 2,
+}
+
+
+@pytest.mark.parametrize("law", ZERO)
+def test_a_law_of_the_steps_holds_for_all_symbols(law):
+    assert sp.simplify(ZERO[law]) == 0
+
+
+def test_the_hessian_is_that_of_sympy_and_its_determinant_clears_the_fractions():
+    by_sympy = sp.hessian(of("moment_energy"), (d.w, d.b)).applyfunc(sp.factor)
+    assert of("hessian") == by_sympy
+    for name in ("weight", "minimum"):
+        numerator = sp.simplify(of(name) * of("determinant"))
+        assert sp.expand(numerator).is_polynomial(d.t, d.mu, d.sigma, d.lam), name
+
+
 def test_the_determinant_is_zero_only_where_all_neurons_are_equal_and_nothing_is_penalized():
-    determinant = STEPS["determinant"].expression
-    assert number(determinant, t=2, mu=2, sigma=0, lam=0) == 0
+    flat = {"t": 2, "mu": 2, "sigma": 0, "lam": 0}
+    assert number(of("determinant"), **flat) == 0
     for off in ({"t": 3}, {"sigma": 1}, {"lam": 1}):
-        assert number(determinant, **({"t": 2, "mu": 2, "sigma": 0, "lam": 0} | off)) > 0, off
+        assert number(of("determinant"), **(flat | off)) > 0, off
 
 
-def test_the_excess_is_what_the_energy_rises_off_the_minimum():
-    v, a = sp.symbols("Delta_w Delta_b", real=True)
-    off = {d.w: STEPS["weight"].expression + v, d.b: STEPS["bias"].expression + a}
-    rise = STEPS["moment_energy"].expression.subs(off) - STEPS["minimum"].expression
-    assert sp.simplify(rise - STEPS["excess"].expression) == 0
+NEAR = {"no_penalty": ("lam", 1e-12), "large_penalty": ("lam", 1e12)}
+NEAR |= {"equal_others": ("sigma", 1e-6), "far_target": ("t", 1e6)}
 
 
-def test_the_importance_is_one_half_plus_the_squared_score():
-    score = (d.t - d.mu) ** 2 / (d.sigma**2 + d.lam)
-    assert sp.simplify(STEPS["importance"].expression - sp.Rational(1, 2) - score / 4) == 0
-    assert sp.simplify(STEPS["importance"].expression * STEPS["minimum"].expression) == 1
-
-
-def test_the_decision_point_is_the_midpoint_for_any_labels():
-    y_t, y_o = sp.symbols("y_t y_o", real=True)
-    for steps in (STEPS, SWAPPED, derive(target_label=y_t, other_label=y_o)):
-        assert sp.expand(steps["decision_point"].expression - (d.t + d.mu) / 2) == 0
-
-
-@by_seed
-def test_the_printed_sign_costs_what_it_is_said_to(seed):
-    t, others, lam = random_channel(seed)
-    values = moments(t, others, lam)
-    w, b, least = (float(number(STEPS[name].expression, **values)) for name in ("weight", "bias", "minimum"))
-    cost = energy_of_numbers(-w, -b, t, others, lam) - least
-    assert float(number(STEPS["printed_sign"].expression, **values)) == pytest.approx(cost, rel=1e-9)
-    distance, spread = (t - others.mean()) ** 2, others.var() + lam
-    assert cost == pytest.approx(8 * distance / (distance + 2 * spread), rel=1e-9)
-
-
-def test_the_printed_formulas_are_the_optimum_for_swapped_labels():
-    for name in ("weight", "bias"):
-        assert sp.simplify(SWAPPED[name].expression + STEPS[name].expression) == 0, name
-    assert sp.simplify(SWAPPED["minimum"].expression - STEPS["minimum"].expression) == 0
-
-
-def test_other_labels_scale_the_minimum_by_their_squared_half_distance():
-    y_t, y_o = sp.symbols("y_t y_o", real=True)
-    other = derive(target_label=y_t, other_label=y_o)["minimum"].expression
-    assert sp.simplify(other - STEPS["minimum"].expression * ((y_t - y_o) / 2) ** 2) == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("no_penalty", {"lam": 1e-12}),
-        ("large_penalty", {"lam": 1e12}),
-        ("equal_others", {"sigma": 1e-6}),
-        ("far_target", {"t": 1e6}),
-    ],
-)
-def test_the_limits_are_approached(name, values):
+@pytest.mark.parametrize("name", NEAR)
+def test_a_limit_is_approached(name):
     point = {"t": 3.0, "mu": 1.0, "sigma": 0.5, "lam": 0.2}
-    near = float(number(STEPS["minimum"].expression, **(point | values)))
-    assert near == pytest.approx(float(number(STEPS[name].expression, **point)), abs=1e-9)
+    near = float(number(of("minimum"), **(point | dict([NEAR[name]]))))
+    assert near == pytest.approx(float(number(of(name), **point)), abs=1e-9)
 
 
 Y = sp.Symbol("y", real=True)
@@ -243,13 +210,9 @@ def test_a_label_of_any_numeric_type_gives_the_steps_of_the_rational_label(pair)
 
 
 def test_the_names_of_all_symbols_in_the_steps_are_reserved():
-    names = {
-        symbol.name
-        for step in STEPS.values()
-        for side in (step.symbol, step.expression)
-        for symbol in side.atoms(sp.Symbol)
-    }
-    assert names - {"+", "-", r"\det H"} <= d.RESERVED, "plus and minus are the sides of a limit"
+    sides = [side for step in STEPS.values() for side in (step.symbol, step.expression)]
+    names = {symbol.name for side in sides for symbol in side.atoms(sp.Symbol)}
+    assert names - {"+", "-", r"\det A"} <= d.RESERVED, "plus and minus are the sides of a limit"
 
 
 TAKEN = [d.w, d.b, d.t, d.mu, d.sigma, d.lam, d.s, d.M, d.i, d.x[1], 1 + 2 * d.w, sp.Function("f")(d.t)]

@@ -12,7 +12,7 @@ import torch
 
 import two_processes
 from simam_edu.networks import NETWORKS
-from simam_edu.training import DeviceImages, TrainResult, loop, train
+from simam_edu.training import DeviceImages, TrainConfig, TrainResult, loop, train
 from simam_edu.training.distributed import World, join, read_world
 from toys import NoNorm, Tiny, toy
 
@@ -55,7 +55,7 @@ def test_two_processes_train_the_network_of_one(two, one) -> None:  # type: igno
 def first_weights() -> dict[str, torch.Tensor]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, "tiny", NoNorm)
-        return loop._new_network(two_processes.CONFIG, 2).state_dict()
+        return loop.new_network(two_processes.CONFIG, 2).state_dict()
 
 
 def test_each_image_is_evaluated_exactly_once(two, one) -> None:  # type: ignore[no-untyped-def]
@@ -100,7 +100,7 @@ def test_torchruns_variables_are_read() -> None:
     variables = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
     world = read_world(variables)
     assert (world.rank, world.size, world.local_rank) == (5, 8, 1)
-    assert list(range(20))[world.part] == [5, 13]
+    assert list(range(20))[world.shard] == [5, 13]
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,11 @@ def test_variables_that_do_not_fit_are_refused(variables: dict[str, str]) -> Non
 
 def test_a_batch_with_fewer_images_than_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(NETWORKS, "tiny", Tiny)
-    run = loop.Run(
-        recipe=loop.RECIPES["smoke"], epochs=1, learn=DeviceImages.put(toy(34), torch.device("cpu")),
-        held_out=None, precision=torch.float32, world=World(size=2), keeper=None, on_step=None,
-    )  # fmt: skip
-    assert run.batches == 2
+    config = TrainConfig(network="tiny", recipe="smoke", device="cpu")
+    images = DeviceImages.put(toy(34), torch.device("cpu"))
+    assert loop.first_state(config, images, 2, World(size=2)).batches == 2
     with pytest.raises(ValueError, match="an image for each of 3 processes, got 2"):
-        loop.Run(**{**vars(run), "world": World(size=3)})
+        loop.first_state(config, images, 2, World(size=3))
 
 
 def test_the_devices_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:

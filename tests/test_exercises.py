@@ -14,11 +14,11 @@ from scipy import stats
 
 from pages import BOOK
 from simam_edu import SimAM, exercises
-from simam_edu.exercises import Exercise, Mistake, Verdict, check
-from simam_edu.exercises.answers import libraries, rounded_case
-from simam_edu.exercises.checking import judge
-from simam_edu.gallery import GALLERY
+from simam_edu.exercises import Exercise, Result, check
+from simam_edu.exercises._answers import libraries, rounded_case
+from simam_edu.exercises._grading import grade
 from simam_edu.mistakes import HINTS
+from simam_edu.wrong_simams import GALLERY
 
 BY_CHAPTER = exercises.chapters()
 ALL = [exercise for listed in BY_CHAPTER.values() for exercise in listed]
@@ -33,7 +33,7 @@ def test_names_are_unique():
 
 @by_exercise
 def test_the_truth_is_right(exercise):
-    assert check(exercise.name, exercise.truth) == Verdict(passed=True, message="Right.")
+    assert check(exercise.name, exercise.solution) == Result(passed=True, message="Right.")
 
 
 @by_exercise
@@ -55,16 +55,16 @@ def test_each_mistake_gets_its_hint(exercise, k):
 @by_exercise
 @pytest.mark.parametrize("nothing", [None, ..., lambda *_: None, lambda *_: ...])
 def test_no_answer_is_told_from_a_wrong_one(exercise, nothing):
-    if callable(nothing) and not callable(exercise.truth):
+    if callable(nothing) and not callable(exercise.solution):
         nothing = nothing()
     verdict = check(exercise.name, nothing)
     assert not verdict.passed
-    assert verdict.message == f"No answer yet. Asked for: {exercise.asks}."
+    assert verdict.message == f"No answer yet. Asked for: {exercise.prompt}."
 
 
 @by_exercise
 def test_the_same_cases_come_each_time(exercise):
-    assert check(exercise.name, exercise.truth) == check(exercise.name, exercise.truth)
+    assert check(exercise.name, exercise.solution) == check(exercise.name, exercise.solution)
 
 
 def test_an_unknown_name_is_refused():
@@ -78,13 +78,13 @@ def variance(x):
 
 VARIANCE = Exercise(
     name="variance",
-    asks="a function of x that returns its variance",
-    truth=variance,
+    prompt="a function of x that returns its variance",
+    solution=variance,
     inputs=lambda generator: [(generator.normal(size=(3, 4)),), (np.array([[1.0, 2.0]]),)],
-    mistakes=(
-        Mistake(answer=lambda x: x.var(ddof=1), hint="This divides by one less."),
-        Mistake(answer=lambda x: x.std(), hint="This is the standard deviation."),
-    ),
+    wrong={
+        "var() -> var(ddof=1)": "This divides by one less.",
+        lambda x: x.std(): "This is the standard deviation.",
+    },
 )
 
 
@@ -120,14 +120,14 @@ def in_place(x):
     ids=["loop", "torch", "in place", "keepdims", "list", "tensor with gradient", "sympy"],
 )
 def test_a_right_function_passes_in_any_form(answer):
-    assert judge(VARIANCE, answer).passed, judge(VARIANCE, answer).message
+    assert grade(VARIANCE, answer).passed, grade(VARIANCE, answer).message
 
 
 HALF = Exercise(
     name="half",
-    asks="one half",
-    truth=0.5,
-    mistakes=(Mistake(answer=2, hint="Inverted."), Mistake(answer=-0.5, hint="Sign.")),
+    prompt="one half",
+    solution=0.5,
+    wrong={2: "Inverted.", -0.5: "Sign."},
 )
 
 
@@ -146,7 +146,7 @@ HALF = Exercise(
     ],
 )
 def test_a_right_number_passes_in_any_form(answer):
-    assert judge(HALF, answer).passed
+    assert grade(HALF, answer).passed
 
 
 def others_by_loop(x):
@@ -265,7 +265,7 @@ def test_the_sections_that_hints_name_are_there(chapter):
     ],
 )
 def test_an_unknown_mistake_is_described(answer, part):
-    verdict = judge(VARIANCE, answer)
+    verdict = grade(VARIANCE, answer)
     assert not verdict.passed
     assert part in verdict.message
 
@@ -282,7 +282,7 @@ def test_an_unknown_mistake_is_described(answer, part):
     ],
 )
 def test_a_wrong_number_is_told(answer, message):
-    verdict = judge(HALF, answer)
+    verdict = grade(HALF, answer)
     assert not verdict.passed
     assert verdict.message.startswith(message)
 
@@ -294,7 +294,7 @@ def test_an_expression_may_be_an_answer():
 
 
 def test_a_verdict_shows_itself():
-    right, wrong = Verdict(passed=True, message="Right."), Verdict(passed=False, message="Not yet.")
+    right, wrong = Result(passed=True, message="Right."), Result(passed=False, message="Not yet.")
     assert (repr(right), right._repr_markdown_()) == ("Right.", "✔ Right.")
     assert wrong._repr_markdown_() == "✘ Not yet."
 
@@ -318,27 +318,27 @@ def answered_in(answer, dtype):
     return function if callable(answer) else in_format(answer, dtype)
 
 
-NUMBERS = [exercise for exercise in ALL if not isinstance(exercise.truth, str)]
+NUMBERS = [exercise for exercise in ALL if not isinstance(exercise.solution, str)]
 SINGLE = [exercise for exercise in NUMBERS if exercise.name != "merged_statistics"]  # its numbers are longer
 in_single = pytest.mark.parametrize("exercise", SINGLE, ids=lambda exercise: exercise.name)
 
 
 @in_single
 def test_the_truth_in_float32_is_right(exercise):
-    assert check(exercise.name, answered_in(exercise.truth, torch.float32)).passed
+    assert check(exercise.name, answered_in(exercise.solution, torch.float32)).passed
 
 
 @in_single
 def test_the_truth_computed_from_arguments_in_float32_is_right(exercise):
-    if callable(exercise.truth) and not exercise.needs_digits:
-        answer = answered_in(lambda *case: exercise.truth(*rounded_case(case, "float32")), torch.float32)
+    if callable(exercise.solution) and not exercise.needs_digits:
+        answer = answered_in(lambda *case: exercise.solution(*rounded_case(case, "float32")), torch.float32)
         assert check(exercise.name, answer).passed, check(exercise.name, answer).message
 
 
 @in_single
 def test_the_digits_of_float32_are_seen_in_plain_numbers_and_in_objects(exercise):
-    if callable(exercise.truth):
-        plainly = answered_in(exercise.truth, torch.float32)
+    if callable(exercise.solution):
+        plainly = answered_in(exercise.solution, torch.float32)
 
         def listed(*case):
             found = plainly(*case)
@@ -352,7 +352,7 @@ def test_the_digits_of_float32_are_seen_in_plain_numbers_and_in_objects(exercise
 @pytest.mark.parametrize("name", ["best_line", "gc_pool", "backward", "simam", "two_levels", "p_value"])
 def test_a_right_answer_in_half_precision_is_right(name, dtype):
     (exercise,) = (exercise for exercise in ALL if exercise.name == name)
-    verdict = check(name, answered_in(exercise.truth, dtype))
+    verdict = check(name, answered_in(exercise.solution, dtype))
     assert verdict.passed, verdict.message
 
 
@@ -374,8 +374,9 @@ def test_a_mistake_that_agrees_as_well_as_the_truth_in_a_coarse_format_is_told_i
 
 
 def test_a_format_that_cannot_hold_the_numbers_is_named():
-    found = [answered_in(merged.truth, torch.float32) for merged in ALL if merged.name == "merged_statistics"]
-    assert "comes in float32, which cannot hold the numbers" in check("merged_statistics", *found).message
+    (merged,) = (exercise for exercise in ALL if exercise.name == "merged_statistics")
+    found = answered_in(merged.solution, torch.float32)
+    assert "comes in float32, which cannot hold the numbers" in check(merged.name, found).message
     seconds = answered_in(lambda *_: 1.0, torch.float16)  # the arguments go up to 7e13
     assert "comes in float16, which cannot hold the numbers" in check("least_time", seconds).message
 

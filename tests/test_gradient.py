@@ -61,18 +61,18 @@ def test_channels_do_not_see_each_other(statistics):
 
 MODULES = {
     "shared": {},
-    "population": {"correction": 0},
+    "population": {"statistics": "population"},
     "leave_one_out": {"statistics": "leave_one_out"},
 }
 
 
-@pytest.mark.parametrize("path", ["auto", "torch", "plain"])
+@pytest.mark.parametrize("backend", ["auto", "torch", "reference"])
 @pytest.mark.parametrize("statistics", STATISTICS)
 @pytest.mark.parametrize("shape", [(2, 3, 2, 2), (2, 3, 5, 7), (1, 2, 32, 32)])
-def test_the_module_has_this_gradient(shape, statistics, path):
+def test_the_module_has_this_gradient(shape, statistics, backend):
     x, grad = batch(np.random.default_rng(5), shape)
     leaf = torch.tensor(x, requires_grad=True)
-    output = SimAM(path=path, **MODULES[statistics])(leaf)
+    output = SimAM(backend=backend, **MODULES[statistics])(leaf)
     (found,) = torch.autograd.grad(output, leaf, torch.tensor(grad))
     expected = simam_gradient(x, grad, statistics=statistics)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-11, atol=1e-13)

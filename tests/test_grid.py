@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from simam_edu.experiments import GRIDS, Run, grid, part, run_id
+from simam_edu.experiments import GRIDS, Run, grid, run_id, shard
 from simam_edu.experiments.grid import PAPER_NETWORKS
 from simam_edu.experiments.paper import paper_table
 from simam_edu.training import recorded
@@ -88,7 +88,7 @@ def test_an_unknown_grid_is_refused():
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 30])
 def test_the_parts_are_disjoint_and_all(count):
     runs = grid("study")
-    parts = [part(runs, f"{k + 1}/{count}") for k in range(count)]
+    parts = [shard(runs, f"{k + 1}/{count}") for k in range(count)]
     together = [run.id for piece in parts for run in piece]
     assert sorted(together) == sorted(run.id for run in runs)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
@@ -96,8 +96,8 @@ def test_the_parts_are_disjoint_and_all(count):
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3", "1/3/5", "", "1.0/2", "²/3"])
 def test_a_bad_part_is_refused(text):
-    with pytest.raises(ValueError, match="part must be K/N"):
-        part(grid("study"), text)
+    with pytest.raises(ValueError, match="shard must be K/N"):
+        shard(grid("study"), text)
 
 
 def test_names_can_be_read():
@@ -158,8 +158,8 @@ def test_recorded_runs_have_names():
 def test_arguments_are_those_of_the_command_line():
     run = grid("smoke")[1]
     assert " ".join(run.arguments()) == (
-        "--network resnet20 --attention simam --slot pre_norm --dataset shapes --recipe smoke --seed 0 "
-        "--held-out 0.0 --epochs 1"
+        "--network resnet20 --attention simam --slot pre_norm --first-weights he --dataset shapes "
+        "--recipe smoke --seed 0 --held-out 0.0 --epochs 1"
     )
 
 

@@ -27,8 +27,9 @@ ALLOWED = {
     "gradient": {"energy", "derivation"},
     "solvers": {"_exact", "arguments", "energy"},
     "mistakes": {"energy"},
-    "gallery": {"energy", "mistakes"},
-    "exercises": {"energy", "solvers", "derivation", "gradient", "gallery", "mistakes"},
+    "wrong_simams": {"energy", "mistakes"},
+    "gallery": {"wrong_simams"},  # its old name
+    "exercises": {"energy", "mistakes", "wrong_simams"},
     "attention": {"arguments", "kernels"},
     "kernels": set(),
     "networks": {"attention"},
@@ -50,7 +51,7 @@ WITHOUT_TORCH = [
     "gradient",
     "solvers",
     "mistakes",
-    "gallery",
+    "wrong_simams",
     "exercises",
     "datasets",
 ]

@@ -176,7 +176,7 @@ def test_a_second_signal_while_the_checkpoint_is_written_tears_nothing(
 def test_a_look_every_few_steps_loses_none_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a GPU: the sums are read before they are kept."""
     whole = train(CONFIG, TRAIN, TEST)
-    monkeypatch.setattr("simam_edu.training.loop.look_every", lambda _: 10)
+    monkeypatch.setattr("simam_edu.training.loop.read_every", lambda _: 10)
     count = countdown(2)
 
     class Interrupted(Tiny):
@@ -197,7 +197,7 @@ def test_a_look_every_few_steps_loses_none_of_them(tmp_path: Path, monkeypatch: 
 def test_no_checkpoint_is_kept_of_a_loss_that_is_not_finite(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simam_edu.training.loop.look_every", lambda _: 10)
+    monkeypatch.setattr("simam_edu.training.loop.read_every", lambda _: 10)
 
     class Breaks(Tiny):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

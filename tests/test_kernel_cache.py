@@ -11,33 +11,27 @@ import pytest
 import torch
 
 from simam_edu import SimAM, cli, kernels
-from simam_edu.kernels import native
+from simam_edu.kernels import native, select
 
 X = torch.arange(24.0).reshape(1, 2, 3, 4)
-BROKEN = [
-    "empty",
-    "cut",
-    "one byte less",
-    "one bit",
-    "a folder",
-    "no checksum",
-    "a binary checksum",
-    "no library",
-]
+CONTENTS = {  # what is left of a whole file
+    "empty": lambda _: b"",
+    "cut": lambda whole: whole[: len(whole) // 2],
+    "one byte less": lambda whole: whole[:-1],
+    "one bit": lambda whole: whole[:-1] + bytes([whole[-1] ^ 1]),
+    "no library": lambda _: b"no library",  # as the kernel of another C++ runtime: the loader refuses it
+}
+BROKEN = [*CONTENTS, "a folder", "no checksum", "a binary checksum"]
+MEMORIES = (native.failure, native.operator, select._warn_once)
 
 
 def spoil(file, state):
     """Bring a kept kernel into a state."""
-    whole, checksum = file.read_bytes(), native._checksum_file(file)
-    contents = {
-        "empty": b"",
-        "cut": whole[: len(whole) // 2],
-        "one byte less": whole[:-1],
-        "one bit": whole[:-1] + bytes([whole[-1] ^ 1]),
-        "no library": b"no library",
-    }
-    if state in contents:
-        file.write_bytes(contents[state])
+    checksum = native._checksum_file(file)
+    if state in CONTENTS:
+        file.write_bytes(CONTENTS[state](file.read_bytes()))
+    if state == "no library":
+        checksum.write_text(native._checksum(file))
     if state == "a folder":
         file.unlink()
         file.mkdir()
@@ -45,68 +39,60 @@ def spoil(file, state):
         checksum.unlink()
     if state == "a binary checksum":
         checksum.write_bytes(b"\xff")
-    if state == "no library":  # as the kernel of another C++ runtime: whole, and refused by the loader
-        checksum.write_text(native._checksum(file))
 
 
-@pytest.fixture(scope="session")
-def real_kernel():
-    """The file of the kernel, built unless it is there, and loaded by this process."""
-    if not any(shutil.which(name) for name in native.COMPILERS):
-        pytest.skip("the native kernel needs a C++ compiler, and there is none here")
-    file = kernels.build()
-    assert native.is_built()
+@pytest.fixture
+def new_process(monkeypatch):
+    """What is remembered of the kernel, as in a process that has loaded none."""
+    monkeypatch.setattr(native, "_is_loaded", lambda: False)
+    for memory in MEMORIES:
+        memory.cache_clear()
+    yield
+    for memory in MEMORIES:
+        memory.cache_clear()
+
+
+@pytest.fixture
+def kept(native_kernel, new_process, monkeypatch, tmp_path):  # noqa: ARG001
+    """A cache with a whole kernel."""
+    file = tmp_path / "kernels" / "simam.so"
+    file.parent.mkdir()
+    shutil.copy(native_kernel, file)
+    native._checksum_file(file).write_text(native._checksum(file))
+    monkeypatch.setattr(native, "library", lambda: file)
     return file
 
 
 @pytest.fixture
-def kept(real_kernel, monkeypatch, tmp_path):
-    """A cache with a whole kernel, in a process that has loaded none."""
-    file = tmp_path / "kernels" / "simam.so"
-    file.parent.mkdir()
-    shutil.copy(real_kernel, file)
-    native._checksum_file(file).write_text(native._checksum(file))
-    monkeypatch.setattr(native, "library", lambda: file)
-    monkeypatch.setattr(native, "_is_loaded", lambda: False)
-    memories = (native.failure, native.operator, kernels._warn_once)
-    for memory in memories:
-        memory.cache_clear()
-    yield file
-    for memory in memories:
-        memory.cache_clear()
-
-
-@pytest.fixture
-def compiler(real_kernel, monkeypatch, tmp_path):
+def compiler(native_kernel, monkeypatch, tmp_path):
     """A compiler that takes no time: it copies the real kernel, and counts its calls."""
     script, calls = tmp_path / "compiler", tmp_path / "calls"
-    script.write_text(
-        f'#!/bin/sh\necho "$@" >> "{calls}"\nwhile [ "$1" != -o ]; do shift; done\ncp "{real_kernel}" "$2"\n'
-    )
+    copy = f'while [ "$1" != -o ]; do shift; done\ncp "{native_kernel}" "$2"\n'
+    script.write_text(f'#!/bin/sh\necho "$@" >> "{calls}"\n{copy}')
     script.chmod(0o755)
     monkeypatch.setenv("CXX", str(script))
     return calls
 
 
 @pytest.mark.parametrize("state", BROKEN)
-def test_a_broken_file_is_told_once_and_gone_on_without(kept, monkeypatch, state):
+def test_a_broken_file_is_reported_once_and_another_backend_runs(kept, monkeypatch, state):
     spoil(kept, state)
     if state != "no library":
         monkeypatch.setattr(torch.ops, "load_library", lambda _: pytest.fail("a broken file was mapped"))
-    with pytest.warns(RuntimeWarning, match=rf"{kept} does not load: .*simam-edu kernels") as told:
+    with pytest.warns(RuntimeWarning, match=rf"{kept} does not load: .*simam-edu kernels") as reported:
         first = SimAM()(X)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         SimAM()(2 * X)
-    assert len(told) == 1
-    assert "Could not load this library" not in str(told[0].message), "the reason is wanted"
-    torch.testing.assert_close(first, SimAM(path="plain")(X))
-    with pytest.raises(ValueError, match=rf"path 'native' .*{kept} does not load: .*simam-edu kernels"):
-        SimAM(path="native")(X)
+    assert len(reported) == 1
+    assert "Could not load this library" not in str(reported[0].message), "the reason is wanted"
+    torch.testing.assert_close(first, SimAM(backend="reference")(X))
+    with pytest.raises(ValueError, match=rf"backend 'native' .*{kept} does not load: .*simam-edu kernels"):
+        SimAM(backend="native")(X)
 
 
 @pytest.mark.usefixtures("kept")
-def test_a_file_that_may_not_be_read_is_told(monkeypatch):
+def test_a_file_that_may_not_be_read_is_reported(monkeypatch):
     def refuse(self):
         raise PermissionError(13, "Permission denied", str(self))
 
@@ -138,7 +124,7 @@ def test_a_new_kernel_that_does_not_run_is_not_kept(kept, compiler):
     assert not kept.exists()
 
 
-@pytest.mark.usefixtures("real_kernel")
+@pytest.mark.usefixtures("native_kernel")
 def test_the_kernels_command_loads_what_is_there_and_builds_nothing(compiler, capsys):
     assert cli.main(["kernels"]) == 0
     assert "it was there, and it loads" in capsys.readouterr().out
@@ -158,7 +144,7 @@ def test_of_two_that_build_at_once_one_compiles(kept, compiler, monkeypatch):
     assert len(compiler.read_text().splitlines()) == 2  # the source, and the library
 
 
-def test_a_build_that_is_killed_leaves_nothing_in_the_way(real_kernel, monkeypatch, tmp_path, compiler):
+def test_a_build_that_is_killed_leaves_nothing_in_the_way(native_kernel, monkeypatch, tmp_path, compiler):
     """It is killed in the compiler: the lock goes with the process, and no file has the kernel's name."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     script = compiler.with_name("compiler")
@@ -171,7 +157,7 @@ def test_a_build_that_is_killed_leaves_nothing_in_the_way(real_kernel, monkeypat
     assert not target.exists()
     script.write_text(text)
     assert native.build() == target
-    assert native._checksum(target) == native._checksum(real_kernel)
+    assert native._checksum(target) == native._checksum(native_kernel)
 
 
 @pytest.mark.parametrize("blocked", ["", "simam_edu"])
@@ -184,29 +170,25 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_cure(monkeypatch, tmp_
         native.build()
 
 
+@pytest.mark.usefixtures("new_process")
 def test_a_user_without_a_home_has_no_kernel_and_no_warning(monkeypatch):
     monkeypatch.setattr(native.platformdirs, "user_cache_path", lambda name: Path("~/.cache") / name)
-    monkeypatch.setattr(native, "_is_loaded", lambda: False)
-    native.failure.cache_clear()
-    native.operator.cache_clear()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert kernels.path_for(X) == "torch"
+        assert kernels.backend_for(X) == "torch"
     with pytest.raises(OSError, match=r"must have a home.* set HOME or XDG_CACHE_HOME"):
         native.build()
-    native.failure.cache_clear()
-    native.operator.cache_clear()
 
 
-@pytest.mark.usefixtures("real_kernel")
-def test_imported_twice_in_one_process_both_copies_work():
+@pytest.mark.usefixtures("native_kernel")
+def test_imported_three_times_in_one_process_all_copies_work():
     code = """
 import sys, torch
 x = torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True)
 copies = []
 for _ in range(3):
     from simam_edu import SimAM, kernels
-    assert kernels.path_for(x) == "native"
+    assert kernels.backend_for(x) == "native"
     copies.append(SimAM)
     del SimAM, kernels
     for name in [name for name in sys.modules if name.startswith("simam_edu")]:
@@ -214,7 +196,7 @@ for _ in range(3):
 import gc; gc.collect()
 for SimAM in copies:
     assert torch.autograd.gradgradcheck(SimAM(), (x,))
-    torch.testing.assert_close(SimAM()(x), SimAM(path="plain")(x))
+    torch.testing.assert_close(SimAM()(x), SimAM(backend="reference")(x))
 assert copies[0] is not copies[1]
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

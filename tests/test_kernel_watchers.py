@@ -4,7 +4,6 @@ What is computed and what is saved is the same whoever watches, in either pass.
 """
 
 import contextlib
-import shutil
 
 import pytest
 import torch
@@ -14,11 +13,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 from torch.utils.flop_counter import FlopCounterMode
 
-from simam_edu import SimAM, kernels
-from simam_edu.kernels import eager, native, plain
-from simam_edu.kernels.options import Options
+from simam_cases import draw, oracle, ulps
+from simam_edu import SimAM
 
-STATISTICS = ["shared", "leave_one_out"]
+only_native = pytest.mark.parametrize("backend", ["native"], indirect=True)
+two_statistics = pytest.mark.parametrize("statistics", ["shared", "leave_one_out"])
+both_layouts = pytest.mark.parametrize(
+    "layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "last"]
+)
 
 
 class Names(TorchDispatchMode):
@@ -44,16 +46,6 @@ WATCHERS = {
 }
 
 
-@pytest.fixture(params=["native", "torch", "plain"])
-def path(request):
-    """Each path that runs on the CPU."""
-    if request.param == "native":
-        if not any(shutil.which(name) for name in native.COMPILERS):
-            pytest.skip("the native kernel needs a C++ compiler, and there is none here")
-        kernels.build()
-    return request.param
-
-
 @pytest.fixture
 def compiled_autograd():
     """Return a context in which backward passes are compiled; it counts the graphs."""
@@ -73,11 +65,7 @@ def compiled_autograd():
     torch._dynamo.reset()
 
 
-def draw(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def gradient(
+def passes(
     call, forward=contextlib.nullcontext, backward=contextlib.nullcontext, layout=torch.contiguous_format
 ):
     """Return the output and the gradient, each pass in its context."""
@@ -89,77 +77,70 @@ def gradient(
     return y.detach(), x.grad
 
 
+def recomputed(module, **how):
+    return lambda x: checkpoint(module, x, **({"use_reentrant": False} | how))
+
+
 @pytest.mark.filterwarnings("ignore:Anomaly Detection")
 @pytest.mark.parametrize("side", ["forward", "backward"])
 @pytest.mark.parametrize("watcher", WATCHERS)
 @pytest.mark.parametrize("reentrant", [None, False, True], ids=["kept", "recomputed", "reentrant"])
-def test_a_watcher_of_one_pass_changes_no_bit(path, watcher, side, reentrant):
-    for statistics in STATISTICS:
-        module = SimAM(path=path, statistics=statistics)
-        expected = gradient(module)
-
-        def call(x, module=module):
-            return module(x) if reentrant is None else checkpoint(module, x, use_reentrant=reentrant)
-
-        found = gradient(call, **{side: WATCHERS[watcher]})
-        for a, b in zip(found, expected, strict=True):
-            assert torch.equal(a, b), statistics
+@two_statistics
+def test_a_watcher_of_one_pass_changes_no_bit(backend, watcher, side, reentrant, statistics):
+    module = SimAM(backend=backend, statistics=statistics)
+    call = module if reentrant is None else recomputed(module, use_reentrant=reentrant)
+    found = passes(call, **{side: WATCHERS[watcher]})
+    assert all(map(torch.equal, found, passes(module)))
 
 
 @pytest.mark.parametrize("watched", [(), ("forward",), ("backward",), ("forward", "backward")], ids=str)
 def test_the_default_module_is_recomputed_under_any_watch(watched):
-    expected = gradient(SimAM())
-    found = gradient(lambda x: checkpoint(SimAM(), x, use_reentrant=False), **dict.fromkeys(watched, Names))
-    assert torch.equal(found[1], expected[1])
+    found = passes(recomputed(SimAM()), **dict.fromkeys(watched, Names))
+    assert torch.equal(found[1], passes(SimAM())[1])
 
 
-@pytest.mark.parametrize("path", ["native"], indirect=True)
-def test_a_dispatch_mode_sees_one_operator_a_pass(path):
+@only_native
+def test_a_dispatch_mode_sees_one_operator_per_pass(backend):
     x = draw(2, 3, 8, 8).requires_grad_()
     with Names() as forward:
-        y = SimAM(path=path)(x)
+        y = SimAM(backend=backend)(x)
     assert forward.seen == ["simam_edu.native.default"]
     with Names() as backward:
         torch.autograd.grad(y.sum(), x)
     assert "simam_edu.native_backward.default" in backward.seen
 
 
-@pytest.mark.parametrize("path", ["native"], indirect=True)
+@only_native
 @pytest.mark.parametrize("policy", [CheckpointPolicy.MUST_SAVE, CheckpointPolicy.PREFER_RECOMPUTE])
-def test_selective_checkpointing_may_keep_the_operator_or_not(path, policy):
+def test_selective_checkpointing_may_keep_the_operator_or_not(backend, policy):
     def context():
         return create_selective_checkpoint_contexts(lambda *_args, **_kwargs: policy)
 
-    module = SimAM(path=path)
-    expected = gradient(module)
-    found = gradient(lambda x: checkpoint(module, x, use_reentrant=False, context_fn=context))
-    assert torch.equal(found[1], expected[1])
+    module = SimAM(backend=backend)
+    assert torch.equal(passes(recomputed(module, context_fn=context))[1], passes(module)[1])
 
 
-@pytest.mark.usefixtures("path")
-@pytest.mark.parametrize("path", ["native"], indirect=True)
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "last"])
+@pytest.mark.usefixtures("native_kernel")
+@both_layouts
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64], ids=str)
 def test_the_operators_keep_to_their_schemas_and_shapes(layout, dtype):
     x = draw(2, 3, 8, 8).to(dtype).contiguous(memory_format=layout)
-    forward = torch.ops.simam_edu.native.default
-    _, statistics = forward(x, 1e-4, 1, False)
-    tests = ("test_schema", "test_faketensor")
-    torch.library.opcheck(forward, (x, 1e-4, 1, False), test_utils=tests)
-    backward = torch.ops.simam_edu.native_backward.default
-    torch.library.opcheck(backward, (x, x, statistics, 1e-4, 1, False), test_utils=tests)
+    options, tests = (1e-4, 1, False), ("test_schema", "test_faketensor")
+    forward, backward = (torch.ops.simam_edu[name].default for name in ("native", "native_backward"))
+    torch.library.opcheck(forward, (x, *options), test_utils=tests)
+    torch.library.opcheck(backward, (x, x, forward(x, *options)[1], *options), test_utils=tests)
 
 
 @pytest.mark.parametrize("tracing", ["real", "fake", "symbolic"])
 @pytest.mark.parametrize("pre_dispatch", [False, True])
-def test_tracing_takes_the_reference(path, tracing, pre_dispatch):
+def test_tracing_takes_the_reference(backend, tracing, pre_dispatch):
     x = draw(2, 3, 8, 8)
-    traced = make_fx(SimAM(path=path), tracing_mode=tracing, pre_dispatch=pre_dispatch)(x)
+    traced = make_fx(SimAM(backend=backend), tracing_mode=tracing, pre_dispatch=pre_dispatch)(x)
     assert not any("simam_edu" in str(node.target) for node in traced.graph.nodes)
-    torch.testing.assert_close(traced(2 * x), SimAM(path=path)(2 * x))
+    torch.testing.assert_close(traced(2 * x), SimAM(backend=backend)(2 * x))
 
 
-def test_what_is_kept_under_a_mode_that_wraps_serves_later_calls():
+def test_constants_of_a_first_call_under_a_mode_that_wraps_serve_later_calls():
     """A number that is made once must be a plain tensor, whatever a mode makes of new ones."""
 
     class Wrong(TorchDispatchMode):
@@ -167,50 +148,43 @@ def test_what_is_kept_under_a_mode_that_wraps_serves_later_calls():
             y = func(*args, **(kwargs or {}))
             return y + 1 if isinstance(y, torch.Tensor) and y.ndim == 0 else y
 
-    eager._number.cache_clear()
-    x = draw(1, 2, 4, 4)
+    x, module = draw(1, 2, 4, 4), SimAM(backend="torch", lam=0.0625)  # as no other test
     with Wrong():
-        eager._number(0.5, torch.float32)
-    torch.testing.assert_close(SimAM(path="torch")(x), plain.simam(x, Options()))
-    eager._number.cache_clear()
+        module(x)
+    assert ulps(module(x), oracle(x, lam=0.0625)) <= 4
 
 
 # Torch's own compiler looks at .grad of what the reference saves.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "last"])
-@pytest.mark.parametrize("statistics", STATISTICS)
-def test_compiled_autograd_gives_the_same_gradient(path, compiled_autograd, statistics, layout):
-    module = SimAM(path=path, statistics=statistics)
-    expected = gradient(module, layout=layout)
-    found = gradient(module, backward=compiled_autograd, layout=layout)
+@both_layouts
+@two_statistics
+def test_compiled_autograd_gives_the_same_gradient(backend, compiled_autograd, statistics, layout):
+    module = SimAM(backend=backend, statistics=statistics)
+    expected = passes(module, layout=layout)
+    found = passes(module, backward=compiled_autograd, layout=layout)
     torch.testing.assert_close(found[1], expected[1], rtol=1e-6, atol=1e-7)
     with compiled_autograd() as graphs:
         assert len(graphs) == 1, "the backward pass was not compiled"
 
 
-@pytest.mark.parametrize("path", ["native"], indirect=True)
-def test_compiled_autograd_knows_the_options_apart(path, compiled_autograd):
-    for options in ({"lam": 0.3}, {"lam": 1e-4}, {"correction": 0}, {"statistics": "leave_one_out"}):
-        module = SimAM(path=path, **options)
-        assert torch.equal(gradient(module, backward=compiled_autograd)[1], gradient(module)[1]), options
+@only_native
+def test_compiled_autograd_knows_the_options_apart(backend, compiled_autograd):
+    for options in ({"lam": 0.3}, {}, {"statistics": "population"}, {"statistics": "leave_one_out"}):
+        module = SimAM(backend=backend, **options)
+        assert torch.equal(passes(module, backward=compiled_autograd)[1], passes(module)[1]), options
 
 
-@pytest.mark.parametrize("path", ["native"], indirect=True)
-def test_compiled_autograd_takes_saved_tensor_hooks_and_a_traced_backend(path, compiled_autograd):
-    module = SimAM(path=path)
-    expected = gradient(module)
-    found = gradient(
-        module,
-        WATCHERS["saved-tensor hooks"],
-        lambda: compiled_autograd("aot_eager"),
-    )
-    assert torch.equal(found[1], expected[1])
+@only_native
+def test_compiled_autograd_takes_saved_tensor_hooks_and_a_traced_backend(backend, compiled_autograd):
+    module = SimAM(backend=backend)
+    found = passes(module, WATCHERS["saved-tensor hooks"], lambda: compiled_autograd("aot_eager"))
+    assert torch.equal(found[1], passes(module)[1])
 
 
-@pytest.mark.parametrize("path", ["native"], indirect=True)
-def test_a_compiled_step_with_compiled_autograd_is_the_eager_one(path):
+@only_native
+def test_a_compiled_step_with_compiled_autograd_is_the_eager_one(backend):
     torch._dynamo.reset()
-    network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3, padding=1), SimAM(path=path))
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3, padding=1), SimAM(backend=backend))
 
     def step(x):
         network.zero_grad()

@@ -27,6 +27,15 @@ def test_a_run_killed_again_and_again_ends_as_the_run_that_was_left_alone(kills,
     assert kills.equal(kills.outcome(tmp_path / "killed"), kills.outcome(tmp_path / "alone"))
 
 
+def test_ctrl_c_ends_a_run_though_its_parent_ignores_it(kills, tmp_path):
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a shell
+    try:
+        left = kills.kill_one(tmp_path / "killed", 0.0, signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert not left.startswith("status 0")
+
+
 def test_another_outcome_is_seen(kills, monkeypatch, capsys):
     outcomes = iter(
         {"record": {"test_loss": 1.0}, "state": torch.tensor([0.0, last])} for last in (0.0, 1e-45)

@@ -30,6 +30,15 @@ def test_every_package_of_the_source_is_installed() -> None:
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == found | {"simam_edu.results"}
 
 
+def test_every_record_file_is_installed_and_its_making_told() -> None:
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]["simam_edu.results"]
+    files = [file for file in (ROOT / "book" / "results").iterdir() if file.suffix not in (".py", ".lock")]
+    files = [file for file in files if file.is_file()]
+    assert all(any(file.match(pattern) for pattern in patterns) for file in files)
+    told = re.findall(r"^\| `(\S+)` \|", (ROOT / "book/results/README.md").read_text(), flags=re.MULTILINE)
+    assert sorted([*told, "README.md"]) == sorted(file.name for file in files)
+
+
 def test_version_is_the_same_everywhere() -> None:
     assert PROJECT["project"]["version"] == simam_edu.__version__
     assert simam_edu.__version__ in (ROOT / "CHANGELOG.md").read_text()

@@ -216,13 +216,13 @@ def test_nothing_to_draw_is_refused(draw, message):
 
 LIVE = """
 from simam_edu.plots import training as plots
-from simam_edu.training import EpochResult, Progress, Score
+from simam_edu.training import EpochResult, Metrics, Progress
 drawn, real = [], plots.curves_figure
 plots.curves_figure = lambda runs: (drawn.append(runs), real(runs))[1]
-score = Score(images=8, loss=1.5, accuracy=0.5)
-done = EpochResult(epoch=1, train=score, held_out=score, learning_rate=0.1, seconds=1.0)
+metrics = Metrics(images=8, loss=1.5, accuracy=0.5)
+done = EpochResult(epoch=1, train=metrics, held_out=metrics, learning_rate=0.1, seconds=1.0)
 def at(images, history):
-    return Progress(epoch=1 + len(history), epochs=2, images=images, seen=8, score=score,
+    return Progress(epoch=1 + len(history), epochs=2, images=images, seen=8, metrics=metrics,
                     learning_rate=0.1, history=history)
 %%
 show = plots.live_curves("mine", every=1e9)

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from simam_edu import cli, cli_study
-from simam_edu.experiments import Estimate, grid, in_words, make_tables, markdown, missing_runs
+from simam_edu.experiments import GRIDS, Estimate, grid, in_words, make_tables, markdown, missing_runs
 from simam_edu.experiments.grid import run_id
 from simam_edu.experiments.paper import paper_differences, paper_table
 from simam_edu.experiments.sweep import Failure, Outcome
@@ -174,10 +174,31 @@ def test_other_networks_data_and_recipes_are_tables_of_their_own(study):
     ]  # fmt: skip
 
 
-def test_options_of_a_module_are_another_column(study):
-    other = make_record("simam", "pre_norm", 0, attention_options={"lam": 0.1})
-    (table,) = make_tables([*study, other])
-    assert table.column("simam lam=0.1 pre_norm").accuracy.n == 1
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"lam": 0.1}, "simam lam=0.1 pre_norm"),
+        ({"lam": 1}, "simam lam=1 pre_norm"),
+        ({"statistics": "leave_one_out"}, "simam statistics=leave_one_out pre_norm"),
+        ({"statistics": "shared", "lam": 1e-4}, "simam lam=0.0001 statistics=shared pre_norm"),
+    ],
+)
+def test_options_of_a_module_are_another_column(study, options, name):
+    (table,) = make_tables([*study, make_record("simam", "pre_norm", 0, attention_options=options)])
+    assert table.column(name).accuracy.n == 1
+
+
+def test_every_grid_has_a_column_for_each_of_its_modules():
+    for name in GRIDS:
+        runs = grid(name, seeds=[0])
+        records = [
+            make_record(
+                run.attention, run.slot, attention_options=dict(run.attention_options),
+                network=run.network, dataset=run.dataset, recipe=run.recipe,
+            )
+            for run in runs
+        ]  # fmt: skip
+        assert sum(len(table.columns) for table in make_tables(records)) == len(runs)
 
 
 def test_first_weights_of_the_authors_are_another_column_and_another_run(study):
@@ -334,6 +355,16 @@ def test_report_joins_files_and_says_what_is_missing(file, tmp_path, capsys):
     assert "9 of the 21 runs of the grid study are missing: resnet20-cbam" in joined.err
 
 
+def test_report_says_what_the_recorded_study_lacks_of_the_ablation(capsys):
+    assert cli.main(["report", "--grid", "ablation"]) == 0
+    said = capsys.readouterr().err
+    there = {run_id(record) for record in recorded("study")}
+    lacking = [run.id for run in grid("ablation") if run.id not in there]
+    assert f"{len(lacking)} of the 40 runs of the grid ablation are missing: " in said
+    assert said.rpartition(": ")[2].strip().split(", ") == lacking
+    assert len(lacking) == 34
+
+
 def test_report_draws(file, tmp_path, capsys):
     assert cli.main(["report", str(file), "--plot", str(tmp_path / "plot.png")]) == 0
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
@@ -363,7 +394,7 @@ def test_sweep_shows_what_is_left(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["smoke", "--part", "3/2"], "part must be K/N"),
+        (["smoke", "--part", "3/2"], "shard must be K/N"),
         (["smoke", "--jobs", "0"], "jobs must be at least 1"),
         (["smoke", "--seeds", "1", "1"], "seeds must be"),
     ],

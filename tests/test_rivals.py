@@ -1,6 +1,5 @@
 """SE, CBAM, ECA and GC: their values against numpy, and public versions that get them wrong."""
 
-import doctest
 import math
 import pickle
 
@@ -9,19 +8,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.functional import relu
 
-from simam_edu.attention import (
-    CBAM,
-    ECA,
-    GlobalContext,
-    SqueezeExcite,
-    attention_factory,
-    cbam,
-    eca,
-    eca_kernel,
-    global_context,
-    squeeze_excite,
-)
+from simam_cases import draw
+from simam_edu.attention import CBAM, ECA, GlobalContext, SqueezeExcite, attention_factory, eca_kernel
 from simam_edu.networks import build
 
 RIVALS = ("se", "cbam", "eca", "gc")
@@ -29,7 +19,7 @@ by_name = pytest.mark.parametrize("name", RIVALS)
 
 
 def inputs(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+    return draw(*shape, seed=seed, dtype=dtype)
 
 
 def with_random_weights(module, seed=1):
@@ -118,10 +108,10 @@ def np_global_context(x, weights):
 ORACLES = {"se": np_squeeze_excite, "cbam": np_cbam, "eca": np_eca, "gc": np_global_context}
 
 
-def largest_error(name, module, x):
-    """Return how far a module is from the formula of a rival, with the module's own weights."""
+def largest_error(name, module, x, call=None):
+    """Return how far a call, of the module itself if none is given, is from the formula with its weights."""
     weights = {key: value.detach().numpy() for key, value in module.state_dict().items()}
-    return np.abs(module(x).detach().numpy() - ORACLES[name](x.numpy(), weights)).max()
+    return np.abs((call or module)(x).detach().numpy() - ORACLES[name](x.numpy(), weights)).max()
 
 
 @by_name
@@ -148,160 +138,84 @@ def test_cbam_takes_the_statistics_of_the_batch_in_training():
     assert 0 < moved < 0.1, "the momentum of the authors' code is one in a hundred"
 
 
-# Versions of the rivals as they are found in public, and other slips. Each has the weights of the right one.
+# Versions of the rivals as they are found in public, and other slips, with the weights of the right one.
 
 
-class GainPlusOne(SqueezeExcite):
-    """The input is added once more."""
-
-    def forward(self, x):
-        return x + super().forward(x)
+def channel_gain(logits):
+    return torch.sigmoid(logits)[:, :, None, None]
 
 
-class WithoutRelu(SqueezeExcite):
-    """Two linear layers are one."""
-
-    def forward(self, x):
-        gain = torch.sigmoid(self.expand(self.reduce(x.mean(dim=(-2, -1)))))
-        return x * gain[:, :, None, None]
+def max_and_mean(x):
+    return x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)
 
 
-class SqueezedByMaximum(SqueezeExcite):
-    """The largest value of a channel stands for its mean."""
-
-    def forward(self, x):
-        gain = torch.sigmoid(self.expand(functional.relu(self.reduce(x.amax(dim=(-2, -1))))))
-        return x * gain[:, :, None, None]
-
-
-class WithResidual(CBAM):
-    """The input is added to the output."""
-
-    def forward(self, x):
-        return x + super().forward(x)
+def large_kernel(m, x):
+    """CBAM with a filter of side 49; its middle is the right one, so that values tell and not a shape."""
+    x = x * m._channel_gain(x)
+    kernel = inputs(1, 2, 49, 49, seed=5)
+    kernel[..., 21:28, 21:28] = m.conv.weight
+    filtered = functional.conv2d(torch.cat(max_and_mean(x), dim=1), kernel, padding=24)
+    return x * torch.sigmoid(m.norm(filtered))
 
 
-class LargeKernel(CBAM):
-    """The filter has a side of 49; its middle is the right one, so that values tell and not a shape."""
-
-    def _position_gain(self, x):
-        pooled = torch.cat((x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)), dim=1)
-        kernel = inputs(1, 2, 49, 49, seed=5)
-        kernel[..., 21:28, 21:28] = self.conv.weight
-        return torch.sigmoid(self.norm(functional.conv2d(pooled, kernel, padding=24)))
+def mean_before_maximum(m, x):
+    x = x * m._channel_gain(x)
+    return x * torch.sigmoid(m.norm(m.conv(torch.cat(max_and_mean(x)[::-1], dim=1))))
 
 
-class LargeKernelWithResidual(LargeKernel):
-    """Both at once, as in a much-copied collection of attention modules."""
-
-    def forward(self, x):
-        return x + super().forward(x)
+def with_pool(pool):
+    """GC with another pooling (n, c)."""
+    return lambda m, x: x + m.expand(relu(m.norm(m.reduce(pool(m, x)))))[:, :, None, None]
 
 
-class PositionsFirst(CBAM):
-    """The gain of the positions comes before that of the channels."""
-
-    def forward(self, x):
-        x = x * self._position_gain(x)
-        return x * self._channel_gain(x)
+def logits_weigh(m, x):
+    logits = torch.einsum("nchw,c->nhw", x, m.key.weight[0])
+    return torch.einsum("nchw,nhw->nc", x, logits)
 
 
-class SideBySide(CBAM):
-    """Both gains are computed from the input."""
-
-    def forward(self, x):
-        return x * self._channel_gain(x) * self._position_gain(x)
+def circular(m, x):
+    z, k = x.mean(dim=(-2, -1))[:, None, :], m.conv.kernel_size[0] // 2
+    return x * channel_gain(functional.conv1d(functional.pad(z, (k, k), "circular"), m.conv.weight)[:, 0])
 
 
-class MeanBeforeMaximum(CBAM):
-    """The two maps change places, which matters for weights that were trained in the other order."""
-
-    def _position_gain(self, x):
-        pooled = torch.cat((x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)), dim=1)
-        return torch.sigmoid(self.norm(self.conv(pooled)))
+def over_positions(m, x):
+    flat = x.reshape(-1, 1, x.shape[-2] * x.shape[-1])
+    return x * torch.sigmoid(m.conv(flat).reshape(x.shape))
 
 
-class WithoutSoftmax(GlobalContext):
-    """The logits themselves weigh the positions."""
-
-    def _pool(self, x):
-        logits = torch.einsum("nchw,c->nhw", x, self.key.weight[0])
-        return torch.einsum("nchw,nhw->nc", x, logits)
+def before_squeeze(pool):
+    """SE with another pooling (n, c)."""
+    return lambda m, x: x * channel_gain(m.expand(relu(m.reduce(pool(x)))))
 
 
-class SoftmaxOverTheWrongAxis(GlobalContext):
-    """The softmax runs over the single output channel, so every weight is one."""
-
-    def _pool(self, x):
-        return x.sum(dim=(-2, -1))
-
-
-class MeanOfPositions(GlobalContext):
-    """Every position weighs the same."""
-
-    def _pool(self, x):
-        return x.mean(dim=(-2, -1))
-
-
-class WithoutNorm(GlobalContext):
-    """The layer norm is left out."""
-
-    def forward(self, x):
-        return x + self.expand(functional.relu(self.reduce(self._pool(x))))[:, :, None, None]
-
-
-class Multiplied(GlobalContext):
-    """The context is a gain and not a term."""
-
-    def forward(self, x):
-        context = self.expand(functional.relu(self.norm(self.reduce(self._pool(x)))))
-        return x * torch.sigmoid(context)[:, :, None, None]
+WRONG = {
+    "se: the input is added": lambda m, x: x + m(x),
+    "se: without relu": lambda m, x: x * channel_gain(m.expand(m.reduce(x.mean(dim=(-2, -1))))),
+    "se: squeezed by the maximum": before_squeeze(lambda x: x.amax(dim=(-2, -1))),
+    "cbam: the input is added": lambda m, x: x + m(x),
+    "cbam: a kernel of 49": large_kernel,
+    "cbam: a kernel of 49, and the input is added": lambda m, x: x + large_kernel(m, x),
+    "cbam: positions first": lambda m, x: (y := x * m._position_gain(x)) * m._channel_gain(y),
+    "cbam: both gains from the input": lambda m, x: x * m._channel_gain(x) * m._position_gain(x),
+    "cbam: the mean before the maximum": mean_before_maximum,
+    "gc: without softmax": with_pool(logits_weigh),
+    "gc: softmax over the one output channel": with_pool(lambda _, x: x.sum(dim=(-2, -1))),
+    "gc: every position weighs the same": with_pool(lambda _, x: x.mean(dim=(-2, -1))),
+    "gc: without norm": lambda m, x: x + m.expand(relu(m.reduce(m._pool(x))))[:, :, None, None],
+    "gc: a gain, no term": lambda m, x: x * channel_gain(m.expand(relu(m.norm(m.reduce(m._pool(x)))))),
+    "eca: the first channel is next to the last": circular,
+    "eca: along the positions": over_positions,
+}
 
 
-class Circular(ECA):
-    """The first and the last channel are neighbors."""
-
-    def __init__(self, channels):
-        super().__init__(channels)
-        self.conv.padding_mode = "circular"
-        self.conv._reversed_padding_repeated_twice = [self.conv.kernel_size[0] // 2] * 2
-
-
-class OverPositions(ECA):
-    """The filter runs along the positions of each channel instead of along the channels."""
-
-    def forward(self, x):
-        flat = x.flatten(2)
-        gain = torch.sigmoid(self.conv(flat.reshape(-1, 1, flat.shape[-1])).reshape(x.shape))
-        return x * gain
-
-
-WRONG = [
-    ("se", GainPlusOne),
-    ("se", WithoutRelu),
-    ("se", SqueezedByMaximum),
-    ("cbam", WithResidual),
-    ("cbam", LargeKernel),
-    ("cbam", LargeKernelWithResidual),
-    ("cbam", PositionsFirst),
-    ("cbam", SideBySide),
-    ("cbam", MeanBeforeMaximum),
-    ("gc", WithoutSoftmax),
-    ("gc", SoftmaxOverTheWrongAxis),
-    ("gc", MeanOfPositions),
-    ("gc", WithoutNorm),
-    ("gc", Multiplied),
-    ("eca", Circular),
-    ("eca", OverPositions),
-]
-
-
-@pytest.mark.parametrize(("name", "wrong"), WRONG, ids=[wrong.__name__ for _, wrong in WRONG])
-def test_the_values_tell_a_wrong_version(name, wrong):
-    module = with_random_weights(wrong(64))
-    x = inputs(2, 64, 8, 8)
-    assert module(x).shape == x.shape, "a test of shapes passes"
-    assert largest_error(name, module, x) > 1e-3
+@pytest.mark.parametrize("wrong", WRONG)
+def test_the_values_tell_a_wrong_version(wrong):
+    name, x = wrong.partition(":")[0], inputs(2, 64, 8, 8)
+    module = with_random_weights(attention_factory(name)(64))
+    y = WRONG[wrong](module, x)
+    assert y.shape == x.shape, "a test of shapes passes"
+    assert largest_error(name, module, x, lambda _: y) > 1e-3
+    assert largest_error(name, module, x) < 1e-10, "the right one with these weights"
 
 
 def test_a_fixed_kernel_for_eca_is_told_where_there_are_many_channels():
@@ -422,7 +336,7 @@ def test_parameters_by_formula(channels, r, least):
     assert count("se", channels, reduction=r, **options) == 2 * channels * h
     assert count("cbam", channels, reduction=r, **options) == 2 * channels * h + 2 * 49 + 2
     assert count("cbam", channels, reduction=r, kernel_size=3, **options) == 2 * channels * h + 2 * 9 + 2
-    assert count("gc", channels, ratio=r, **options) == channels + 2 * channels * h + 2 * h
+    assert count("gc", channels, reduction=r, **options) == channels + 2 * channels * h + 2 * h
 
 
 def test_parameters_added_to_a_network():
@@ -434,17 +348,9 @@ def test_parameters_added_to_a_network():
 @pytest.mark.parametrize(
     ("channels", "kernel"),
     [
-        (1, 1),
-        (2, 1),
-        (4, 1),
-        (8, 3),
-        (16, 3),
-        (24, 3),
-        (32, 3),
-        (64, 3),
-        (128, 5),
-        (256, 5),
-        (512, 5),
+        *((c, 1) for c in (1, 2, 4)),
+        *((c, 3) for c in (8, 16, 24, 32, 64)),
+        *((c, 5) for c in (128, 256, 512)),
         (2048, 7),
     ],
 )
@@ -608,14 +514,9 @@ def test_a_network_with_it_gives_every_weight_a_gradient(name):
     ("x", "message"),
     [
         (torch.zeros(16, 4), r"the axes \(n, c, h, w\), got shape \(16, 4\)"),
-        (torch.zeros(16, 4, 4), "must have the axes"),
         (torch.zeros(1, 1, 16, 4, 4), "must have the axes"),
         (torch.zeros(2, 8, 4, 4), r"x must have 16 channels on its second axis, got shape \(2, 8, 4, 4\)"),
         (torch.zeros(2, 4, 4, 16), "16 channels"),
-        (torch.zeros(2, 16, 4, 4, dtype=torch.int64), "floating tensor, got torch.int64"),
-        (torch.zeros(2, 16, 4, 4, dtype=torch.bool), "floating tensor"),
-        (torch.zeros(2, 16, 4, 4, dtype=torch.complex64), "floating tensor"),
-        (torch.zeros(2, 16, 0, 4), "at least one channel and one position"),
     ],
 )
 def test_bad_input_is_refused(name, x, message):
@@ -627,37 +528,18 @@ def test_bad_input_is_refused(name, x, message):
     ("name", "options", "message"),
     [
         ("se", {"reduction": 0}, "reduction must be a whole number of at least 1, got 0"),
-        ("se", {"reduction": 2.5}, "reduction must be a whole number"),
-        ("se", {"reduction": True}, "reduction must be a whole number"),
-        ("se", {"min_hidden": 0}, "min_hidden must be a whole number of at least 1"),
         ("se", {"ratio": 16}, "does not take these options"),
         ("cbam", {"reduction": -1}, "reduction must be"),
-        ("cbam", {"kernel_size": 0}, "kernel_size must be a whole number of at least 1"),
         ("cbam", {"kernel_size": 6}, "kernel_size must be odd, so that a map keeps its size, got 6"),
         ("cbam", {"min_hidden": 1.5}, "min_hidden must be"),
         ("eca", {"gamma": 0.0}, "gamma must be a finite positive number"),
-        ("eca", {"gamma": float("nan")}, "gamma must be"),
         ("eca", {"b": float("inf")}, "b must be a finite number"),
         ("eca", {"k_size": 3}, "does not take these options"),
-        ("gc", {"ratio": 0}, "ratio must be a whole number of at least 1"),
+        ("gc", {"reduction": 0}, "reduction must be a whole number of at least 1"),
         ("gc", {"min_hidden": 1}, "min_hidden must be a whole number of at least 2, got 1; a layer norm"),
-        ("gc", {"reduction": 16}, "does not take these options"),
+        ("gc", {"r": 16}, "does not take these options"),
     ],
 )
 def test_bad_options_are_refused_before_a_network_is_built(name, options, message):
     with pytest.raises(ValueError, match=message):
         attention_factory(name, **options)
-
-
-@by_name
-@pytest.mark.parametrize("channels", [0, -16, 16.0, "16"])
-def test_bad_channels_are_refused(name, channels):
-    with pytest.raises(ValueError, match="channels must be a whole number of at least 1"):
-        attention_factory(name)(channels)
-
-
-@pytest.mark.parametrize("module", [squeeze_excite, cbam, eca, global_context])
-def test_the_example_in_the_docstring_runs(module):
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0

@@ -11,18 +11,16 @@ import torch
 from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from simam_cases import draw, gradient
 from simam_edu import SimAM
-from simam_edu.kernels import plain
+from simam_edu.kernels import reference
 from simam_edu.kernels.options import Options
 
-STATISTICS = ["shared", "leave_one_out"]
+two_statistics = pytest.mark.parametrize("statistics", ["shared", "leave_one_out"])
+ignore_script = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # torch's own
 
 
-def draw(*shape, dtype=torch.float32, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
-
-
-@pytest.mark.parametrize("statistics", STATISTICS)
+@two_statistics
 def test_compiled_whole_and_once_for_all_sizes(statistics):
     """The first sizes are all different: torch takes sizes that are equal then for equal ever after."""
     torch._dynamo.reset()
@@ -45,14 +43,12 @@ def test_compiled_code_agrees_forward_and_backward():
     torch._dynamo.reset()
     module = torch.compile(SimAM(), fullgraph=True, dynamic=True)
     for shape in [(2, 3, 8, 8), (4, 5, 7, 9)]:
-        x = draw(*shape).requires_grad_()
-        incoming = draw(*shape, seed=1)
-        (found,) = torch.autograd.grad(module(x), x, incoming)
-        (expected,) = torch.autograd.grad(SimAM(path="torch")(x), x, incoming)
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        x, grad_output = draw(*shape), draw(*shape, seed=1)
+        expected = gradient(SimAM(backend="torch"), x, grad_output)
+        torch.testing.assert_close(gradient(module, x, grad_output), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("statistics", STATISTICS)
+@two_statistics
 def test_exported_for_any_batch_and_map(statistics):
     module = SimAM(statistics=statistics).eval()
     sizes = {0: torch.export.Dim("n"), 2: torch.export.Dim("h", min=2), 3: torch.export.Dim("w", min=2)}
@@ -82,7 +78,7 @@ def test_exported_with_dynamic_sizes_one_position_gives_the_limit():
         SimAM()(x)
 
 
-@pytest.mark.parametrize("statistics", STATISTICS)
+@two_statistics
 def test_vmap_is_a_loop(statistics):
     module = SimAM(statistics=statistics)
     x = draw(4, 2, 3, 5, 5, dtype=torch.float64)
@@ -91,7 +87,7 @@ def test_vmap_is_a_loop(statistics):
     torch.testing.assert_close(moved.movedim(2, 0), torch.func.vmap(module)(x))
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # torch's own, at first use
+@ignore_script
 def test_jvp_is_the_derivative_along_a_direction():
     x, direction = draw(1, 2, 4, 4, dtype=torch.float64), draw(1, 2, 4, 4, dtype=torch.float64, seed=1)
     y, change = torch.func.jvp(SimAM(), (x,), (direction,))
@@ -104,16 +100,14 @@ def test_jvp_is_the_derivative_along_a_direction():
         torch.testing.assert_close(torch.autograd.forward_ad.unpack_dual(dual).tangent, change)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+@ignore_script
 def test_grad_and_hessian_of_func():
     x = draw(1, 1, 2, 3, dtype=torch.float64)
 
     def loss(value):
         return SimAM()(value).square().sum()
 
-    wanted = x.clone().requires_grad_()
-    (expected,) = torch.autograd.grad(loss(wanted), wanted)
-    torch.testing.assert_close(torch.func.grad(loss)(x), expected)
+    torch.testing.assert_close(torch.func.grad(loss)(x), gradient(loss, x, torch.ones((), dtype=x.dtype)))
     hessian = torch.func.hessian(loss)(x).reshape(6, 6)
     torch.testing.assert_close(hessian, torch.autograd.functional.hessian(loss, x).reshape(6, 6))
 
@@ -122,24 +116,17 @@ def test_grad_and_hessian_of_func():
 def test_autocast_on_the_cpu_changes_nothing(dtype):
     x = (1000 * draw(2, 3, 32, 32)).to(dtype)
     outside = SimAM()(x)
-    for path in ("auto", "torch", "plain"):
+    for backend in ("auto", "torch", "reference"):
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            inside = SimAM(path=path)(x)
+            inside = SimAM(backend=backend)(x)
         assert inside.dtype == dtype
         torch.testing.assert_close(inside, outside, rtol=2 * torch.finfo(dtype).eps, atol=0)
 
 
-def test_checkpointing_gives_the_same_gradient():
-    x = draw(2, 3, 8, 8).requires_grad_()
-    (plainly,) = torch.autograd.grad(SimAM()(x).sum(), x)
-    y = torch.utils.checkpoint.checkpoint(SimAM(), x, use_reentrant=False)
-    assert torch.equal(torch.autograd.grad(y.sum(), x)[0], plainly)
-
-
-@pytest.mark.parametrize("path", ["auto", "torch"])
-def test_gradients_in_a_batch_are_those_one_by_one(path):
+@pytest.mark.parametrize("backend", ["auto", "torch"])
+def test_gradients_in_a_batch_are_those_one_by_one(backend):
     x = draw(2, 3, 4, 5).requires_grad_()
-    y = SimAM(path=path)(x)
+    y = SimAM(backend=backend)(x)
     several = torch.stack([draw(2, 3, 4, 5, seed=k) for k in (1, 2, 3)])
     (together,) = torch.autograd.grad(y, x, several, is_grads_batched=True, retain_graph=True)
     one_by_one = [torch.autograd.grad(y, x, grad, retain_graph=True)[0] for grad in several]
@@ -170,29 +157,31 @@ def test_an_input_that_is_changed_before_the_backward_pass_is_noticed():
 
 
 def test_copies_and_pickles_are_the_same_module():
-    module = SimAM(lam=0.1, dims=1, correction=0, one_position="half", path="torch")
-    shown = "SimAM(lam=0.1, dims=1, correction=0, one_position=half, path=torch)"
-    x = draw(1, 2, 9)
+    options = {"dims": 1, "statistics": "population", "one_position": "half", "backend": "torch"}
+    module, x = SimAM(lam=0.1, **options), draw(1, 2, 9)
+    shown = ", ".join(f"{name}={value}" for name, value in options.items())
     for twin in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
-        assert repr(twin) == repr(module) == shown
+        assert repr(twin) == repr(module) == f"SimAM(lam=0.1, {shown})"
         assert torch.equal(twin(x), module(x))
 
 
 def old(**state):
-    """A module as one of an earlier version is pickled: without dims, and with any lam."""
+    """A module as one of an earlier version is pickled: without dims, with other names, and with any lam."""
     module = SimAM()
-    del module.__dict__["dims"]
-    module.__dict__.update(state)
+    for name in ("dims", "backend"):
+        del module.__dict__[name]
+    module.__dict__.update({"correction": 1, "path": "plain"} | state)
     file = io.BytesIO()
     torch.save(nn.Sequential(module), file)
     file.seek(0)
     return file
 
 
-def test_a_pickle_from_before_dims_takes_images_and_names_dims_for_others():
-    module = torch.load(old(lam=0.1), weights_only=False)
+def test_a_pickle_of_an_earlier_version_is_the_module_that_it_was():
+    module = torch.load(old(lam=0.1, correction=0), weights_only=False)
     x = draw(2, 3, 4, 4)
-    assert torch.equal(module(x), SimAM(lam=0.1)(x))
+    assert torch.equal(module(x), SimAM(lam=0.1, statistics="population", backend="reference")(x))
+    assert repr(module[0]) == "SimAM(lam=0.1, statistics=population, backend=reference)"
     with pytest.raises(ValueError, match=r"\(n, c, l\) is for SimAM\(dims=1\)"):
         module(draw(2, 3, 4))
 
@@ -219,37 +208,30 @@ def test_in_a_network_under_ddp(tmp_path):
         torch.testing.assert_close(ours.grad, theirs.grad)
 
 
-@pytest.mark.parametrize("path", ["torch", "plain"])
-def test_one_position_is_refused_or_half(path):
+@pytest.mark.parametrize("backend", ["torch", "reference"])
+def test_one_position_is_refused_or_half(backend):
     x = draw(2, 3, 1, 1).requires_grad_()
     with pytest.raises(ValueError, match=r"at least two positions, got shape .* choose one_position='half'"):
-        SimAM(path=path)(x)
-    y = SimAM(path=path, one_position="half")(x)
+        SimAM(backend=backend)(x)
+    y = SimAM(backend=backend, one_position="half")(x)
     torch.testing.assert_close(y, x * torch.tensor(0.5).sigmoid())
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("name", "value", "words"),
     [
-        ({"correction": 2}, "correction must be 1, as in the authors' code, or 0"),
-        (
-            {"correction": 0, "statistics": "leave_one_out"},
-            "correction must be 1 with statistics 'leave_one_out'",
-        ),
-        ({"statistics": "exact"}, "statistics must be one of shared, leave_one_out, got 'exact'"),
-        ({"one_position": "nan"}, "one_position must be one of refuse, half, got 'nan'"),
-        ({"correction": True}, "correction must be 1, as in the authors' code, or 0"),
-        ({"dims": torch.tensor(2)}, r"dims must be one of 1, 2, 3, got tensor\(2\)"),
-        ({"dims": 4}, "dims must be one of 1, 2, 3, got 4"),
-        ({"dims": True}, "dims must be one of 1, 2, 3, got True"),
-        ({"dims": 2.0}, "dims must be one of 1, 2, 3, got 2.0"),
-        ({"statistics": None}, "statistics must be one of shared, leave_one_out, got None"),
-        ({"path": "fast"}, "path must be one of auto, native, torch, triton, plain, got 'fast'"),
+        ("statistics", "exact", "shared, population, leave_one_out, got 'exact'"),
+        ("statistics", None, "shared, population, leave_one_out, got None"),
+        ("one_position", "nan", "refuse, half, got 'nan'"),
+        ("backend", "fast", "auto, native, torch, triton, reference, got 'fast'"),
+        ("backend", "plain", "reference, got 'plain'"),
+        *(("dims", value, f"1, 2, 3, got {value}") for value in (4, True, 2.0)),
+        ("dims", torch.tensor(2), r"1, 2, 3, got tensor\(2\)"),
     ],
 )
-def test_bad_options_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        SimAM(**options)
+def test_an_option_must_be_one_of_its_choices(name, value, words):
+    with pytest.raises(ValueError, match=f"{name} must be one of .*{words}"):
+        SimAM(**{name: value})
 
 
 def test_the_meta_device_gives_the_shape():
@@ -265,4 +247,4 @@ def test_a_subclass_of_tensor_takes_the_plain_form():
     x = draw(1, 2, 3, 3).as_subclass(Marked)
     y = SimAM()(x)
     assert isinstance(y, Marked)
-    torch.testing.assert_close(y.as_subclass(torch.Tensor), plain.simam(draw(1, 2, 3, 3), Options()))
+    torch.testing.assert_close(y.as_subclass(torch.Tensor), reference.simam(draw(1, 2, 3, 3), Options()))

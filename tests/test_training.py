@@ -25,17 +25,17 @@ from simam_edu.training import (
     Progress,
     TrainConfig,
     append_record,
+    distributed,
     loop,
     make_record,
     read_records,
     recorded,
     train,
 )
-from simam_edu.training import device as device_module
 from simam_edu.training import record as record_module
-from simam_edu.training.batches import PADDING
-from simam_edu.training.device import choose_device, choose_precision, keep_freed_memory
-from simam_edu.training.loop import _new_network, evaluate
+from simam_edu.training.data import PADDING
+from simam_edu.training.distributed import choose_device, choose_precision, keep_freed_memory
+from simam_edu.training.loop import evaluate, new_network
 from toys import Tiny, toy
 
 CPU = torch.device("cpu")
@@ -304,7 +304,7 @@ def test_a_look_every_few_steps_sees_the_first_bad_step(monkeypatch: pytest.Monk
     """As on a GPU, where the loss is read every few steps only."""
     wild = replace(RECIPES["smoke"], schedule=OneCycle(peak_learning_rate=1e30, warmup=0.2))
     monkeypatch.setitem(RECIPES, "wild", wild)
-    monkeypatch.setattr(loop, "look_every", lambda _: 5)
+    monkeypatch.setattr(loop, "read_every", lambda _: 5)
     steps: list[Progress] = []
     config = TrainConfig(recipe="wild", epochs=1, held_out=0.0, device="cpu")
     with pytest.raises(FloatingPointError, match="got nan at step 2, in epoch 1"):
@@ -364,6 +364,8 @@ def test_what_is_expected_of_a_recipe_agrees_with_the_records() -> None:
     assert f"{row[3]} %" in RECIPES["paper"].expected
     ours = {"attention": "simam", "slot": "pre_norm", "recipe": "budget", "seed": 0}
     (ten,) = (run for run in recorded("study") if ours.items() <= run.items())
+    hours = ten["minutes"] / ten["epochs"] * RECIPES["paper"].epochs / 60
+    assert f"about {hours:.0f} hours" in RECIPES["paper"].expected
     assert f"{ten['minutes']:.0f} minutes" in RECIPES["budget"].expected
     hours = ten["minutes"] / RECIPES["budget"].epochs * RECIPES["paper"].epochs / 60
     assert f"{hours:.0f} hours" in RECIPES["paper"].expected
@@ -372,7 +374,7 @@ def test_what_is_expected_of_a_recipe_agrees_with_the_records() -> None:
 
 @pytest.mark.parametrize(("first_weights", "largest"), [("he", 0.3), ("authors", 1 / 12)])
 def test_the_first_weights_are_those_that_the_configuration_names(first_weights, largest):
-    network = _new_network(TrainConfig(network="resnet8", first_weights=first_weights), 10)
+    network = new_network(TrainConfig(network="resnet8", first_weights=first_weights), 10)
     weight = network.stages[0][0].conv2.weight  # 16 channels, 3x3: torch draws within one over twelve
     assert 0.8 * largest < weight.abs().max() < (1 if first_weights == "he" else largest)
 
@@ -405,7 +407,7 @@ def test_held_out_must_leave_an_image() -> None:
 def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch) -> None:
     code = """
 import resource, sys, torch
-from simam_edu.training.device import keep_freed_memory
+from simam_edu.training.distributed import keep_freed_memory
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(4):
@@ -424,7 +426,7 @@ print(usual, faults())
     usual, kept = map(int, run.stdout.split())
     assert usual > 4 * 2**24 / 2**16, "16 MB come as fresh pages, of 64 KB at most, each time"
     assert kept < usual / 100
-    monkeypatch.setattr(device_module.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(distributed.ctypes, "CDLL", lambda _: object())
     assert not keep_freed_memory()
 
 
@@ -434,7 +436,7 @@ def test_freed_memory_is_not_kept_where_no_library_is_without_a_name(monkeypatch
     def of_windows(name: str | None) -> None:
         raise TypeError(f"argument 1 must be str, not {type(name).__name__}")
 
-    monkeypatch.setattr(device_module.ctypes, "CDLL", of_windows)
+    monkeypatch.setattr(distributed.ctypes, "CDLL", of_windows)
     assert keep_freed_memory() is False
 
 

@@ -11,7 +11,7 @@ from simam_edu import cli
 from simam_edu.networks import NETWORKS
 from simam_edu.training import DeviceImages, Progress, TrainConfig, TrainResult, finish, folder, train
 from simam_edu.training.distributed import join
-from simam_edu.training.evaluation import evaluate
+from simam_edu.training.metrics import evaluate
 from toys import NoNorm, toy
 
 # Batches of 32 and 13 images: the parts of the second differ in size. The held-out images are nine.
@@ -50,7 +50,7 @@ def main(out: Path) -> None:
     whole = train(CONFIG, TRAIN, TEST)
     continued, seen = stopped_and_continued(out / "run")
     images = DeviceImages.put(TEST, torch.device("cpu"))
-    parts = [labels for _, labels in images.plain_batches(4, part=world.part)]
+    parts = [labels for _, labels in images.plain_batches(4, shard=world.shard)]
     found = {
         "size": world.size,
         "network": whole.network.state_dict(),

@@ -90,6 +90,11 @@ def _opens(operator: ET.Element) -> bool:
     return operator.get("form") == "prefix" or operator.text in OPENING or operator.text in RELATIONS
 
 
+def rows(latex: str) -> str:
+    """Return a display with its rows in a table, which Sphinx lets a docstring leave out."""
+    return rf"\begin{{split}} {latex} \end{{split}}" if r"\\" in latex and r"\begin" not in latex else latex
+
+
 def visit_inline(self: HTML5Translator, node: nodes.math) -> None:
     """Write a formula inside a sentence."""
     self.body.append(mathml(node.astext(), display=False))
@@ -99,7 +104,7 @@ def visit_inline(self: HTML5Translator, node: nodes.math) -> None:
 def visit_display(self: HTML5Translator, node: nodes.math_block) -> None:
     """Write a formula on a line of its own, its number beside it."""
     self.body.append(self.starttag(node, "div", CLASS="math"))
-    self.body.append(f'<div class="formula">{mathml(node.astext(), display=True)}</div>')
+    self.body.append(f'<div class="formula">{mathml(rows(node.astext()), display=True)}</div>')
     if node["number"]:
         number = get_node_equation_number(self, node)
         self.body.append(f'<span class="eqno">({number})')

@@ -69,7 +69,7 @@ FORMS: dict[str, Callable[[int], nn.Module]] = {
     "ten lines": lambda _: TenLines(),
     "ten lines, compiled": _compiled(lambda _: TenLines()),
     "simam": lambda _: SimAM(),
-    "simam, torch": lambda _: SimAM(path="torch"),
+    "simam, torch": lambda _: SimAM(backend="torch"),
     "simam, compiled": _compiled(lambda _: SimAM()),
     **{name: attention_factory(name) for name in ATTENTION if name not in ("none", "simam", *CONTROLS)},
     "3x3 convolution": lambda channels: nn.Conv2d(channels, channels, 3, padding=1, bias=False),
@@ -339,7 +339,7 @@ def _input(shape: Shape, device: str, layout: str, seed: int) -> Tensor:
 
 
 def _path(module: nn.Module, x: Tensor) -> str | None:
-    return kernels.path_for(x, module.path) if isinstance(module, SimAM) else None
+    return kernels.backend_for(x, module.backend) if isinstance(module, SimAM) else None
 
 
 def _forward_job(module: nn.Module, x: Tensor) -> Callable[[], object]:

@@ -6,26 +6,19 @@ import json
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import get_args
 
 import torch
 from tqdm import tqdm
 
 from simam_edu import cli_bench, cli_study
-from simam_edu.attention import ATTENTION
-from simam_edu.attention.simam import Statistics
 from simam_edu.datasets import NAMES, ImageSet, load
-from simam_edu.networks import NETWORKS, FirstWeights, Slot, find
 from simam_edu.training import RECIPES, Progress, TrainConfig, append_record, finish, make_record, train
-from simam_edu.training.config import Device
-from simam_edu.training.device import keep_freed_memory
-from simam_edu.training.distributed import join, read_world
-from simam_edu.training.folder import recorded_threads
+from simam_edu.training.distributed import World, join, keep_freed_memory, read_world
+from simam_edu.training.folder import RECORD_FILE, recorded_threads
 from simam_edu.training.interruption import signal_of, signals_interrupt, signals_wait
 from simam_edu.training.record import Record
-from simam_edu.training.run import RECORD_FILE
 from simam_edu.training.tensorboard import tensorboard_curves
 
 
@@ -60,31 +53,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     command.set_defaults(command=_train, interrupted=_after_interruption)
-    command.add_argument(
-        "--network", type=_network, default="resnet20", metavar="NAME",
-        help=f"{', '.join(NETWORKS)}, or another depth or width (default resnet20)",
-    )  # fmt: skip
-    command.add_argument("--attention", choices=ATTENTION, default="simam")
-    command.add_argument("--lam", type=float, help="lambda of SimAM (default 1e-4)")
-    command.add_argument("--statistics", choices=get_args(Statistics), help="of SimAM (default shared)")
-    command.add_argument("--slot", choices=get_args(Slot), default="pre_norm", help="place in the block")
-    command.add_argument(
-        "--first-weights", choices=get_args(FirstWeights), default="he",
-        help="He initialization (default), or as in the SimAM authors' repository",
-    )  # fmt: skip
+    TrainConfig.add_options(command)
     command.add_argument("--dataset", choices=NAMES, default="cifar10")
     command.add_argument(
         "--data", type=Path, metavar="PLACE", help="folder that holds the data set, or its archive"
     )
     command.add_argument("--download", action="store_true", help="fetch the data set where it is missing")
-    command.add_argument("--recipe", choices=RECIPES, default="budget")
-    command.add_argument("--epochs", type=int, metavar="N", help="default: the recipe's own number")
-    command.add_argument("--seed", type=int, default=0, metavar="S")
-    command.add_argument(
-        "--held-out", type=float, default=0.1, metavar="PART",
-        help="part of the training images kept for evaluation (default 0.1); 0 trains on all",
-    )  # fmt: skip
-    command.add_argument("--device", choices=get_args(Device), default="auto")
     command.add_argument(
         "--tensorboard", action="store_true", help="write curves to DIR/tensorboard, with --folder DIR"
     )
@@ -96,17 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     where.add_argument(
         "--record", type=Path, default=Path("runs/records.jsonl"), metavar="FILE",
-        help="without --folder, file to which the record is appended (default runs/records.jsonl)",
+        help="without --folder, file to which the record is appended (default %(default)s)",
     )  # fmt: skip
     return parser
 
 
-def _network(name: str) -> str:
-    try:
-        find(name)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return name
+def _recipes() -> str:
+    lines = (textwrap.fill(f"{name}: {recipe.expected}", 78) for name, recipe in RECIPES.items())
+    return "recipes\n\n" + "\n\n".join(lines)
 
 
 def _after_interruption(options: argparse.Namespace) -> str:
@@ -118,38 +89,31 @@ def _after_interruption(options: argparse.Namespace) -> str:
 def _train(options: argparse.Namespace) -> None:
     if options.tensorboard and options.folder is None:
         raise ValueError("--tensorboard must come with --folder, got none; its curves are kept there")
-    config = TrainConfig(
-        network=options.network,
-        attention=options.attention,
-        attention_options={
-            name: value for name in ("lam", "statistics") if (value := getattr(options, name)) is not None
-        },
-        slot=options.slot,
-        first_weights=options.first_weights,
-        recipe=options.recipe,
-        epochs=options.epochs,
-        seed=options.seed,
-        held_out=options.held_out,
-        device=options.device,
-    )
+    config = TrainConfig.from_options(options)
     keep_freed_memory()
     world = join(config.device)
     _take_recorded_threads(options.folder)
-    if world.local_rank:  # the first process of a machine fetches the images, the others wait for it
-        world.wait()
-    train_set, test_set = (
-        load(options.dataset, split, root=options.data, download=options.download)
-        for split in ("train", "test")
-    )
-    if not world.local_rank:
-        world.wait()
+    images = _load(options, world)
+
+    def run(on_step: Callable[[Progress], None] | None) -> Record:
+        if options.folder is not None:
+            return finish(config, *images, folder=options.folder, on_step=on_step, world=world)
+        # A record that cannot be written is better known before the training than after it.
+        options.record.parent.mkdir(parents=True, exist_ok=True)
+        options.record.open("a").close()
+        return make_record(config, images[0], train(config, *images, on_step=on_step, world=world))
+
     if world.rank:
-        _record(options, config, train_set, test_set, None)
+        run(None)
     elif options.folder is not None and (options.folder / RECORD_FILE).exists():
-        _record(options, config, train_set, test_set, None)
+        run(None)
         print(f"{options.folder} holds this run, and it is finished", file=sys.stderr)
     else:
-        _train_and_show(options, config, train_set, test_set)
+        print(f"{options.dataset}: {images[0].source}", file=sys.stderr)
+        learned = len(images[0].labels) - round(config.held_out * len(images[0].labels))
+        with _shown(options, config.total_epochs * learned) as on_step:
+            record = run(on_step)
+        _keep(record, options)
 
 
 def _take_recorded_threads(folder: Path | None) -> None:
@@ -161,49 +125,33 @@ def _take_recorded_threads(folder: Path | None) -> None:
         print(f"{folder} began with {threads} threads and goes on so, not with {before}", file=sys.stderr)
 
 
-def _train_and_show(
-    options: argparse.Namespace, config: TrainConfig, train_set: ImageSet, test_set: ImageSet
-) -> None:
-    print(f"{options.dataset}: {train_set.source}", file=sys.stderr)
-    learned = len(train_set.labels) - round(config.held_out * len(train_set.labels))
+def _load(options: argparse.Namespace, world: World) -> tuple[ImageSet, ImageSet]:
+    if world.local_rank:  # the first process of a machine fetches the images, the others wait for it
+        world.wait()
+    train_set, test_set = (
+        load(options.dataset, split, root=options.data, download=options.download)
+        for split in ("train", "test")
+    )
+    if not world.local_rank:
+        world.wait()
+    return train_set, test_set
+
+
+@contextlib.contextmanager
+def _shown(options: argparse.Namespace, images: int) -> Iterator[Callable[[Progress], None]]:
+    """Yield what shows the progress of a run: a bar, and the curves that were asked for."""
     with contextlib.ExitStack() as stack:
         curves = None
         if options.tensorboard:
             curves = stack.enter_context(tensorboard_curves(options.folder / "tensorboard"))
-        bar = stack.enter_context(tqdm(total=config.total_epochs * learned, unit=" images", smoothing=0.05))
+        bar = stack.enter_context(tqdm(total=images, unit=" images", smoothing=0.05))
 
         def on_step(progress: Progress) -> None:
             _show(bar, progress)
             if curves is not None:
                 curves(progress)
 
-        record = _record(options, config, train_set, test_set, on_step)
-    with signals_wait():
-        print(json.dumps(record), flush=True)
-        if options.folder is None:
-            append_record(options.record, record)
-        options.interrupted = lambda _options: "the run was finished, and its record is kept"
-    print(
-        f"test accuracy {record['test_accuracy']:.4f} after {config.total_epochs} epochs "
-        f"and {record['minutes']:.1f} minutes; record "
-        + (f"appended to {options.record}" if options.folder is None else f"in {options.folder}"),
-        file=sys.stderr,
-    )
-
-
-def _record(
-    options: argparse.Namespace,
-    config: TrainConfig,
-    train_set: ImageSet,
-    test_set: ImageSet,
-    on_step: Callable[[Progress], None] | None,
-) -> Record:
-    if options.folder is not None:
-        return finish(config, train_set, test_set, folder=options.folder, on_step=on_step)
-    # A record that cannot be written is better known before the training than after it.
-    options.record.parent.mkdir(parents=True, exist_ok=True)
-    options.record.open("a").close()
-    return make_record(config, train_set, train(config, train_set, test_set, on_step=on_step))
+        yield on_step
 
 
 def _show(bar: "tqdm[None]", progress: Progress) -> None:
@@ -211,14 +159,24 @@ def _show(bar: "tqdm[None]", progress: Progress) -> None:
         bar.n = bar.initial = progress.seen - progress.images
     bar.set_description(f"epoch {progress.epoch}/{progress.epochs}", refresh=False)
     bar.set_postfix(
-        loss=f"{progress.score.loss:.3f}", accuracy=f"{progress.score.accuracy:.3f}", refresh=False
+        loss=f"{progress.metrics.loss:.3f}", accuracy=f"{progress.metrics.accuracy:.3f}", refresh=False
     )
     bar.update(progress.images)
 
 
-def _recipes() -> str:
-    lines = (textwrap.fill(f"{name}: {recipe.expected}", 78) for name, recipe in RECIPES.items())
-    return "recipes\n\n" + "\n\n".join(lines)
+def _keep(record: Record, options: argparse.Namespace) -> None:
+    """Print a record, append it where the run has no folder, and say what came out."""
+    with signals_wait():
+        print(json.dumps(record), flush=True)
+        if options.folder is None:
+            append_record(options.record, record)
+        options.interrupted = lambda _options: "the run was finished, and its record is kept"
+    print(
+        f"test accuracy {record['test_accuracy']:.4f} after {record['epochs']} epochs "
+        f"and {record['minutes']:.1f} minutes; record "
+        + (f"appended to {options.record}" if options.folder is None else f"in {options.folder}"),
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":  # the runs of a sweep are started as python -m simam_edu.cli

@@ -13,7 +13,7 @@ import torch
 
 from simam_edu import benchmark, kernels
 from simam_edu.benchmark import FORMS, Row, Timing
-from simam_edu.training.device import keep_freed_memory
+from simam_edu.training.distributed import keep_freed_memory
 from simam_edu.training.record import environment
 
 WIDTHS = (28, 8, 28, 8, 7, 6)
@@ -63,7 +63,7 @@ def _bench(options: argparse.Namespace) -> None:
                     shape, forms, device=options.device, layout=layout, seconds=options.seconds
                 ))  # fmt: skip
 
-    path = kernels.path_for(torch.zeros(1, 1, 2, 2, device=options.device))
+    path = kernels.backend_for(torch.zeros(1, 1, 2, 2, device=options.device))
     print(f"{torch.get_num_threads()} threads, path of SimAM: {path}", file=sys.stderr)
     show_shapes("shape", options.forms)
     if options.sweeps:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeAlias, get_args
 
 from simam_edu.datasets import Split, load
-from simam_edu.experiments import GRIDS, Run, grid, make_tables, missing_runs, part
+from simam_edu.experiments import GRIDS, Run, grid, make_tables, missing_runs
+from simam_edu.experiments import shard as part
 from simam_edu.experiments.sweep import Outcome, finished_records, sweep
 from simam_edu.experiments.text import describe
 from simam_edu.training import read_records, recorded

@@ -1,13 +1,18 @@
-r"""The closed form of SimAM, derived with sympy from the energy of Eq. (2), one named step after another.
+r"""The closed form of SimAM and its gradient, derived with sympy, one named step after another.
 
-No answer is typed in. :func:`derive` starts from the sum over the other neurons, with a symbolic
-number :math:`M` of neurons, and every later expression is computed by sympy from the ones before.
-Equation numbers are those of Yang, Zhang, Li and Xie, "SimAM: A Simple, Parameter-Free Attention
-Module for Convolutional Neural Networks", ICML 2021.
+No answer is typed in. :func:`derive` starts from the energy of Eq. (2), a sum over the other
+neurons with a symbolic number :math:`M` of neurons; :func:`derive_gradient` from the output of
+Eq. (6). Every later expression is computed by sympy from the ones before. Equation numbers are
+those of Yang, Zhang, Li and Xie, "SimAM: A Simple, Parameter-Free Attention Module for
+Convolutional Neural Networks", ICML 2021.
 
-The symbols are constants of this module: the free weight ``w`` and bias ``b``, the target ``t``, the
-others ``x[i]``, their number ``M - 1``, their mean ``mu`` and standard deviation ``sigma``, the penalty
-``lam``, and a point ``s`` on the line of values.
+The symbols are constants of this module. For the energy: the free weight ``w`` and bias ``b``,
+the target ``t``, the others ``x[i]``, their number ``M - 1``, their mean ``mu`` and standard
+deviation ``sigma``, the penalty ``lam``, and a point ``s`` on the line of values. For the
+gradient: all neurons ``x[i]``, their number ``M``, their ``mean`` and the root ``tau`` of their
+variance plus the penalty; the scores ``z[i]``, importances ``a[i]`` and gains ``g[i]``; and the
+gradients of the loss by an input, an output and an importance, ``x_bar[i]``, ``y_bar[i]`` and
+``a_bar[i]``.
 """
 
 import math
@@ -20,16 +25,19 @@ import sympy as sp
 
 w, b, t, mu, s = sp.symbols("w b t mu_t s", real=True)
 sigma, lam = sp.symbols("sigma_t lambda", nonnegative=True)
-M, i = sp.symbols("M i", integer=True, positive=True)
-x = sp.IndexedBase("x", real=True)
+M, i, j = sp.symbols("M i j", integer=True, positive=True)
+mean = sp.Symbol("mu", real=True)
+tau = sp.Symbol("tau", positive=True)
+x, z, a, g = (sp.IndexedBase(name, real=True) for name in ("x", "zeta", "a", "g"))
+x_bar, y_bar, a_bar = (sp.IndexedBase(rf"\bar{{{name}}}", real=True) for name in "xya")
 
 # What a formula stands for on the left of its equals sign.
 ENERGY = sp.Function("e_t")(w, b)
-OPTIMAL_WEIGHT, OPTIMAL_BIAS, MINIMUM = sp.symbols("w_t b_t e_t^*")
+OPTIMAL_WEIGHT, OPTIMAL_BIAS, MINIMUM, LOSS = sp.symbols("w_t b_t e_t^* L")
 
 # What a label may not be called: a label of the same name would be taken for the symbol of a step.
 RESERVED = frozenset({"w", "b", "t", "x", "s", "M", "i", "mu", "mu_t", "sigma", "sigma_t", "lam", "lambda"})
-RESERVED |= {"H", "v", "a", "e_t", "w_t", "b_t", "e_t^*"}
+RESERVED |= {"A", "Delta_w", "Delta_b", "e_t", "w_t", "b_t", "e_t^*"}
 
 # The two sums that are left of the others once the energy is expanded.
 SUM = sp.Sum(x[i], (i, 1, M - 1))
@@ -62,6 +70,15 @@ class Step:
         return rf"$\displaystyle {self.latex()}$"
 
 
+class Steps(dict[str, Step]):
+    """The steps by name, in order."""
+
+    def add(self, name: str, symbol: sp.Basic, expression: sp.Basic, statement: str) -> sp.Basic:
+        """Write down a step, and return its expression for the next."""
+        self[name] = Step(name=name, symbol=symbol, expression=expression, statement=statement)
+        return expression
+
+
 def derive(
     *, target_label: sp.Expr | Decimal | float = 1, other_label: sp.Expr | Decimal | float = -1
 ) -> dict[str, Step]:
@@ -82,238 +99,216 @@ def derive(
         ValueError: If a label is no finite real number or expression, has a name of :data:`RESERVED` in it,
             or equals the other one.
     """
-    labels = _exact_label("target_label", target_label), _exact_label("other_label", other_label)
-    if sp.simplify(_by_names(labels[0] - labels[1])) == 0:
+    y_t = _exact_label("target_label", target_label)
+    y_o = _exact_label("other_label", other_label)
+    if sp.simplify(_by_names(y_t - y_o)) == 0:
         raise ValueError(
             f"target_label must differ from other_label, got {target_label} for both; "
             "with equal labels there is nothing to separate, and Eq. (2) has 1 and -1"
         )
-    energy = energy_step(*labels)
-    expanded = expanded_energy_step(energy)
-    total = sum_step()
-    squares = sum_of_squares_step(total)
-    moments = moment_energy_step(energy, expanded, total, squares)
-    gradient = gradient_step(moments)
-    hessian = hessian_step(gradient)
-    bias_of_weight = bias_of_weight_step(gradient)
-    weight = weight_step(gradient, bias_of_weight)
-    bias = bias_step(bias_of_weight, weight)
-    minimum = minimum_step(moments, weight, bias)
-    steps = [energy, expanded, total, squares, moments, gradient, hessian, determinant_step(hessian)]
-    steps += [bias_of_weight, weight, bias, minimum, excess_step(hessian)]
-    steps += [importance_step(minimum), decision_point_step(weight, bias, sp.Add(*labels) / 2)]
-    steps += [printed_sign_step(moments, weight, bias, minimum), *limit_steps(minimum)]
-    return {step.name: step for step in steps}
-
-
-def energy_step(target_label: sp.Expr, other_label: sp.Expr) -> Step:
-    """Write down Eq. (2): the one formula that is given and not derived."""
-    others = sp.Sum((other_label - (w * x[i] + b)) ** 2, (i, 1, M - 1)) / (M - 1)
-    target = (target_label - (w * t + b)) ** 2
-    return Step(
-        name="energy",
-        statement="The energy is the mean squared miss of the others, that of the target, and a penalty.",
-        symbol=ENERGY,
-        expression=sp.Add(others, target, lam * w**2, evaluate=False),
+    steps = Steps()
+    energy = _energy_in_moments(steps, y_t, y_o)
+    minimum = _minimum(steps, energy)
+    weight, bias = steps["weight"].expression, steps["bias"].expression
+    steps.add(
+        "importance",
+        1 / MINIMUM,
+        sp.apart(1 / minimum, lam),  # the module computes this
+        "The importance is a constant plus the squared distance in units of the spread.",
     )
-
-
-def expanded_energy_step(energy: Step) -> Step:
-    """Multiply out the square under the sum and take all that does not depend on ``i`` out of it."""
-    total = _sum_over_others(energy)
-    sums = sp.collect(_split(total), [SUM, SUM_OF_SQUARES], sp.factor)
-    others = sp.Add(*[term / (M - 1) for term in sp.Add.make_args(sums)])
-    return Step(
-        name="expanded_energy",
-        statement="Of the others, only the sum of their values and the sum of their squares matter.",
-        symbol=ENERGY,
-        expression=others + _target_and_penalty(energy),
+    (midpoint,) = sp.solve(sp.Eq(weight * s + bias, (y_t + y_o) / 2), s)
+    steps.add(
+        "decision_point",
+        s,
+        sp.factor(midpoint),
+        "The line is halfway between the labels at the midpoint of target and mean.",
     )
-
-
-def sum_step() -> Step:
-    """Solve the definition of the mean of the others for the sum of their values."""
-    total = sp.Dummy("total")
-    (solution,) = sp.solve(sp.Eq(mu, total / (M - 1)), total)
-    return Step(
-        name="sum",
-        statement="The sum of the others is their number times their mean.",
-        symbol=SUM,
-        expression=sp.factor(solution),
+    # The weight of the opposite sign, its bias by Eq. (4), as the paper prints it.
+    steps.add(
+        "printed_sign",
+        sp.Add(sp.Function("e_t")(-OPTIMAL_WEIGHT, -OPTIMAL_BIAS), -MINIMUM, evaluate=False),
+        _around_mean(energy.subs({w: -weight, b: -bias}) - minimum),
+        "With the sign of the weight turned, and the bias with it, the energy is larger by this.",
     )
+    for name, variable, end, statement in LIMITS:
+        symbol = sp.Limit(MINIMUM, variable, end, dir="-" if end is sp.oo else "+")
+        steps.add(name, symbol, _around_mean(sp.limit(minimum, variable, end)), statement)
+    return steps
 
 
-def sum_of_squares_step(total: Step) -> Step:
-    """Solve the definition of the variance of the others for the sum of their squares."""
+LIMITS = (
+    ("no_penalty", lam, 0, "Without a penalty only the ratio of distance and spread counts."),
+    ("large_penalty", lam, sp.oo, "Under a large penalty every neuron costs the same."),
+    ("equal_others", sigma, 0, "Where the others are equal, only the penalty costs energy."),
+    ("far_target", t, sp.oo, "A target far away costs nothing."),
+)
+
+
+def _energy_in_moments(steps: Steps, y_t: sp.Expr, y_o: sp.Expr) -> sp.Expr:
+    """Write down Eq. (2), and put mean and variance in the place of the sums over the others."""
+    others = sp.Sum((y_o - (w * x[i] + b)) ** 2, (i, 1, M - 1))
+    target, penalty = (y_t - (w * t + b)) ** 2, lam * w**2
+    steps.add(  # the one formula that is given and not derived
+        "energy",
+        ENERGY,
+        sp.Add(others / (M - 1), target, penalty, evaluate=False),
+        "The energy is the mean squared miss of the others, that of the target, and a penalty.",
+    )
+    # Multiply out the square under the sum and take all that does not depend on i out of it.
+    sums = sp.collect(_split(others), [SUM, SUM_OF_SQUARES], sp.factor)
+    by_sums = sp.Add(*[term / (M - 1) for term in sp.Add.make_args(sums)])
+    steps.add(
+        "expanded_energy",
+        ENERGY,
+        by_sums + target + penalty,
+        "Of the others, only the sum of their values and the sum of their squares matter.",
+    )
+    # Solve the definitions of their mean and variance for the two sums.
+    total, squares = sp.symbols("total squares", cls=sp.Dummy)
+    (by_mean,) = sp.solve(sp.Eq(mu, total / (M - 1)), total)
+    by_mean = steps.add(
+        "sum", SUM, sp.factor(by_mean), "The sum of the others is their number times their mean."
+    )
     variance = _split(sp.Sum((x[i] - mu) ** 2, (i, 1, M - 1))) / (M - 1)
-    squares = sp.Dummy("squares")
-    variance = variance.xreplace({SUM: total.expression, SUM_OF_SQUARES: squares})
-    (solution,) = sp.solve(sp.Eq(sigma**2, variance), squares)
-    return Step(
-        name="sum_of_squares",
-        statement="The sum of their squares is their number times the variance plus the squared mean.",
-        symbol=SUM_OF_SQUARES,
-        expression=sp.factor(solution),
+    variance = variance.xreplace({SUM: by_mean, SUM_OF_SQUARES: squares})
+    (by_variance,) = sp.solve(sp.Eq(sigma**2, variance), squares)
+    by_variance = steps.add(
+        "sum_of_squares",
+        SUM_OF_SQUARES,
+        sp.factor(by_variance),
+        "The sum of their squares is their number times the variance plus the squared mean.",
+    )
+    # Put both in and complete the square.
+    by_moments = sp.expand(sp.cancel(by_sums.xreplace({SUM: by_mean, SUM_OF_SQUARES: by_variance})))
+    of_mean = sp.factor(by_moments.subs(sigma, 0))
+    of_spread = sp.factor(by_moments - sp.expand(of_mean))
+    return steps.add(
+        "moment_energy",
+        ENERGY,
+        of_mean + of_spread + (target + penalty),
+        "The others miss by as much as their mean does, plus their spread; M is gone.",
     )
 
 
-def moment_energy_step(energy: Step, expanded: Step, total: Step, squares: Step) -> Step:
-    """Put mean and variance in the place of the two sums and complete the square."""
-    rest = _target_and_penalty(energy)
-    known = {SUM: total.expression, SUM_OF_SQUARES: squares.expression}
-    others = sp.expand(sp.cancel((expanded.expression - rest).xreplace(known)))
-    miss_of_mean = sp.factor(others.subs(sigma, 0))
-    spread = sp.factor(others - sp.expand(miss_of_mean))
-    return Step(
-        name="moment_energy",
-        statement="The others miss by as much as their mean does, plus their spread; M is gone.",
-        symbol=ENERGY,
-        expression=miss_of_mean + spread + rest,
+def _minimum(steps: Steps, energy: sp.Expr) -> sp.Expr:
+    """Differentiate, set the gradient to zero, solve, and put the solution back into the energy."""
+    slopes = [sp.collect(sp.expand(sp.diff(energy, v)), [w, b], sp.factor) for v in (w, b)]
+    by_both = sp.Matrix([sp.Derivative(ENERGY, w), sp.Derivative(ENERGY, b)])
+    gradient = steps.add(
+        "gradient", by_both, sp.Matrix(slopes), "The gradient is linear in the weight and the bias."
     )
-
-
-def gradient_step(energy: Step) -> Step:
-    """Differentiate the energy by the weight and by the bias."""
-    slopes = [sp.collect(sp.expand(sp.diff(energy.expression, v)), [w, b], sp.factor) for v in (w, b)]
-    return Step(
-        name="gradient",
-        statement="The gradient is linear in the weight and the bias.",
-        symbol=sp.Matrix([sp.Derivative(ENERGY, w), sp.Derivative(ENERGY, b)]),
-        expression=sp.Matrix(slopes),
+    hessian = steps.add(
+        "hessian",
+        sp.Symbol("A"),
+        gradient.jacobian([w, b]).applyfunc(sp.factor),
+        "The matrix of second derivatives depends on neither the weight nor the bias.",
     )
-
-
-def hessian_step(gradient: Step) -> Step:
-    """Differentiate once more."""
-    return Step(
-        name="hessian",
-        statement="The matrix of second derivatives depends on neither the weight nor the bias.",
-        symbol=sp.Symbol("A"),
-        expression=gradient.expression.jacobian([w, b]).applyfunc(sp.factor),
+    steps.add(  # four times the denominator of Eqs. (3) and (5)
+        "determinant",
+        sp.Symbol(r"\det A"),
+        _around_mean(hessian.det()),
+        "The determinant is positive unless all neurons are equal and there is no penalty.",
     )
-
-
-def determinant_step(hessian: Step) -> Step:
-    """Take the determinant of the Hessian; it is four times the denominator of Eqs. (3) and (5)."""
-    return Step(
-        name="determinant",
-        statement="The determinant is positive unless all neurons are equal and there is no penalty.",
-        symbol=sp.Symbol(r"\det A"),
-        expression=_around_mean(hessian.expression.det()),
+    (of_weight,) = sp.solve(gradient[1], b)  # Eq. (4)
+    of_weight = steps.add(
+        "bias_of_weight", b, sp.factor(of_weight), "Whatever the weight, this bias is the best for it."
     )
-
-
-def bias_of_weight_step(gradient: Step) -> Step:
-    """Solve the second equation of a vanishing gradient for the bias; this is Eq. (4)."""
-    (solution,) = sp.solve(gradient.expression[1], b)
-    return Step(
-        name="bias_of_weight",
-        statement="Whatever the weight, this bias is the best for it.",
-        symbol=b,
-        expression=sp.factor(solution),
+    (weight,) = sp.solve(gradient[0].subs(b, of_weight), w)  # Eq. (3), but for its sign
+    weight = steps.add("weight", OPTIMAL_WEIGHT, _around_mean(weight), "The best weight.")
+    bias = steps.add("bias", OPTIMAL_BIAS, of_weight.subs(w, weight), "The best bias.")
+    minimum = steps.add(  # Eq. (5) with the statistics of the others
+        "minimum", MINIMUM, _around_mean(energy.subs({w: weight, b: bias})), "The least energy."
     )
-
-
-def weight_step(gradient: Step, bias_of_weight: Step) -> Step:
-    """Put that bias into the first equation and solve for the weight; this is Eq. (3), but for its sign."""
-    (solution,) = sp.solve(gradient.expression[0].subs(b, bias_of_weight.expression), w)
-    return Step(
-        name="weight",
-        statement="The best weight.",
-        symbol=OPTIMAL_WEIGHT,
-        expression=_around_mean(solution),
-    )
-
-
-def bias_step(bias_of_weight: Step, weight: Step) -> Step:
-    """Put the best weight into the bias."""
-    return Step(
-        name="bias",
-        statement="The best bias.",
-        symbol=OPTIMAL_BIAS,
-        expression=bias_of_weight.expression.subs(w, weight.expression),
-    )
-
-
-def minimum_step(energy: Step, weight: Step, bias: Step) -> Step:
-    """Put the best weight and bias back into the energy; Eq. (5) with the statistics of the others."""
-    least = energy.expression.subs({w: weight.expression, b: bias.expression})
-    return Step(
-        name="minimum",
-        statement="The least energy.",
-        symbol=MINIMUM,
-        expression=_around_mean(least),
-    )
-
-
-def excess_step(hessian: Step) -> Step:
-    """Complete the square of the Hessian's form: what it costs to be off the minimum.
-
-    The energy is quadratic, so this is exact, and it shows without any calculus that the minimum is one.
-    """
+    # Complete the square of the Hessian's form. The energy is quadratic, so this is exact, and it
+    # shows without any calculus that the minimum is one.
     by_w, by_b = sp.symbols("Delta_w Delta_b", real=True)
-    pivot = hessian.expression[1, 1]
-    shear = hessian.expression[0, 1] / pivot
-    rest = _around_mean(hessian.expression.det() / pivot)
-    return Step(
-        name="excess",
-        statement="Off the minimum by Delta_w in the weight and Delta_b in the bias, two squares are added.",
-        symbol=sp.Add(
-            sp.Function("e_t")(OPTIMAL_WEIGHT + by_w, OPTIMAL_BIAS + by_b), -MINIMUM, evaluate=False
+    pivot, mixed = hessian[1, 1], hessian[0, 1]
+    rest = _around_mean(hessian.det() / pivot)
+    at_distance = sp.Function("e_t")(OPTIMAL_WEIGHT + by_w, OPTIMAL_BIAS + by_b)
+    steps.add(
+        "excess",
+        sp.Add(at_distance, -MINIMUM, evaluate=False),
+        pivot / 2 * (by_b + sp.factor(mixed / pivot) * by_w) ** 2 + rest / 2 * by_w**2,
+        "Off the minimum by Delta_w in the weight and Delta_b in the bias, two squares are added.",
+    )
+    return minimum
+
+
+def derive_gradient() -> dict[str, Step]:
+    r"""Return every step from the output of Eq. (6) to its gradient, in order.
+
+    The loss is any function of the outputs. Its derivatives by them, :math:`\bar y_i`, are the
+    upstream gradient, and to first order the loss is their product with the outputs.
+
+    Returns:
+        The steps by name: ``score``, ``importance`` and ``loss``; ``arriving``, the gradient at
+        an importance; the paths ``direct``, ``deviation``, ``by_mean`` and ``by_spread``;
+        ``mean_slope`` and ``spread_slope``; and ``gradient``.
+    """
+    steps, half, total = Steps(), sp.Rational(1, 2), sp.Sum(x[i], (i, 1, M))
+    score = steps.add(
+        "score", z[i], (x[i] - mean) / tau, "The score is the distance from the mean in units of the spread."
+    )
+    steps.add(  # the inverse of Eq. (5)
+        "importance",
+        a[i],
+        half + z[i] ** 2 / 4,
+        "The importance is one half plus a quarter of the squared score.",
+    )
+    importance = half + score**2 / 4
+    output = y_bar[i] * x[i] / (1 + sp.exp(-a[i]))
+    first_order = "To first order the loss is the outputs times what arrives at them."
+    steps.add("loss", LOSS, sp.Sum(output, (i, 1, M)), first_order)
+    steps.add(
+        "arriving",
+        a_bar[i],
+        _by_gain(sp.diff(output, a[i])),
+        "What arrives at an importance passes through the slope of the sigmoid.",
+    )
+    paths = [
+        steps.add(
+            "direct",
+            sp.Symbol(r"\text{direct}"),
+            _by_gain(sp.diff(output, x[i])).subs(i, j),  # the gains held fixed
+            "The direct path: the input that is multiplied by the gain.",
         ),
-        expression=pivot / 2 * (by_b + sp.factor(shear) * by_w) ** 2 + rest / 2 * by_w**2,
-    )
-
-
-def importance_step(minimum: Step) -> Step:
-    """Invert the least energy and split the fraction; the module computes this."""
-    return Step(
-        name="importance",
-        statement="The importance is a constant plus the squared distance in units of the spread.",
-        symbol=1 / MINIMUM,
-        expression=sp.apart(1 / minimum.expression, lam),
-    )
-
-
-def decision_point_step(weight: Step, bias: Step, halfway: sp.Expr) -> Step:
-    """Solve for the value at which the best line is halfway between the labels, at 0 for 1 and -1."""
-    (solution,) = sp.solve(sp.Eq(weight.expression * s + bias.expression, halfway), s)
-    return Step(
-        name="decision_point",
-        statement="The line is halfway between the labels at the midpoint of target and mean.",
-        symbol=s,
-        expression=sp.factor(solution),
-    )
-
-
-def printed_sign_step(energy: Step, weight: Step, bias: Step, minimum: Step) -> Step:
-    """Compute what the weight with the opposite sign costs, its bias by Eq. (4), as the paper prints it."""
-    opposite = {w: -weight.expression, b: -bias.expression}
-    return Step(
-        name="printed_sign",
-        statement="With the sign of the weight turned, and the bias with it, the energy is larger by this.",
-        symbol=sp.Add(sp.Function("e_t")(-OPTIMAL_WEIGHT, -OPTIMAL_BIAS), -MINIMUM, evaluate=False),
-        expression=_around_mean(energy.expression.subs(opposite) - minimum.expression),
-    )
-
-
-def limit_steps(minimum: Step) -> list[Step]:
-    """Take the limits of the least energy in the penalty, the spread of the others and the target."""
-    cases = [
-        ("no_penalty", lam, 0, "Without a penalty only the ratio of distance and spread counts."),
-        ("large_penalty", lam, sp.oo, "Under a large penalty every neuron costs the same."),
-        ("equal_others", sigma, 0, "Where the others are equal, only the penalty costs energy."),
-        ("far_target", t, sp.oo, "A target far away costs nothing."),
+        steps.add(
+            "deviation",
+            sp.Symbol(r"\text{deviation}"),
+            (a_bar[i] * _by_score(sp.diff(importance, x[i]))).subs(i, j),
+            "The neuron's own deviation, which its importance is made of.",
+        ),
     ]
-    return [
-        Step(
-            name=name,
-            statement=statement,
-            symbol=sp.Limit(MINIMUM, variable, end, dir="-" if end is sp.oo else "+"),
-            expression=_around_mean(sp.limit(minimum.expression, variable, end)),
+    shared = []
+    for name, of in (("by_mean", mean), ("by_spread", tau)):  # through all importances
+        constant, varying = (a_bar[i] * _by_score(sp.diff(importance, of))).as_independent(i)
+        summed, statement = (
+            sp.Sum(varying, (i, 1, M)),
+            "The mean and the spread are shared: every neuron takes part.",
         )
-        for name, variable, end, statement in cases
-    ]
+        shared.append(steps.add(name, sp.Derivative(LOSS, of), constant * summed, statement))
+    mean_slope = steps.add(
+        "mean_slope",
+        sp.Derivative(mean, x[j]),
+        _of_the_channel(sp.diff(total / M, x[j])),
+        "The mean moves by one part in M.",
+    )
+    root = sp.sqrt((sp.Sum(x[i] ** 2, (i, 1, M)) - total**2 / M) / (M - 1) + lam)
+    slope = _of_the_channel(sp.diff(root, x[j]).subs(root, tau).subs(total, M * mean))
+    spread_slope = steps.add(
+        "spread_slope",
+        sp.Derivative(tau, x[j]),
+        sp.factor(slope.subs(x[j], mean + tau * z[j])),
+        "The spread moves with the neuron's score; that the mean moves does not matter for it.",
+    )
+    paths += [shared[0] * mean_slope, shared[1] * spread_slope]
+    steps.add(
+        "gradient",
+        x_bar[j],
+        paths[0] + paths[1] + paths[2] + paths[3],
+        "The gradient is the sum over the four paths.",
+    )
+    return steps
 
 
 def _exact_label(name: str, value: object) -> sp.Expr:
@@ -341,15 +336,6 @@ def _by_names(expression: sp.Expr) -> sp.Expr:
     return expression.xreplace({symbol: sp.Symbol(symbol.name) for symbol in expression.atoms(sp.Symbol)})
 
 
-def _sum_over_others(energy: Step) -> sp.Sum:
-    (total,) = energy.expression.atoms(sp.Sum)
-    return total
-
-
-def _target_and_penalty(energy: Step) -> sp.Expr:
-    return energy.expression.doit(deep=False) - _sum_over_others(energy) / (M - 1)
-
-
 def _split(total: sp.Sum) -> sp.Expr:
     """Write a sum over the others as sums of powers of ``x[i]``: a sum is linear in its terms."""
     parts = []
@@ -364,3 +350,18 @@ def _around_mean(expression: sp.Expr) -> sp.Expr:
     """Simplify with ``t`` written as ``mu`` plus a distance, so that the distance shows in the result."""
     distance = sp.Dummy("d", real=True)
     return sp.factor_terms(sp.factor(expression.subs(t, mu + distance)).subs(distance, t - mu))
+
+
+def _by_score(slope: sp.Expr) -> sp.Expr:
+    """Write the derivative of an importance by its score."""
+    return sp.factor(slope.subs(x[i], mean + tau * z[i]))
+
+
+def _by_gain(expression: sp.Expr) -> sp.Expr:
+    """Write an expression in an importance by the gain, its sigmoid."""
+    return sp.simplify(expression.subs(a[i], sp.log(g[i] / (1 - g[i]))))
+
+
+def _of_the_channel(slope: sp.Expr) -> sp.Expr:
+    """Do the sums over Kronecker's delta, for a ``j`` from 1 to ``M``."""
+    return slope.doit().replace(sp.Piecewise, lambda *pairs: pairs[0][0])

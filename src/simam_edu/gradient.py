@@ -1,161 +1,20 @@
-r"""The gradient of SimAM: derived with sympy for a channel of any size, and computed in numpy and float64.
+r"""The gradient of SimAM in numpy and float64: the oracle for the gradients of the torch modules.
 
-:func:`derive` goes from the output of Eq. (6) of Yang, Zhang, Li and Xie, "SimAM: A Simple, Parameter-Free
-Attention Module for Convolutional Neural Networks", ICML 2021, to the gradient, one named step after another.
-:func:`simam_gradient` computes it and is the oracle for the gradients of the torch modules.
-
-The symbols are constants of this module: the neurons ``x[i]`` of one channel, their number ``M``, mean ``mu``
-and spread ``tau``, the root of the variance plus the penalty; their scores ``z[i]``, importances ``a[i]`` and
-gains ``g[i]``; and the gradients that arrive at a neuron's output, ``y_bar[i]``, and at its importance,
-``a_bar[i]``.
+Its derivation is :func:`simam_edu.derivation.derive_gradient`, here by the name of ``derive``,
+with its symbols.
 """
 
 import numpy as np
-import sympy as sp
 from jaxtyping import Float
 
 from simam_edu import energy
-from simam_edu.derivation import Step
+from simam_edu.derivation import LOSS, M, Step, a, a_bar, g, i, j, lam, tau, x, x_bar, y_bar, z
+from simam_edu.derivation import derive_gradient as derive
+from simam_edu.derivation import mean as mu
 from simam_edu.energy import DEFAULT_LAM, Statistics
 
-M, i, j = sp.symbols("M i j", integer=True, positive=True)
-mu = sp.Symbol("mu", real=True)
-tau = sp.Symbol("tau", positive=True)
-lam = sp.Symbol("lambda", nonnegative=True)
-x, z, a, g = (sp.IndexedBase(name, real=True) for name in ("x", "zeta", "a", "g"))
-x_bar, y_bar, a_bar = (sp.IndexedBase(rf"\bar{{{name}}}", real=True) for name in "xya")
-LOSS = sp.Symbol("L")
-
-
-def derive() -> dict[str, Step]:
-    r"""Return every step from the output to the gradient, in order, for a symbolic number of neurons.
-
-    The loss is any function of the outputs. Its derivatives by them, :math:`\bar y_i`, are what arrives, and
-    to first order the loss is their product with the outputs.
-
-    Returns:
-        The steps by name: ``score``, ``importance`` and ``loss``; ``arriving``, the gradient at an
-        importance; the paths ``direct``, ``deviation``, ``by_mean`` and ``by_spread``; ``mean_slope`` and
-        ``spread_slope``; and ``gradient``.
-    """
-    score, importance = score_step(), importance_step()
-    loss = loss_step()
-    arriving = arriving_step(loss)
-    direct, deviation = direct_step(loss), deviation_step(score, importance)
-    by_mean = shared_step("by_mean", mu, score, importance)
-    by_spread = shared_step("by_spread", tau, score, importance)
-    slopes = mean_slope_step(), spread_slope_step()
-    steps = [score, importance, loss, arriving, direct, deviation, by_mean, by_spread, *slopes]
-    steps.append(gradient_step(direct, deviation, by_mean, by_spread, *slopes))
-    return {step.name: step for step in steps}
-
-
-def score_step() -> Step:
-    """Write down the score, with the penalty counted into the spread."""
-    return Step(
-        name="score",
-        statement="The score is the distance from the mean in units of the spread.",
-        symbol=z[i],
-        expression=(x[i] - mu) / tau,
-    )
-
-
-def importance_step() -> Step:
-    """Write down the inverse of Eq. (5)."""
-    return Step(
-        name="importance",
-        statement="The importance is one half plus a quarter of the squared score.",
-        symbol=a[i],
-        expression=sp.Rational(1, 2) + z[i] ** 2 / 4,
-    )
-
-
-def loss_step() -> Step:
-    """Write down the loss to first order in the outputs of Eq. (6)."""
-    return Step(
-        name="loss",
-        statement="To first order the loss is the outputs times what arrives at them.",
-        symbol=LOSS,
-        expression=sp.Sum(y_bar[i] * x[i] / (1 + sp.exp(-a[i])), (i, 1, M)),
-    )
-
-
-def arriving_step(loss: Step) -> Step:
-    """Differentiate the loss by one importance."""
-    return Step(
-        name="arriving",
-        statement="What arrives at an importance passes through the slope of the sigmoid.",
-        symbol=a_bar[i],
-        expression=_by_gain(sp.diff(loss.expression.function, a[i])),
-    )
-
-
-def direct_step(loss: Step) -> Step:
-    """Differentiate the loss by one neuron, the gains held fixed."""
-    return Step(
-        name="direct",
-        statement="The direct path: the input that is multiplied by the gain.",
-        symbol=sp.Symbol(r"\text{direct}"),
-        expression=_by_gain(sp.diff(loss.expression.function, x[i])).subs(i, j),
-    )
-
-
-def deviation_step(score: Step, importance: Step) -> Step:
-    """Go through the neuron's own deviation, mean and spread held fixed."""
-    return Step(
-        name="deviation",
-        statement="The neuron's own deviation, which its importance is made of.",
-        symbol=sp.Symbol(r"\text{deviation}"),
-        expression=(a_bar[i] * _slope(x[i], score, importance)).subs(i, j),
-    )
-
-
-def shared_step(name: str, of: sp.Symbol, score: Step, importance: Step) -> Step:
-    """Differentiate the loss by the mean or the spread, through all importances."""
-    constant, varying = (a_bar[i] * _slope(of, score, importance)).as_independent(i)
-    return Step(
-        name=name,
-        statement="The mean and the spread are shared: every neuron takes part.",
-        symbol=sp.Derivative(LOSS, of),
-        expression=constant * sp.Sum(varying, (i, 1, M)),
-    )
-
-
-def mean_slope_step() -> Step:
-    """Differentiate the mean by one neuron."""
-    return Step(
-        name="mean_slope",
-        statement="The mean moves by one part in M.",
-        symbol=sp.Derivative(mu, x[j]),
-        expression=_of_the_channel(sp.diff(sp.Sum(x[i], (i, 1, M)) / M, x[j])),
-    )
-
-
-def spread_slope_step() -> Step:
-    """Differentiate the root of variance plus penalty by one neuron; the sum of all is M times the mean."""
-    total, squares = sp.Sum(x[i], (i, 1, M)), sp.Sum(x[i] ** 2, (i, 1, M))
-    spread = sp.sqrt((squares - total**2 / M) / (M - 1) + lam)
-    slope = _of_the_channel(sp.diff(spread, x[j]).subs(spread, tau).subs(total, M * mu))
-    return Step(
-        name="spread_slope",
-        statement="The spread moves with the neuron's score; that the mean moves does not matter for it.",
-        symbol=sp.Derivative(tau, x[j]),
-        expression=sp.factor(slope.subs(x[j], mu + tau * z[j])),
-    )
-
-
-def gradient_step(
-    direct: Step, deviation: Step, by_mean: Step, by_spread: Step, mean_slope: Step, spread_slope: Step
-) -> Step:
-    """Add up the four paths from one neuron to the loss."""
-    through_mean = by_mean.expression * mean_slope.expression
-    through_spread = by_spread.expression * spread_slope.expression
-    return Step(
-        name="gradient",
-        statement="The gradient is the sum over the four paths.",
-        symbol=x_bar[j],
-        expression=direct.expression + deviation.expression + through_mean + through_spread,
-    )
+__all__ = ["LOSS", "M", "Step", "a", "a_bar", "derive", "g", "i", "j", "lam", "mu", "simam_gradient"]
+__all__ += ["tau", "x", "x_bar", "y_bar", "z"]
 
 
 def simam_gradient(
@@ -221,22 +80,6 @@ def simam_gradient(
         grad / (1 + decay) + arriving * score - of_mean - of_variance * score
     )
     return gradient
-
-
-def _slope(of: sp.Basic, score: Step, importance: Step) -> sp.Expr:
-    """Differentiate one importance and write the result by its score."""
-    slope = sp.diff(importance.expression.subs(z[i], score.expression), of)
-    return sp.factor(slope.subs(x[i], mu + tau * z[i]))
-
-
-def _by_gain(expression: sp.Expr) -> sp.Expr:
-    """Write an expression in an importance by the gain, its sigmoid."""
-    return sp.simplify(expression.subs(a[i], sp.log(g[i] / (1 - g[i]))))
-
-
-def _of_the_channel(slope: sp.Expr) -> sp.Expr:
-    """Do the sums over Kronecker's delta, for a ``j`` from 1 to ``M``."""
-    return slope.doit().replace(sp.Piecewise, lambda *pairs: pairs[0][0])
 
 
 def _check_grad(grad: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 from fontTools.ttLib import TTFont
 from sphinx.errors import ExtensionError
 
-from mathml import mathml
+from mathml import mathml, rows
 from pages import BOOK, blank_code
 
 FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|(?<![\\$])\$(?P<inline>[^$]+?)\$", re.DOTALL)
@@ -69,3 +69,9 @@ def test_the_source_stays_with_the_formula():
 def test_what_is_no_latex_stops_the_build(latex):
     with pytest.raises(ExtensionError, match="LaTeX that becomes MathML, got"):
         mathml(latex, display=False)
+
+
+def test_rows_of_a_docstring_are_rows_of_a_table():
+    root = parsed(rows(r"a &= b \\ c &= d"))
+    assert [len(row) for row in root.iter(f"{M}mtr")] == [2, 2]
+    assert rows("a = b") == "a = b"

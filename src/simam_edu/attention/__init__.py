@@ -37,19 +37,9 @@ AttentionFactory = Callable[[int], nn.Module]
 """Makes one attention module for a given number of channels."""
 
 
-def _none(_channels: int) -> nn.Module:
-    """Return the identity: a network without attention."""
-    return nn.Identity()
-
-
-def _simam(_channels: int, **options: Any) -> nn.Module:
-    """Return SimAM, which has the same form for any number of channels."""
-    return SimAM(**options)
-
-
 ATTENTION: dict[str, Callable[..., nn.Module]] = {
-    "none": _none,
-    "simam": _simam,
+    "none": lambda _channels: nn.Identity(),
+    "simam": lambda _channels, **options: SimAM(**options),
     "se": SqueezeExcite,
     "cbam": CBAM,
     "eca": ECA,
@@ -63,9 +53,7 @@ def attention_factory(name: str, **options: Any) -> AttentionFactory:
     """Return the factory of a registered attention module.
 
     Args:
-        name: A key of :data:`ATTENTION`: ``"none"``, ``"simam"``, ``"se"``, ``"cbam"``, ``"eca"``,
-            ``"gc"``, or a control of SimAM: ``"shuffled"``, ``"other_image"``, ``"reversed"`` or
-            ``"one_sided"``.
+        name: A key of :data:`ATTENTION`.
         **options: The module's own options, such as ``lam`` for ``"simam"`` or ``reduction`` for ``"se"``.
 
     Returns:
@@ -78,8 +66,8 @@ def attention_factory(name: str, **options: Any) -> AttentionFactory:
         raise ValueError(f"attention must be one of {', '.join(sorted(ATTENTION))}, got {name!r}")
     factory = partial(ATTENTION[name], **options)
     try:
-        # A bad option is told here, not in the middle of a network. The meta device draws no random numbers,
-        # so the weights of a network do not depend on when its factory was made.
+        # A bad option is reported here, not in the middle of a network. The meta device draws no random
+        # numbers, so the weights of a network do not depend on when its factory was made.
         with torch.device("meta"):
             factory(1)
     except TypeError as error:

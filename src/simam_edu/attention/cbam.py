@@ -1,17 +1,14 @@
-r"""CBAM: one gain a channel, then one gain a position.
+r"""CBAM: one gain per channel, then one gain per position.
 
 Woo, Park, Lee, Kweon, "CBAM: Convolutional Block Attention Module", ECCV 2018,
 https://arxiv.org/abs/1807.06521
 
-Where this differs: the hidden layer has a least width, ``min_hidden``. The two linear layers have no biases,
-as in the paper's equations; the authors' code has them. The batch norm after the convolution and its momentum
-are those of the authors' code; the paper's equations leave it out. There the residual
-network (Jongchan/attention-module, ``MODELS/model_resnet.py``) starts the scale of that
-norm at 0, so that every position begins with a gain of exactly one half; here it starts
-at torch's 1, as in the SimAM authors' copy. Among equal largest values the gradient of
-the maximum is shared here (``amax``); the authors' ``max_pool2d`` and ``max`` give all of
-it to one of them. Ties come from half
-precision and from channels that a ReLU made zero.
+Where this differs: the hidden layer has a least width, ``min_hidden``, and no biases, as in the paper's
+equations. The batch norm after the convolution and its momentum are those of the authors' code
+(Jongchan/attention-module); its scale starts at 1, as in the SimAM authors' copy, where the residual network
+there starts it at 0, so that every position begins with a gain of one half. Among equal largest values, which
+come from half precision and from relu, the gradient of a maximum is shared (``amax``); the authors' code
+gives all of it to one.
 """
 
 import torch
@@ -37,17 +34,16 @@ class CBAM(Attention):
         y &= \operatorname{sigmoid}\bigl(\operatorname{norm}(K * [\operatorname{max}_c x',
         \operatorname{mean}_c x'])\bigr)\, x'
 
-    The same :math:`f` serves both ways of pooling; :math:`K` is one filter of ``kernel_size`` on two
-    channels, zero-padded, and the norm is a batch norm of one channel. It has :math:`2 C h + 2 k^2 + 2`
-    parameters, with :math:`h` the hidden width. The input is (n, c, h, w) in a floating dtype, the output has
-    its shape and dtype; gains are computed in the dtype of the weights and lie in (0, 1).
+    :math:`K` is one zero-padded filter of side :math:`k` on two channels, the norm a batch norm of one
+    channel. With :math:`h` hidden units it has :math:`2 C h + 2 k^2 + 2` parameters. The input is
+    (n, c, h, w) in a floating dtype, the output has its shape and dtype; gains are computed in the dtype of
+    the weights and lie in (0, 1).
 
     Args:
         channels: Channels of the input.
         reduction: The hidden width is :math:`\lfloor C / r \rfloor`. The default 16 is the paper's.
         kernel_size: The side of the filter, odd. The default 7 is the paper's.
-        min_hidden: The least hidden width; the default 4 has the same reason as in
-            :class:`simam_edu.attention.SqueezeExcite`.
+        min_hidden: The least hidden width, 4 by default, as in :class:`simam_edu.attention.SqueezeExcite`.
 
     Raises:
         ValueError: If an argument is not a whole number of at least 1, or the kernel is even; when called, if

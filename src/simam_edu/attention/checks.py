@@ -12,22 +12,20 @@ AXES = {1: "(n, c, l)", 2: "(n, c, h, w)", 3: "(n, c, d, h, w)"}
 
 
 class Attention(nn.Module):
-    """What the five modules are to the programs that record a network.
+    """What the modules are to the programs that record a network.
 
-    torch.fx.symbolic_trace goes into a module and keeps what looks at the shape as one
-    call. A tracer whose ``is_leaf_module`` answers True for this class takes each module
-    whole, for feature extraction. FX quantization must take all but SimAM whole:
-    ``PrepareCustomConfig().set_non_traceable_module_classes([SqueezeExcite])`` and so on.
-    torch.jit.script is refused, torch.jit.trace is not; it records a module in the mode,
-    training or evaluation, and for the dtype that it is in.
+    torch.fx.symbolic_trace goes into a module and keeps what looks at the shape as one call. A tracer whose
+    ``is_leaf_module`` answers True for this class takes each module whole, for feature extraction. FX
+    quantization must take all but SimAM whole:
+    ``PrepareCustomConfig().set_non_traceable_module_classes([SqueezeExcite])`` and so on. torch.jit.trace
+    records a module in the mode, training or evaluation, and for the dtype that it is in.
     """
 
     def __prepare_scriptable__(self) -> NoReturn:
-        """Say what takes the place of torch.jit.script, which asks for this.
+        """Say what takes the place of torch.jit.script, which asks for this and is always refused.
 
         Raises:
-            ValueError: Always. The code asks its input's type, dtype and shape in
-                ways that TorchScript does not know.
+            ValueError: The code asks for dtype and shape in ways that TorchScript does not know.
         """
         name = type(self).__name__
         raise ValueError(
@@ -38,7 +36,7 @@ class Attention(nn.Module):
 
 
 def check_maps(x: Tensor, channels: int | None = None, *, dims: int = 2, choice: str = "") -> None:
-    """Refuse what is not a batch of feature maps.
+    """Refuse what is not a dense floating tensor with batch, channel and map axes; an empty batch is fine.
 
     Args:
         x: The input of a module.
@@ -47,10 +45,9 @@ def check_maps(x: Tensor, channels: int | None = None, *, dims: int = 2, choice:
         choice: The name of a class whose argument ``dims`` takes other numbers.
 
     Raises:
-        ValueError: If ``x`` is not a dense floating tensor with batch, channel and map
-            axes, or has other channels, or empty maps. An empty batch is fine.
+        ValueError: With what to do about it.
     """
-    check_tensor(x)
+    _check_tensor(x)
     if x.ndim != dims + 2:
         raise ValueError(
             f"x must have the axes {AXES[dims]}, got shape {tuple(x.shape)}; "
@@ -60,20 +57,14 @@ def check_maps(x: Tensor, channels: int | None = None, *, dims: int = 2, choice:
         return
     if channels is not None and x.shape[1] != channels:
         raise ValueError(
-            f"x must have {channels} channels on its second axis, "
-            f"got shape {tuple(x.shape)}; "
+            f"x must have {channels} channels on its second axis, got shape {tuple(x.shape)}; "
             "make the module for the channels of its input"
         )
     if not x.numel() and 0 in x.shape[1:]:
         raise ValueError(f"x must have at least one channel and one position, got shape {tuple(x.shape)}")
 
 
-def check_tensor(x: Tensor) -> None:
-    """Refuse what is not a dense tensor of real floating numbers.
-
-    Raises:
-        ValueError: With what to do about it.
-    """
+def _check_tensor(x: Tensor) -> None:
     if not isinstance(x, Tensor):
         raise ValueError(
             f"x must be a torch.Tensor, got {type(x).__name__}; "
@@ -107,11 +98,15 @@ def _readings(axes: int, dims: int, choice: str) -> str:
     """Return how a tensor of so many axes may be meant where another was asked for."""
     readings = []
     if axes == dims + 1:
-        single = {1: "sound", 2: "image", 3: "volume"}[dims]
-        readings.append(f"a single {single} is x[None]")
+        readings.append(f"a single {('sound', 'image', 'volume')[dims - 1]} is x[None]")
     if choice and axes - 2 in AXES:
         readings.append(f"a batch {AXES[axes - 2]} is for {choice}(dims={axes - 2})")
     return ", ".join(readings) or "merge or add axes with x.flatten or x[None]"
+
+
+def check_channels(channels: int) -> int:
+    """Return the number of channels, a whole number of at least 1, or raise ValueError."""
+    return check_whole("channels", channels, least=1, why="it is the second axis of the input")
 
 
 def hidden_width(channels: int, *, reduction: int, min_hidden: int) -> int:
@@ -129,13 +124,3 @@ def hidden_width(channels: int, *, reduction: int, min_hidden: int) -> int:
     reduction = check_whole("reduction", reduction, least=1, why="the papers use 16")
     why = "a layer needs a unit; 1 is the papers' own C / r"
     return max(channels // reduction, check_whole("min_hidden", min_hidden, least=1, why=why))
-
-
-def check_channels(channels: int) -> int:
-    """Return the number of channels.
-
-    Raises:
-        ValueError: If it is not a whole number of at least 1.
-    """
-    why = "it is the second axis of the input"
-    return check_whole("channels", channels, least=1, why=why)

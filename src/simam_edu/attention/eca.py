@@ -1,10 +1,10 @@
-r"""ECA: one gain a channel, from the means of its neighbors in the order of the channels.
+r"""ECA: one gain per channel, from the means of its neighbors in the order of the channels.
 
 Wang, Wu, Zhu, Li, Zuo, Hu, "ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks",
 CVPR 2020, https://arxiv.org/abs/1910.03151
 
-Where this differs: the kernel comes from the number of channels by the paper's formula. The networks in the
-authors' code are handed a kernel for each layer instead.
+Where this differs: the kernel comes from the number of channels by the paper's formula; the networks in the
+authors' code are handed one for each layer.
 """
 
 import math
@@ -21,16 +21,12 @@ torch.fx.wrap("check_maps")  # what looks at the shape stays one call in a graph
 
 
 class ECA(Attention):
-    r"""Multiply every channel by a gain that a short convolution over the channels' means computes.
+    r"""Multiply every channel by a gain, :math:`\operatorname{sigmoid}(K * z)`.
 
-    .. math::
-
-        y_{c} = s_c\, x_{c}, \qquad s = \operatorname{sigmoid}(K * z)
-
-    with :math:`z_c` the mean of channel :math:`c` over its positions and :math:`K` one filter of :math:`k`
-    weights, zero-padded at the first and the last channel. It has :math:`k` parameters; see
-    :func:`eca_kernel`. The input is (n, c, h, w) in a floating dtype, the output has its shape and dtype; the
-    gain is computed in the dtype of the weights and lies in (0, 1).
+    :math:`z` holds the mean of each channel over its positions; :math:`K` is one filter of
+    :func:`eca_kernel` weights, zero-padded at the first and the last channel, and all its parameters. The
+    input is (n, c, h, w) in a floating dtype, the output has its shape and dtype; the gain is computed in the
+    dtype of the weights and lies in (0, 1).
 
     Args:
         channels: Channels of the input.
@@ -66,15 +62,8 @@ class ECA(Attention):
 def eca_kernel(channels: int, *, gamma: float = 2.0, b: float = 1.0) -> int:
     r"""Return the size of ECA's kernel, the odd number next to :math:`|\log_2(C) / \gamma + b / \gamma|`.
 
-    Between two odd numbers the larger is taken, as in the authors' code.
-
-    Args:
-        channels: Channels :math:`C`, at least 1.
-        gamma: The paper's :math:`\gamma`, positive.
-        b: The paper's :math:`b`.
-
-    Raises:
-        ValueError: See :class:`ECA`.
+    Between two odd numbers the larger is taken, as in the authors' code. The arguments, and what is raised,
+    are those of :class:`ECA`.
     """
     channels = check_channels(channels)
     gamma = check_number("gamma", gamma, above=0.0, why="the paper uses 2")

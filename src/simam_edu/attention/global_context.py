@@ -3,12 +3,12 @@ r"""GC: one vector of the whole image, added to every position.
 Cao, Xu, Lin, Wei, Hu, "GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond", ICCV
 Workshops 2019, https://arxiv.org/abs/1904.11492
 
-Where this differs: the hidden layer has a least width, ``min_hidden``. The layers have no biases, as in the
-paper's equation; the authors' code has them. That the last layer starts at zero and the key at random is from
-the authors' code.
+Where this differs: the hidden layer has a least width, ``min_hidden``, and no biases, as in the paper's
+equation. That the last layer starts at zero and the key at random is from the authors' code.
 """
 
 import math
+import warnings
 
 import torch
 import torch.fx
@@ -30,25 +30,22 @@ class GlobalContext(Attention):
         y_p = x_p + W_2 \operatorname{relu}\bigl(\operatorname{norm}(W_1 z)\bigr), \qquad
         z = \sum_q \frac{\exp(k \cdot x_q)}{\sum_m \exp(k \cdot x_m)}\, x_q
 
-    where :math:`x_p` is the vector of all channels at position :math:`p`, :math:`k` the key of one weight a
-    channel, and the norm a layer norm with gain and bias over the hidden units. It has
-    :math:`C + 2 C h + 2 h` parameters, with :math:`h` the hidden width. The input is (n, c, h, w) in a
-    floating dtype, the output has its shape and dtype; the added vector is computed in the dtype of the
-    weights.
-
-    :math:`W_2` starts at zero, so a new module is the identity. Linear layers stand for the paper's 1x1
-    convolutions, since they act on one vector an image.
+    where :math:`x_p` is the vector of all channels at position :math:`p`, :math:`k` the key of one weight per
+    channel, and the norm a layer norm with gain and bias. With :math:`h` hidden units it has
+    :math:`C + 2 C h + 2 h` parameters. :math:`W_2` starts at zero, so a new module is the identity. The input
+    is (n, c, h, w) in a floating dtype, the output has its shape and dtype; the added vector is computed in
+    the dtype of the weights, by linear layers in place of the paper's 1x1 convolutions.
 
     Args:
         channels: Channels of the input.
-        ratio: The hidden width is :math:`\lfloor C / r \rfloor`. The default 16 is the paper's.
-        min_hidden: The least hidden width, at least 2. A layer norm over one unit is always zero, so the
-            module would be dead at 16 channels; over two units it gives plus or minus one and nearly no
-            gradient. The default 4 leaves it room.
+        reduction: The hidden width is :math:`\lfloor C / r \rfloor`. The default 16 is the paper's.
+        min_hidden: The least hidden width, at least 2. A layer norm over one unit is always zero; over two
+            units it gives plus or minus one and nearly no gradient. The default 4 leaves it room.
+        ratio: The deprecated name of ``reduction``.
 
     Raises:
-        ValueError: If ``channels`` or ``ratio`` is not a whole number of at least 1, or ``min_hidden`` of at
-            least 2; when called, if the input is not a floating tensor of four axes with this number of
+        ValueError: If ``channels`` or ``reduction`` is not a whole number of at least 1, or ``min_hidden`` of
+            at least 2; when called, if the input is not a floating tensor of four axes with this number of
             channels.
 
     Example:
@@ -58,11 +55,19 @@ class GlobalContext(Attention):
         torch.Size([1, 16, 4, 4])
     """
 
-    def __init__(self, channels: int, *, ratio: int = 16, min_hidden: int = 4) -> None:
+    def __init__(
+        self, channels: int, *, reduction: int = 16, min_hidden: int = 4, ratio: int | None = None
+    ) -> None:
         super().__init__()
-        check_whole("ratio", ratio, least=1, why="the paper uses 16")
+        if ratio is not None:
+            warnings.warn(
+                "GlobalContext(ratio=...) will go with the next version; it is now reduction",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            reduction = ratio
         check_whole("min_hidden", min_hidden, least=2, why="a layer norm over one unit is always zero")
-        hidden = hidden_width(channels, reduction=ratio, min_hidden=min_hidden)
+        hidden = hidden_width(channels, reduction=reduction, min_hidden=min_hidden)
         self.channels = channels
         self.key = nn.Linear(channels, 1, bias=False)
         self.reduce = nn.Linear(channels, hidden, bias=False)

@@ -1,9 +1,9 @@
-r"""Squeeze-and-excitation: one gain a channel, from the means of all channels.
+r"""Squeeze-and-excitation: one gain per channel, from the means of all channels.
 
 Hu, Shen, Sun, "Squeeze-and-Excitation Networks", CVPR 2018, https://arxiv.org/abs/1709.01507
 
-Where this differs: the hidden layer has a least width, ``min_hidden``, which the paper does not need because
-its networks have hundreds of channels. The layers have no biases, as in the paper's equations.
+Where this differs: the hidden layer has a least width, ``min_hidden``, which the paper's wide networks do not
+need. The layers have no biases, as in the paper's equations.
 """
 
 import torch
@@ -18,24 +18,19 @@ torch.fx.wrap("check_maps")  # what looks at the shape stays one call in a graph
 
 
 class SqueezeExcite(Attention):
-    r"""Multiply every channel by a gain that a small network computes from the means of all channels.
+    r"""Multiply every channel by a gain, :math:`\operatorname{sigmoid}(W_2 \operatorname{relu}(W_1 z))`.
 
-    .. math::
-
-        y_{c} = s_c\, x_{c}, \qquad s = \operatorname{sigmoid}\bigl(W_2 \operatorname{relu}(W_1 z)\bigr)
-
-    with :math:`z_c` the mean of channel :math:`c` over its positions, :math:`W_1` of shape (hidden, channels)
-    and :math:`W_2` of shape (channels, hidden). It has :math:`2 C h` parameters, with :math:`h` the hidden
-    width. The input is (n, c, h, w) in a floating dtype, the output has its shape and dtype; the gain is
-    computed in the dtype of the weights and lies in (0, 1).
+    :math:`z` holds the mean of each channel over its positions. With :math:`h` hidden units it has
+    :math:`2 C h` parameters. The input is (n, c, h, w) in a floating dtype, the output has its shape and
+    dtype; the gain is computed in the dtype of the weights and lies in (0, 1).
 
     Args:
         channels: Channels of the input.
         reduction: The paper's :math:`r`: the hidden width is :math:`\lfloor C / r \rfloor`. The default 16 is
             the paper's.
-        min_hidden: The least hidden width. At 16 channels :math:`C / r` is a single unit, and where its relu
-            is off all gains are one half and no gradient comes through, for about half of the inputs. With
-            the default 4 that is about one input in sixteen. 1 gives the paper's own count.
+        min_hidden: The least hidden width. Where the relu of a single unit is off, as for half of the inputs,
+            all gains are one half and no gradient comes through; with the default 4 that is about one input
+            in sixteen. 1 gives the paper's own count.
 
     Raises:
         ValueError: If an argument is not a whole number of at least 1; when called, if the input is not a

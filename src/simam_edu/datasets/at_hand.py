@@ -11,7 +11,7 @@ import io
 import pickle
 import tarfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -53,45 +53,44 @@ def find(dataset: CifarDataset, split: Split, place: Path) -> tuple[Files | None
         ValueError: If a file of the Python edition is not the official one.
     """
     names = dataset.files[split]
-    if not place.is_file():
-        for folder in (place / dataset.folder, place):
-            if all((folder / name).is_file() for name in names):
-                contents = {name: (folder / name).read_bytes() for name in names}
-                return Files(place=folder, contents=contents, python=False), ""
-        pythons = [dataset.python.files[name] for name in names]
-        for folder in (place / dataset.python.folder, place):
-            if all((folder / name).is_file() for name in pythons):
-                contents = {name: (folder / name).read_bytes() for name in pythons}
-                return _from_python(dataset, names, folder, contents), ""
-    return _find_archive(dataset, names, place)
-
-
-def _find_archive(dataset: CifarDataset, names: Sequence[str], place: Path) -> tuple[Files | None, str]:
-    known = {dataset.archive.file: next(iter(dataset.archive.mirrors.values()))}
-    known[dataset.python.archive] = f"md5:{dataset.python.archive_md5}"
-    candidates = [place] if place.is_file() else [place / file for file in known]
     pythons = [dataset.python.files[name] for name in names]
-    told = [_told(dataset, names, place)]
-    for path in filter(Path.is_file, candidates):
+    for wanted, own in ((names, dataset.folder), (pythons, dataset.python.folder)):
+        for folder in (place / own, place):
+            if all((folder / name).is_file() for name in wanted):
+                contents = {name: (folder / name).read_bytes() for name in wanted}
+                return _files(dataset, split, folder, contents), ""
+    there = [
+        name
+        for wanted, own in ((names, dataset.folder), (pythons, dataset.python.folder))
+        for name in wanted
+        if (place / own / name).is_file() or (place / name).is_file()
+    ]
+    told = [f"{', '.join(there) or 'none of them'} in {place}"]
+    archives = [place / dataset.archive.file, place / dataset.python.archive]
+    for path in [place] if place.is_file() else filter(Path.is_file, archives):
         try:
-            contents = read_members(path, [*names, *pythons])
+            contents = read_members(path, {*names, *pythons})
         except ValueError as error:
-            told.append(f"{error}{_differs(path, known.get(path.name))}")
+            told.append(f"{error}{_differs(dataset, path)}")
             continue
-        if all(name in contents for name in names):
-            return Files(place=path, contents={name: contents[name] for name in names}, python=False), ""
-        if all(name in contents for name in pythons):
-            return _from_python(dataset, names, path, contents), ""
+        if found := _files(dataset, split, path, contents):
+            return found, ""
         told.append(f"{path}, which does not hold them")
     return None, " and ".join(told)
 
 
-def _told(dataset: CifarDataset, names: Sequence[str], place: Path) -> str:
-    there = [name for name in names if any((f / name).is_file() for f in (place / dataset.folder, place))]
-    return f"{', '.join(there) if there else 'none of them'} in {place}"
+def _files(dataset: CifarDataset, split: Split, place: Path, contents: Mapping[str, bytes]) -> Files | None:
+    """Return the files of a split, of either edition, if the contents hold all of one."""
+    names = dataset.files[split]
+    if all(name in contents for name in names):
+        return Files(place=place, contents={name: contents[name] for name in names}, python=False)
+    if not all(dataset.python.files[name] in contents for name in names):
+        return None
+    binary = {name: _binary(dataset, name, place, contents[dataset.python.files[name]]) for name in names}
+    return Files(place=place, contents=binary, python=True)
 
 
-def read_members(path: Path, names: Sequence[str]) -> dict[str, bytes]:
+def read_members(path: Path, names: Container[str]) -> dict[str, bytes]:
     """Return the content of those files in a tar archive that have one of the names, in whatever folder.
 
     Raises:
@@ -106,23 +105,22 @@ def read_members(path: Path, names: Sequence[str]) -> dict[str, bytes]:
                 if source is not None:
                     contents[name] = source.read(LARGEST)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        with path.open("rb") as file:
+            beginning = file.read(20)
         raise ValueError(
             f"{path}, which is there but no whole archive ({type(error).__name__}; it begins with "
-            f"{_beginning(path)!r})"
+            f"{beginning!r})"
         ) from error
     return contents
 
 
-def _beginning(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(20)
-
-
-def _differs(path: Path, known_hash: str | None) -> str:
-    """Return how the checksum of an archive differs from the known one."""
-    if known_hash is None:
+def _differs(dataset: CifarDataset, path: Path) -> str:
+    """Return how the checksum of an archive differs from the known one, if its name is known."""
+    known = {dataset.archive.file: next(iter(dataset.archive.mirrors.values()))}
+    known[dataset.python.archive] = f"md5:{dataset.python.archive_md5}"
+    algorithm, _, digest = known.get(path.name, "").partition(":")
+    if not digest:
         return ""
-    algorithm, _, digest = known_hash.partition(":")
     with path.open("rb") as file:
         found = hashlib.file_digest(file, algorithm).hexdigest()
     return f": its {algorithm} must be {digest}, got {found}; delete it"
@@ -132,38 +130,32 @@ class _ArraysOnly(pickle.Unpickler):
     """Makes lists, dicts, text, numbers and arrays of numpy, and calls nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        reconstruct = np.zeros(0).__reduce__()[0]
         allowed = {
             ("numpy", "ndarray"): np.ndarray,
             ("numpy", "dtype"): np.dtype,
-            ("numpy.core.multiarray", "_reconstruct"): reconstruct,
-            ("numpy._core.multiarray", "_reconstruct"): reconstruct,
+            ("numpy._core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
         }
-        if (module, name) not in allowed:
+        known = (module.replace("numpy.core", "numpy._core"), name)
+        if known not in allowed:
             raise pickle.UnpicklingError(f"an array must be all that it makes, got {module}.{name}")
-        return allowed[module, name]
+        return allowed[known]
 
 
-def _from_python(
-    dataset: CifarDataset, names: Sequence[str], place: Path, contents: Mapping[str, bytes]
-) -> Files:
-    """Return files of the Python edition in the layout of the binary one.
+def _binary(dataset: CifarDataset, name: str, place: Path, content: bytes) -> bytes:
+    """Return a file of the Python edition in the layout of the binary one, whose name is given.
 
-    They are pickles, which can run code, so only those whose checksums are known are read at all.
+    It is a pickle, which can run code, so it is read at all only if its checksum is the known one.
     """
-    binary = {}
-    for name in names:
-        content, expected = contents[dataset.python.files[name]], dataset.python.md5s[name]
-        if md5_of(content) != expected:
-            raise ValueError(
-                f"{dataset.python.files[name]} in {place} must have the MD5 {expected}, got "
-                f"{md5_of(content)}: pickles can run code, so only the official ones are read; "
-                "delete them and load with download=True"
-            )
-        batch = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
-        labels = [np.array(batch[key], dtype=np.uint8)[:, None] for key in dataset.python.labels]
-        binary[name] = np.hstack([*labels, batch["data"]]).tobytes()
-    return Files(place=place, contents=binary, python=True)
+    expected, found = dataset.python.md5s[name], md5_of(content)
+    if found != expected:
+        raise ValueError(
+            f"{dataset.python.files[name]} in {place} must have the MD5 {expected}, got {found}: "
+            "pickles can run code, so only the official ones are read; "
+            "delete them and load with download=True"
+        )
+    batch = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
+    labels = [np.array(batch[key], dtype=np.uint8)[:, None] for key in dataset.python.labels]
+    return np.hstack([*labels, batch["data"]]).tobytes()
 
 
 def note_of(folder: Path) -> str:

@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 from their official files, checked as they are read."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,45 +22,20 @@ _AGAIN = "delete them and load with download=True"
 
 
 def load_cifar(dataset: CifarDataset, split: Split, *, root: Path | None, download: bool) -> ImageSet:
-    """Return one split of a CIFAR, found or fetched, and checked.
-
-    Args:
-        dataset: One of :data:`DATASETS`.
-        split: ``"train"`` or ``"test"``.
-        root: The only place to look in, or ``None`` for ``SIMAM_EDU_DATA`` and the cache. A file
-            ``SOURCE.txt`` beside the files says where they are from if their checksums do not.
-        download: Fetch the archive where nothing is found, to the first of these places.
-
-    Raises:
-        ValueError: If a file is truncated, too long, swapped for another, or has a label out of range.
-        FileNotFoundError: If the files are nowhere and ``download`` is off.
-        ConnectionError: If no mirror could be reached.
-        OSError: If the disk is full or the place cannot be written.
-    """
-    places = _places(root)
-    found, missing = None, []
-    for place in places:
-        found, told = find(dataset, split, place)
-        if found is not None:
-            break
-        missing.append(told)
-    if found is None and download:
-        found, told = find(dataset, split, fetch(dataset.archive, places[0]))
-        missing = [told]
-    if found is None:
-        raise FileNotFoundError(_not_found(dataset, split, missing))
-    contents, folder = found.contents, found.place
+    """Return one split of a CIFAR, found or fetched, and checked; see :func:`simam_edu.datasets.load`."""
+    found = _found(dataset, split, root, download)
+    contents, place = found.contents, found.place
     sums = {name: md5_of(content) for name, content in contents.items()}
     for name, content in contents.items():
-        _check_length(dataset, folder / name, content)
-    _check_not_swapped(dataset, folder, sums)
-    parts = [_parse(dataset, folder / name, content) for name, content in contents.items()]
-    labels = np.concatenate([labels for labels, _ in parts])
-    _check_balanced(dataset, folder, split, labels)
+        _check_length(dataset, place / name, content)
+    _check_not_swapped(dataset, place, sums)
+    parsed = [_parse(dataset, place / name, content) for name, content in contents.items()]
+    labels = np.concatenate([labels for labels, _ in parsed])
+    _check_balanced(dataset, place, split, labels)
     return ImageSet(
         name=dataset.name,
         split=split,
-        images=np.concatenate([images for _, images in parts]),
+        images=np.concatenate([images for _, images in parsed]),
         labels=labels,
         classes=dataset.classes,
         mean=dataset.mean,
@@ -69,17 +44,23 @@ def load_cifar(dataset: CifarDataset, split: Split, *, root: Path | None, downlo
     )
 
 
-def _places(root: Path | None) -> list[Path]:
-    """Return the folders to look in, in order."""
-    if root is not None:
-        return [root.expanduser()]
+def _found(dataset: CifarDataset, split: Split, root: Path | None, download: bool) -> Files:
+    """Return the files of a split from the first place that has them, or else fetched."""
     named = os.environ.get("SIMAM_EDU_DATA")
-    return [*([Path(named).expanduser()] if named else []), cache_folder()]
-
-
-def _not_found(dataset: CifarDataset, split: Split, missing: Sequence[str]) -> str:
-    """Return what to say where the files of a split are nowhere together."""
-    return (
+    places = [root] if root else [*([Path(named)] if named else []), cache_folder()]
+    places = [place.expanduser() for place in places]
+    missing = []
+    for place in places:
+        found, told = find(dataset, split, place)
+        if found:
+            return found
+        missing.append(told)
+    if download:
+        found, told = find(dataset, split, fetch(dataset.archive, places[0]))
+        if found:
+            return found
+        missing = [told]
+    raise FileNotFoundError(
         f"{dataset.name} ({split}) must be at hand as {', '.join(dataset.files[split])} in a folder "
         f"{dataset.folder}, as the files of {dataset.python.folder}, or as {dataset.archive.file} or "
         f"{dataset.python.archive}, got {' and '.join(missing)}; pass download=True (simam-edu: --download), "
@@ -98,14 +79,13 @@ def _check_length(dataset: CifarDataset, path: Path, content: bytes) -> None:
 
 def _check_not_swapped(dataset: CifarDataset, folder: Path, sums: Mapping[str, str]) -> None:
     """Raise if a file has the content of another one, as far as its checksum tells."""
+    known = {md5: name for edition in dataset.editions.values() for name, md5 in edition.items()}
     for name, md5 in sums.items():
-        for edition in dataset.editions.values():
-            for other, expected in edition.items():
-                if md5 == expected and other != name:
-                    raise ValueError(
-                        f"{folder / name} must hold its own records, got those of {other}: "
-                        f"the files are swapped; rename them, or {_AGAIN}"
-                    )
+        if known.get(md5, name) != name:
+            raise ValueError(
+                f"{folder / name} must hold its own records, got those of {known[md5]}: "
+                f"the files are swapped; rename them, or {_AGAIN}"
+            )
     if len(set(sums.values())) < len(sums):
         raise ValueError(
             f"the files in {folder} must differ from each other, "

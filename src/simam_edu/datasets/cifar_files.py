@@ -27,17 +27,20 @@ class PythonEdition:
         folder: The folder that the archive unpacks to.
         archive: Its name.
         archive_md5: The MD5 sum of the archive.
-        files: Its files, by the names of the binary files that hold the same images.
-        md5s: Their MD5 sums, likewise.
+        md5s: MD5 sums of its files, by the names of the binary files that hold the same images.
         labels: Its keys for the label bytes of a binary record, in order.
     """
 
     folder: str
     archive: str
     archive_md5: str
-    files: Mapping[str, str]
     md5s: Mapping[str, str]
     labels: tuple[str, ...]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Its files, by the names of the binary files."""
+        return {name: name.removesuffix(".bin") for name in self.md5s}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,7 @@ class CifarDataset:
         name: Of the data set.
         folder: The folder that the archive unpacks to.
         files: The names of the files of each split, in order.
-        records: Records a file, by its name.
+        records: Records per file, by its name.
         label_bytes: Bytes before the pixels; the last of them is the label.
         classes: The names of the classes, in the order of the labels.
         editions: MD5 sums of the files by name, for each known source of them.
@@ -129,7 +132,6 @@ CIFAR10 = CifarDataset(
         folder="cifar-10-batches-py",
         archive="cifar-10-python.tar.gz",
         archive_md5="c58f30108f718f92721af3b95e74349a",
-        files={name: name.removesuffix(".bin") for name in (*_BATCHES, "test_batch.bin")},
         md5s={
             "data_batch_1.bin": "c99cafc152244af753f735de768cd75f",
             "data_batch_2.bin": "d4bba439e000b95fd0a9bffe97cbabec",
@@ -182,7 +184,6 @@ CIFAR100 = CifarDataset(
         folder="cifar-100-python",
         archive="cifar-100-python.tar.gz",
         archive_md5="eb9058c3a382ffc7106e4002c42a8d85",
-        files={"train.bin": "train", "test.bin": "test"},
         md5s={
             "train.bin": "16019d7e3df5f24257cddd939b257f8d",
             "test.bin": "f0ef6b0ae62326f3e7ffdfab6717acfc",

@@ -68,7 +68,7 @@ def _fetch_in_turn(archive: Archive, place: Path) -> Path:
     """Try one mirror after the other until the archive is there."""
     packed = place / archive.file
     # A file at hand is taken before the network is asked, whichever mirror it came from.
-    if any(_has_hash(packed, known_hash) for known_hash in archive.mirrors.values()):
+    if packed.is_file() and any(_has_hash(packed, known_hash) for known_hash in archive.mirrors.values()):
         return packed
     failures = []
     for mirror, known_hash in archive.mirrors.items():
@@ -77,8 +77,6 @@ def _fetch_in_turn(archive: Archive, place: Path) -> Path:
             return packed
         except ConnectionError as error:
             failures.append(f"{mirror}: {error}")
-        except ValueError as error:
-            failures.append(f"{mirror}: {error}, so the file was deleted")
     there = f"; {packed} is there, but has none of the known checksums" if packed.exists() else ""
     raise ConnectionError(
         f"one of {len(archive.mirrors)} mirrors must give {archive.file}, got none ({'; '.join(failures)})"
@@ -88,12 +86,7 @@ def _fetch_in_turn(archive: Archive, place: Path) -> Path:
 
 
 def _retrieve(url: str, packed: Path, known_hash: str) -> None:
-    """Download a file, unless it is there already; it appears only when its checksum is right.
-
-    Raises:
-        ConnectionError: If it could not be fetched.
-        ValueError: If what came has another checksum.
-    """
+    """Download a file; it appears only when its checksum is right, and else a ConnectionError says why."""
     # Imported here because pooch brings a progress bar that warns in notebooks without ipywidgets.
     import pooch
     import requests
@@ -105,14 +98,11 @@ def _retrieve(url: str, packed: Path, known_hash: str) -> None:
         raise ConnectionError(str(error).partition(" for url")[0]) from error
     except requests.RequestException as error:
         raise ConnectionError(type(error).__name__) from error
-    except ValueError as error:
-        raise ValueError("the checksum is wrong") from error
+    except ValueError as error:  # pooch's word for another checksum
+        raise ConnectionError("the checksum is wrong, so the file was deleted") from error
 
 
 def _has_hash(path: Path, known_hash: str) -> bool:
-    """Return whether a file is there and has the checksum."""
     algorithm, _, digest = known_hash.partition(":")
-    if not path.is_file():
-        return False
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest() == digest

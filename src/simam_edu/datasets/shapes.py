@@ -13,27 +13,25 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from simam_edu.datasets.image_set import ImageSet, Split
 
 SIDE = 32
-"""Pixels a side of an image."""
+"""Side of an image, in pixels."""
 
 SAMPLES = 2
-"""Points a pixel and axis at which a shape is evaluated, so that its edges are smooth."""
+"""Points per pixel and axis at which a shape is evaluated, so that its edges are smooth."""
 
 RADII = (7.0, 10.0)
 """Least and greatest radius of a shape, in pixels."""
 
 SHIFT = 3.0
-"""The farthest that a shape's middle stands from the image's middle along an axis, in pixels.
-
-Then every object lies whole inside the image: 1.1 times the greatest radius, and this, are less than 16."""
+"""How far a shape's middle may be from the image's along an axis, in pixels: objects lie whole inside."""
 
 TURN = 0.5
-"""The farthest that a shape is turned to either side, in radians."""
+"""How far a shape may be turned to either side, in radians."""
 
 CONTRAST = 0.1
 """How far the waves of the texture reach up and down from the color of an object or background; 255 is 1.
 
-With this, and with TURN, SHIFT and COLOR_GAP as they are, ResNet-20 learns the shapes in the five epochs of
-the recipe "smoke". With a full turn, more than twice the contrast and a wider shift it learned nothing."""
+With this, TURN, SHIFT and COLOR_GAP, ResNet-20 learns the shapes in the five epochs of the recipe "smoke".
+With a full turn, more than twice the contrast and a wider shift it learned nothing."""
 
 COLOR_GAP = 0.4
 """Least difference between the colors of object and background in one plane at least; 255 is 1."""
@@ -51,75 +49,33 @@ Plane = Float[np.ndarray, "*points"]
 Inside = Bool[np.ndarray, "*points"]
 
 
-def _disk(u: Plane, v: Plane) -> Inside:
-    return u**2 + v**2 < 0.8**2
-
-
-def _ring(u: Plane, v: Plane) -> Inside:
-    radius = np.hypot(u, v)
-    return (radius < 0.95) & (radius > 0.5)
-
-
-def _square(u: Plane, v: Plane) -> Inside:
-    return np.maximum(np.abs(u), np.abs(v)) < 0.7
-
-
-def _frame(u: Plane, v: Plane) -> Inside:
-    distance = np.maximum(np.abs(u), np.abs(v))
-    return (distance < 0.75) & (distance > 0.4)
-
-
-def _triangle(u: Plane, v: Plane) -> Inside:
-    return (v > -0.5) & (np.sqrt(3) * np.abs(u) + v < 1.0)
-
-
-def _plus(u: Plane, v: Plane) -> Inside:
-    near, far = np.minimum(np.abs(u), np.abs(v)), np.maximum(np.abs(u), np.abs(v))
-    return (near < 0.3) & (far < 0.95)
-
-
-def _star(u: Plane, v: Plane) -> Inside:
-    return np.hypot(u, v) < 0.7 + 0.35 * np.cos(5 * np.arctan2(v, u))
-
-
-def _crescent(u: Plane, v: Plane) -> Inside:
-    return (u**2 + v**2 < 0.95**2) & ((u - 0.5) ** 2 + v**2 > 0.75**2)
-
-
-def _bars(u: Plane, v: Plane) -> Inside:
-    return (np.abs(np.abs(u) - 0.5) < 0.25) & (np.abs(v) < 0.8)
-
-
-def _pair(u: Plane, v: Plane) -> Inside:
-    return (np.abs(u) - 0.5) ** 2 + v**2 < 0.45**2
-
-
 SHAPES: dict[str, Callable[[Plane, Plane], Inside]] = {
-    "disk": _disk,
-    "ring": _ring,
-    "square": _square,
-    "frame": _frame,
-    "triangle": _triangle,
-    "plus": _plus,
-    "star": _star,
-    "crescent": _crescent,
-    "bars": _bars,
-    "pair": _pair,
+    "disk": lambda u, v: u**2 + v**2 < 0.8**2,
+    "ring": lambda u, v: (np.hypot(u, v) < 0.95) & (np.hypot(u, v) > 0.5),
+    "square": lambda u, v: _far(u, v) < 0.7,
+    "frame": lambda u, v: (_far(u, v) < 0.75) & (_far(u, v) > 0.4),
+    "triangle": lambda u, v: (v > -0.5) & (np.sqrt(3) * np.abs(u) + v < 1.0),
+    "plus": lambda u, v: (np.minimum(np.abs(u), np.abs(v)) < 0.3) & (_far(u, v) < 0.95),
+    "star": lambda u, v: np.hypot(u, v) < 0.7 + 0.35 * np.cos(5 * np.arctan2(v, u)),
+    "crescent": lambda u, v: (u**2 + v**2 < 0.95**2) & ((u - 0.5) ** 2 + v**2 > 0.75**2),
+    "bars": lambda u, v: (np.abs(np.abs(u) - 0.5) < 0.25) & (np.abs(v) < 0.8),
+    "pair": lambda u, v: (np.abs(u) - 0.5) ** 2 + v**2 < 0.45**2,
 }
 """Every class: whether a point is inside, in coordinates where no shape reaches farther than 1.1."""
+
+
+def _far(u: Plane, v: Plane) -> Plane:
+    return np.maximum(np.abs(u), np.abs(v))
 
 
 def draw(
     n: int, *, rng: np.random.Generator
 ) -> tuple[UInt8[np.ndarray, "n 3 32 32"], Int64[np.ndarray, "n"], Bool[np.ndarray, "n 32 32"]]:
-    """Draw images of shapes.
+    """Return images of shapes, their labels in random order, and the masks of the objects.
 
     Args:
         n: How many; a multiple of ten, so that the classes are equally large.
         rng: Draws everything.
-
-    Returns:
-        The images, their labels (in random order) and the masks of the objects.
 
     Raises:
         ValueError: If ``n`` is not a positive multiple of ten.

@@ -1,24 +1,16 @@
 """Exercises of the chapter on the module."""
 
-from typing import Any
-
 import numpy as np
-from jaxtyping import Float
 
-from simam_edu.energy import gain
-from simam_edu.exercises.checking import Exercise, Mistake
-from simam_edu.gallery import GALLERY
+from simam_edu.exercises._exercise import Exercise
 from simam_edu.mistakes import HINTS, distances, gated, input_missing, mutations
+from simam_edu.wrong_simams import GALLERY, right
 
-Maps = Float[np.ndarray, "n c h w"]
-
-SHAPE = (64, 16, 32, 32)  # of the batch in the exercise that counts means
 LARGEST_HALF = float(np.finfo(np.float16).max)
-NEURONS = 32 * 32
 
 
-def batches(generator: np.random.Generator) -> list[tuple[Any, ...]]:
-    """Return batches on each of which some mistake shows; the first lets every axis be mixed up."""
+def batches(generator):
+    """Batches on each of which some mistake shows; the first lets every axis be mixed up."""
     kinds = [  # shape, mean and standard deviation, penalty
         ((4, 4, 4, 4), 1.0, 2.0, 0.5),
         ((2, 3, 4, 5), 0.5, 1.0, 1e-4),
@@ -32,74 +24,34 @@ def batches(generator: np.random.Generator) -> list[tuple[Any, ...]]:
     return [(generator.normal(mean, scale, shape), lam) for shape, mean, scale, lam in kinds]
 
 
-def simam(x: Maps, lam: float) -> Maps:
-    """The batch times its gain."""
-    product: Maps = x * gain(x, lam=lam)
-    return product
-
-
-def no_keepdims_in_variance(x: Maps, lam: float) -> Maps:
+def no_keepdims_in_variance(x, lam):
     """The axes kept in the mean and not in the variance."""
     d, var = distances(x)
     return gated(x, d / (4 * (var[..., 0, 0] + lam)) + 0.5)
 
 
+# The exhibits whose wrong values are made of rounding errors, and from where on they are wrong.
 ERRATIC = {"naive variance": 1e-6, "half precision": 0.02}
-"""The exhibits whose wrong values are made of rounding errors, and from which difference on they are wrong."""
 
-EXHIBITS = tuple(
-    Mistake(exhibit.function, exhibit.hint, ERRATIC.get(name)) for name, exhibit in GALLERY.items()
-)
-
-EXERCISES = (
-    Exercise(
-        name="simam",
-        asks="a function of (x, lam) that returns SimAM of a batch of shape (n, c, h, w)",
-        truth=simam,
-        inputs=batches,
-        mistakes=(
-            *EXHIBITS,
-            Mistake(no_keepdims_in_variance, GALLERY["no keepdims"].hint),
-            Mistake(input_missing, HINTS["input missing"]),
-            *(Mistake(wrong, hint) for wrong, hint in mutations()),
-        ),
-    ),
-    Exercise(
-        name="means_of_a_batch",
-        asks=f"how many means SimAM computes for a batch of shape {SHAPE}, as a number",
-        truth=SHAPE[0] * SHAPE[1],
-        mistakes=(
-            Mistake(
-                answer=SHAPE[1],
-                hint="One mean for each channel, shared by the images of the batch, is what batch norm has; see 'From the formula to tensors'.",
-            ),
-            Mistake(
-                answer=SHAPE[0],
-                hint="One mean for each image, shared by its channels, is what layer norm has; see 'From the formula to tensors'.",
-            ),
-            Mistake(
-                answer=SHAPE[0] * SHAPE[2] * SHAPE[3],
-                hint="This is one mean for each position of each image, over the channels; see 'From the formula to tensors'.",
-            ),
-        ),
-    ),
-    Exercise(
-        name="half_precision_limit",
-        asks="the largest standard deviation whose sum of squares over a centered 32 by 32 map fits into float16, as a number",
-        truth=float(np.sqrt(LARGEST_HALF / NEURONS)),
-        mistakes=(
-            Mistake(
-                answer=float(np.sqrt(LARGEST_HALF)),
-                hint="This is where a single square overflows. The sum has one square for each position; see 'What it refuses, and why'.",
-            ),
-            Mistake(
-                answer=LARGEST_HALF / NEURONS,
-                hint="This is the largest variance. Its root is asked for.",
-            ),
-            Mistake(
-                answer=float(np.sqrt(LARGEST_HALF / np.sqrt(NEURONS))),
-                hint="Here the sum runs over one side of the map only. It runs over all its positions; see 'What it refuses, and why'.",
-            ),
-        ),
-    ),
+# fmt: off
+EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
+    Exercise("simam", "a function of (x, lam) that returns SimAM of a batch of shape (n, c, h, w)", right, {
+        **{
+            exhibit.function: (exhibit.hint, ERRATIC[name]) if name in ERRATIC else exhibit.hint
+            for name, exhibit in GALLERY.items()
+        },
+        no_keepdims_in_variance: HINTS["no keepdims"],
+        input_missing: HINTS["input missing"],
+        **dict(mutations()),
+    }, batches),
+    Exercise("means_of_a_batch", "how many means SimAM computes for a batch of shape (64, 16, 32, 32), as a number", 64 * 16, {
+        16: "One mean for each channel, shared by the images of the batch, is what batch norm has; see 'From the formula to tensors'.",
+        64: "One mean for each image, shared by its channels, is what layer norm has; see 'From the formula to tensors'.",
+        64 * 32 * 32: "This is one mean for each position of each image, over the channels; see 'From the formula to tensors'.",
+    }),
+    Exercise("half_precision_limit", "the largest standard deviation whose sum of squares over a centered 32 by 32 map fits into float16, as a number", float(np.sqrt(LARGEST_HALF / 32**2)), {
+        float(np.sqrt(LARGEST_HALF)): "This is where a single square overflows. The sum has one square for each position; see 'What it refuses, and why'.",
+        LARGEST_HALF / 32**2: "This is the largest variance. Its root is asked for.",
+        float(np.sqrt(LARGEST_HALF / 32)): "Here the sum runs over one side of the map only. It runs over all its positions; see 'What it refuses, and why'.",
+    }),
 )

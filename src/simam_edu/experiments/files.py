@@ -1,9 +1,8 @@
-"""The files that several sweeps share: a lock a run, and the records, each of which is there once.
+"""The files that several sweeps share: a lock for each run, and the records, each of which is there once.
 
-The locks are those of the system (by the library filelock), not files that are there or not: such a lock ends
-with the process that holds it, however that ends. A sweep holds one for each run that it has begun, and the
-run's own process another (:func:`simam_edu.training.finish`), which holds on where the sweep alone is killed
-and the run goes on.
+The locks are of the system (by the library filelock), not files that are there or not: such a lock ends with
+the process that holds it, however that ends. A sweep holds one for each run that it has begun, and the run's
+own process another (:func:`simam_edu.training.finish`), which outlives a sweep that is killed.
 """
 
 import json
@@ -15,8 +14,8 @@ from filelock import FileLock, Timeout
 
 from simam_edu.experiments.grid import run_id
 from simam_edu.training import read_records
+from simam_edu.training.folder import LOCK_FILE
 from simam_edu.training.record import Record, append_line, lock_of
-from simam_edu.training.run import LOCK_FILE
 
 SWEEP_LOCK = "sweep.lock"
 """In the folder of a run: held by the sweep that has it."""
@@ -52,13 +51,12 @@ def is_running(folder: Path) -> bool:
 def add_records(path: Path, records: Sequence[Record]) -> int:
     """Append those records to a file that it does not have yet, and return how many these were.
 
-    A record is known by its run's name (:func:`simam_edu.experiments.run_id`), so the order in which runs
-    end does not matter, and a record that is handed in again is left alone. Sweeps that share the file wait
-    for each other. A last line without its end, left by a process that was killed while it wrote, is cut
-    off: the record that it belongs to is still in its run's folder.
+    A record is known by its run's name, :func:`simam_edu.experiments.run_id`. Sweeps that share the file wait
+    for each other. A last line that a process left torn when it was killed is cut off: its record is still
+    in its run's folder.
 
     Args:
-        path: The file, one record a line; made when missing.
+        path: The file, one record per line; made when missing.
         records: Records of finished runs.
 
     Raises:
@@ -69,29 +67,25 @@ def add_records(path: Path, records: Sequence[Record]) -> int:
         path.touch()
         _cut_torn_line(path)
         known = {run_id(record): record for record in read_records(path)}
-        added = 0
+        before = len(known)
         for record in records:
             name = run_id(record)
             if name not in known:
                 append_line(path, record)
                 known[name] = record
-                added += 1
             elif known[name] != json.loads(json.dumps(record)):
                 raise ValueError(
                     f"{path} must hold each run once, got another record of {name}, "
                     f"finished {known[name]['finished']} and {record['finished']}; "
                     "take another file, or remove the one that you do not want"
                 )
-    return added
+    return len(known) - before
 
 
 def _cut_torn_line(path: Path) -> None:
     """Remove the part after the last end of a line, if it is no whole record."""
-    content = path.read_bytes()
-    whole, end, rest = content.rpartition(b"\n")
-    if not rest:
-        return
+    whole, end, rest = path.read_bytes().rpartition(b"\n")
     try:
-        json.loads(rest)
+        json.loads(rest or b"null")
     except ValueError:
         os.truncate(path, len(whole + end))

@@ -3,20 +3,20 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, get_args
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from simam_edu.attention import ATTENTION
+from simam_edu.attention import attention_factory
 from simam_edu.datasets import NAMES
 from simam_edu.networks import NETWORKS, Slot
-from simam_edu.training import RECIPES
+from simam_edu.training import RECIPES, TrainConfig
 from simam_edu.training.config import check_seed
 
-InPlace = tuple[str, Slot]
-"""An attention module and its place in the block."""
+Column = tuple[str, Slot, Mapping[str, float | str]]
+"""An attention module, its place in the block, and its options."""
 
-IN_THE_AUTHORS_PLACE: tuple[InPlace, ...] = (
-    ("none", "pre_norm"),  # nothing stands there, so the place is void
+IN_THE_AUTHORS_PLACE: tuple[tuple[str, Slot], ...] = (
+    ("none", "pre_norm"),  # the place is void
     ("simam", "pre_norm"),
     ("se", "post_norm"),
     ("cbam", "post_norm"),
@@ -37,75 +37,53 @@ PAPER_NETWORKS = (
 )
 """The rows of Table 2 of the paper."""
 
+ABLATION: tuple[tuple[str, Mapping[str, float | str]], ...] = (
+    ("none", {}),
+    ("simam", {}),
+    ("shuffled", {}),
+    ("reversed", {}),
+    ("other_image", {}),
+    ("one_sided", {}),
+    ("simam", {"statistics": "leave_one_out"}),
+    ("simam", {"lam": 0.1}),
+)
+"""What the ablation compares, all in the place of SimAM's authors: a module and its options."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """One cell of a study with one seed.
+class Run(TrainConfig):
+    """One cell of a study with one seed: a configuration of a training and its data set.
 
     Attributes:
-        network: A name of :data:`simam_edu.networks.NETWORKS`.
-        attention: A name of :data:`simam_edu.attention.ATTENTION`.
-        slot: Where in the block the module stands; void for ``"none"``.
         dataset: A name of :data:`simam_edu.datasets.NAMES`.
-        recipe: A name of :data:`simam_edu.training.RECIPES`.
-        seed: Decides first weights, order of the images and augmentation.
-        epochs: ``None`` for the recipe's own number.
-        held_out: The part of the training images that is kept from training; none by default, because in a
-            study nothing is chosen.
-        attention_options: The module's options as pairs of a name and a value, such as ``(("lam", 0.1),)``.
+        held_out: None by default, because in a study nothing is chosen.
     """
 
-    network: str
-    attention: str
-    slot: Slot
-    dataset: str
-    recipe: str
-    seed: int
-    epochs: int | None = None
+    dataset: str = "cifar10"
     held_out: float = 0.0
-    attention_options: tuple[tuple[str, float | str], ...] = ()
 
     @property
     def id(self) -> str:
         """The run's name, the same as :func:`run_id` gives its record."""
-        usual = self.epochs is None or self.epochs == RECIPES[self.recipe].epochs
-        return _name(
-            [self.network, self.attention, self.slot, self.dataset, self.recipe, f"s{self.seed}"],
-            epochs=None if usual else self.epochs,
-            held_out=self.held_out,
-            options=dict(self.attention_options),
-        )
+        recipe = {"epochs": RECIPES[self.recipe].epochs}
+        return run_id(asdict(self) | {"epochs": self.total_epochs, "recipe_values": recipe})
 
     def arguments(self) -> list[str]:
-        """Return what ``simam-edu train`` is called with for this run."""
-        options = {
-            "network": self.network,
-            "attention": self.attention,
-            "slot": self.slot,
-            "dataset": self.dataset,
-            "recipe": self.recipe,
-            "seed": self.seed,
-            "held-out": self.held_out,
-            **dict(self.attention_options),
-        } | ({} if self.epochs is None else {"epochs": self.epochs})
-        return [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        """Return what ``simam-edu train`` is called with for this run, but for the device."""
+        keys = ("network", "attention", "slot", "first_weights", "dataset", "recipe", "seed", "held_out")
+        options = {key: getattr(self, key) for key in (*keys, "epochs")} | dict(self.attention_options)
+        given = {key.replace("_", "-"): value for key, value in options.items() if value is not None}
+        return [text for key, value in given.items() for text in (f"--{key}", str(value))]
 
     def check(self) -> None:
-        """Raise a ValueError if a name is not registered, or the epochs or the held-out part are impossible.
+        """Raise a ValueError if a name is not registered, or the module does not take its options.
 
         A sweep checks all of its runs before the first one starts, not after hours.
         """
-        known: Sequence[tuple[str, str, Sequence[str]]] = (
-            ("network", self.network, tuple(NETWORKS)),
-            ("attention", self.attention, tuple(ATTENTION)),
-            ("slot", self.slot, get_args(Slot)),
-            ("dataset", self.dataset, NAMES),
-            ("recipe", self.recipe, tuple(RECIPES)),
-        )
-        for what, name, names in known:
+        for what, name, names in (("network", self.network, NETWORKS), ("dataset", self.dataset, NAMES)):
             if name not in names:
                 raise ValueError(f"{what} must be one of {', '.join(names)}, got {name!r}")
-        check_seed(self.seed)
+        attention_factory(self.attention, **dict(self.attention_options))
 
 
 def run_id(record: Mapping[str, Any]) -> str:
@@ -119,98 +97,53 @@ def run_id(record: Mapping[str, Any]) -> str:
     Args:
         record: What :func:`simam_edu.training.make_record` returned.
     """
-    usual = record["epochs"] == record["recipe_values"]["epochs"]
-    weights = record.get("first_weights", "he")  # older records do not say
     keys = ("network", "attention", "slot", "dataset", "recipe")
-    return _name(
-        [*(record[key] for key in keys), f"s{record['seed']}"],
-        epochs=None if usual else record["epochs"],
-        held_out=record["held_out"],
-        options=record["attention_options"] | ({} if weights == "he" else {"first_weights": weights}),
-    )
-
-
-def _name(parts: list[str], *, epochs: int | None, held_out: float, options: Mapping[str, Any]) -> str:
-    """Return the parts joined, with a hash behind them where anything else is not the usual."""
-    if parts[1] == "none":
-        parts = parts[:2] + parts[3:]  # nothing stands nowhere
-    if epochs is not None or held_out != 0 or options:
-        text = json.dumps([*parts, epochs, float(held_out), dict(options)], sort_keys=True)
-        parts = [*parts, hashlib.sha256(text.encode()).hexdigest()[:8]]
+    parts = [record[key] for key in keys if key != "slot" or record["attention"] != "none"]
+    parts.append(f"s{record['seed']}")
+    epochs = None if record["epochs"] == record["recipe_values"]["epochs"] else record["epochs"]
+    options = dict(record["attention_options"])
+    weights = record.get("first_weights", "he")  # older records do not say
+    options |= {} if weights == "he" else {"first_weights": weights}
+    if epochs is not None or record["held_out"] != 0 or options:
+        text = json.dumps([*parts, epochs, float(record["held_out"]), options], sort_keys=True)
+        parts.append(hashlib.sha256(text.encode()).hexdigest()[:8])
     return "-".join(parts)
 
 
-def _study(seeds: Sequence[int]) -> list[Run]:
-    columns: list[InPlace] = [*IN_THE_AUTHORS_PLACE, ("simam", "post_norm")]
+def _runs(columns: Sequence[Column], seeds: Sequence[int], **common: Any) -> list[Run]:
     return [
-        Run(
-            network="resnet20",
-            attention=attention,
-            slot=slot,
-            dataset="cifar10",
-            recipe="budget",
-            seed=seed,
-        )
+        Run(attention=attention, slot=slot, attention_options=options, seed=seed, **common)
         for seed in seeds
-        for attention, slot in columns
+        for attention, slot, options in columns
     ]
 
 
-ABLATION: tuple[tuple[str, tuple[tuple[str, float | str], ...]], ...] = (
-    ("none", ()),
-    ("simam", ()),
-    ("shuffled", ()),
-    ("reversed", ()),
-    ("other_image", ()),
-    ("one_sided", ()),
-    ("simam", (("statistics", "leave_one_out"),)),
-    ("simam", (("lam", 0.1),)),
-)
-"""What the ablation compares, all in the place of SimAM's authors: a module and its options."""
+_AUTHORS: list[Column] = [(attention, slot, {}) for attention, slot in IN_THE_AUTHORS_PLACE]
+
+
+def _study(seeds: Sequence[int]) -> list[Run]:
+    return _runs([*_AUTHORS, ("simam", "post_norm", {})], seeds, network="resnet20", recipe="budget")
 
 
 def _ablation(seeds: Sequence[int]) -> list[Run]:
+    columns: list[Column] = [(attention, "pre_norm", options) for attention, options in ABLATION]
     # The first four answer the first question; they are full before the others begin.
-    return [
-        Run(
-            network="resnet20",
-            attention=attention,
-            slot="pre_norm",
-            dataset="cifar10",
-            recipe="budget",
-            seed=seed,
-            attention_options=options,
-        )
-        for columns in (ABLATION[:4], ABLATION[4:])
-        for seed in seeds
-        for attention, options in columns
-    ]
+    halves = [_runs(some, seeds, network="resnet20", recipe="budget") for some in (columns[:4], columns[4:])]
+    return halves[0] + halves[1]
 
 
 def _paper(seeds: Sequence[int]) -> list[Run]:
     return [
-        Run(network=network, attention=attention, slot=slot, dataset=dataset, recipe="paper", seed=seed)
+        run
         for seed in seeds
         for network in PAPER_NETWORKS
         for dataset in ("cifar10", "cifar100")
-        for attention, slot in IN_THE_AUTHORS_PLACE
+        for run in _runs(_AUTHORS, [seed], network=network, dataset=dataset, recipe="paper")
     ]
 
 
 def _smoke(seeds: Sequence[int]) -> list[Run]:
-    return [
-        Run(
-            network="resnet20",
-            attention=attention,
-            slot="pre_norm",
-            dataset="shapes",
-            recipe="smoke",
-            seed=seed,
-            epochs=1,
-        )
-        for seed in seeds
-        for attention in ("none", "simam")
-    ]
+    return _runs(_AUTHORS[:2], seeds, network="resnet20", dataset="shapes", recipe="smoke", epochs=1)
 
 
 GRIDS: dict[str, tuple[Callable[[Sequence[int]], list[Run]], tuple[int, ...]]] = {
@@ -247,11 +180,11 @@ def grid(name: str, *, seeds: Sequence[int] | None = None) -> list[Run]:
     return make(chosen)
 
 
-def part(runs: Sequence[Run], text: str) -> list[Run]:
-    """Return one part of the runs, every N-th from the K-th on, for a job of a scheduler's array.
+def shard(runs: Sequence[Run], text: str) -> list[Run]:
+    """Return every N-th of the runs from the K-th on, for a job of a scheduler's array.
 
-    The parts are disjoint and together all runs. They are cut from the whole grid, not from what is left, so
-    a job has the same part whenever it starts.
+    Shards are disjoint and together all runs. They are cut from the whole grid, not from what is left, so a
+    job has the same shard whenever it starts.
 
     Args:
         runs: All of them.
@@ -260,9 +193,7 @@ def part(runs: Sequence[Run], text: str) -> list[Run]:
     Raises:
         ValueError: If the text is of another form.
     """
-    first, slash, count = text.partition("/")
-    if not (slash and first.isascii() and first.isdigit() and count.isascii() and count.isdigit()):
-        raise ValueError(f"part must be K/N, such as 2/8, got {text!r}")
-    if not 1 <= int(first) <= int(count):
-        raise ValueError(f"part must be K/N with K from 1 to N, got {text!r}")
+    first, _, count = text.partition("/")
+    if not (text.isascii() and first.isdigit() and count.isdigit() and 1 <= int(first) <= int(count)):
+        raise ValueError(f"shard must be K/N with K from 1 to N, such as 2/8, got {text!r}")
     return list(runs[int(first) - 1 :: int(count)])

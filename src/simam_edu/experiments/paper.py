@@ -1,4 +1,8 @@
-"""Table 2 of the paper, and what its means and standard deviations say."""
+"""Table 2 of the paper, and what its means and standard deviations say.
+
+Source: Yang, Zhang, Li, Xie, "SimAM: A Simple, Parameter-Free Attention Module for Convolutional Neural
+Networks", ICML 2021, Table 2.
+"""
 
 import csv
 from importlib.resources import files
@@ -6,20 +10,14 @@ from importlib.resources import files
 from simam_edu.experiments.statistics import Estimate, welch
 
 TRIALS = 5
-"""Runs a cell, as the paper says."""
+"""Runs per cell, as the paper says."""
 
 Cell = tuple[str, str]
 """A network and a data set."""
 
 
 def paper_table() -> dict[Cell, dict[str, tuple[float, float]]]:
-    """Return Table 2: mean and standard deviation of the top-1 accuracy in percent.
-
-    Source: Yang, Zhang, Li, Xie, ICML 2021, Table 2, five trials a cell.
-
-    Returns:
-        For each network and data set, the two numbers by the name of the module.
-    """
+    """Return mean and standard deviation of the top-1 accuracy in percent, by cell and module."""
     text = files("simam_edu.results").joinpath("paper_table2.csv").read_text(encoding="utf-8")
     table: dict[Cell, dict[str, tuple[float, float]]] = {}
     for row in csv.DictReader(text.splitlines()):
@@ -29,7 +27,7 @@ def paper_table() -> dict[Cell, dict[str, tuple[float, float]]]:
 
 
 def paper_differences(module: str, baseline: str = "none") -> dict[Cell, Estimate]:
-    """Return the difference of two modules in each cell of Table 2, with Welch's interval and test.
+    """Return the difference of two modules in each cell, in percentage points, by Welch's interval and test.
 
     The paper does not print the single runs, so they cannot be paired. It does not say how it divides in its
     standard deviation; one less than the number of runs is assumed.
@@ -37,9 +35,6 @@ def paper_differences(module: str, baseline: str = "none") -> dict[Cell, Estimat
     Args:
         module: ``"none"``, ``"se"``, ``"cbam"``, ``"eca"``, ``"gc"`` or ``"simam"``.
         baseline: What is subtracted, one of the same.
-
-    Returns:
-        The difference in percentage points, by network and data set.
 
     Raises:
         ValueError: If a module is not in the table.

@@ -1,7 +1,7 @@
-"""From records to tables: a column a module and place, a row a seed."""
+"""From records to tables: a column for each module and place, a row for each seed."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,13 +10,7 @@ from simam_edu.experiments.statistics import Estimate, estimate, holm
 from simam_edu.training.record import Record
 
 EQUAL_IN_A_TABLE = (
-    "source",
-    "recipe_values",
-    "epochs",
-    "held_out",
-    "training_images",
-    "test_images",
-    "precision",
+    *("source", "recipe_values", "epochs", "held_out", "training_images", "test_images", "precision"),
     "processes",
 )
 """What changes the quantity that is measured: all records of a table must agree in it."""
@@ -28,11 +22,10 @@ A paired difference is to be the module's alone. Between seeds these may differ,
 seeds can be added on another machine or with a later torch.
 """
 
-
 NEEDED = (
     *("network", "attention", "attention_options", "slot", "dataset", "recipe", "seed", "test_accuracy"),
     *("minutes", "finished", "device", "environment"),
-    *(key for key in EQUAL_IN_A_TABLE if key != "processes"),
+    *EQUAL_IN_A_TABLE[:-1],  # records from before there could be several processes do not say
 )
 """What a record must say to be in a table."""
 
@@ -42,14 +35,13 @@ class Column:
     """One module in one place, over the seeds.
 
     Attributes:
-        name: The module, its options and its place, such as ``"simam pre_norm"``; ``"none"`` has no place.
-            First weights other than ``"he"`` follow.
+        name: See :func:`column_name`.
         accuracies: Test accuracy in percent, by seed.
         accuracy: Their mean, with its interval.
         difference: Of this column and the baseline over the seeds that both have, in percentage points;
             ``None`` for the baseline and where no seed is shared.
         corrected_p: The p-value of the difference, corrected by Holm for the columns of the table.
-        minutes: Mean minutes a run.
+        minutes: Mean minutes per run.
     """
 
     name: str
@@ -68,7 +60,7 @@ class Table:
         network: Its name.
         dataset: Its name.
         recipe: Its name.
-        common: What all records share, by the keys of the record.
+        common: What all records share, by the keys of :data:`EQUAL_IN_A_TABLE`.
         baseline: The column that the others are compared with.
         columns: The baseline first, then the others in the order of their names.
         missing: Names of runs that would make the table full: its columns times its seeds.
@@ -101,8 +93,7 @@ def make_tables(records: Iterable[Record], *, baseline: str = "none") -> list[Ta
 
     Raises:
         ValueError: If there is no record; one is not that of a run; two records of a run differ; or records
-            differ that are to be compared, in what all of a table (:data:`EQUAL_IN_A_TABLE`) or all of a
-            seed (:data:`EQUAL_IN_A_ROW`) must have in common.
+            differ in what they must share (:data:`EQUAL_IN_A_TABLE`, :data:`EQUAL_IN_A_ROW`).
     """
     every = list(records)
     if not every:
@@ -110,9 +101,7 @@ def make_tables(records: Iterable[Record], *, baseline: str = "none") -> list[Ta
     for number, record in enumerate(every, start=1):
         if lacking := [key for key in NEEDED if key not in record]:
             raise ValueError(f"records must be those of runs, got none of {lacking} in record {number}")
-    by_table: dict[tuple[str, str, str], list[Record]] = {}
-    for record in every:
-        by_table.setdefault((record["network"], record["dataset"], record["recipe"]), []).append(record)
+    by_table = _grouped(every, lambda record: (record["network"], record["dataset"], record["recipe"]))
     return [_table(rows, baseline) for _, rows in sorted(by_table.items())]
 
 
@@ -123,36 +112,49 @@ def missing_runs(records: Iterable[Record], runs: Iterable[Run]) -> list[str]:
 
 
 def column_name(record: Record) -> str:
-    """Return the name of the column that a record belongs to."""
-    options = [f"{key}={value:g}" for key, value in sorted(record["attention_options"].items())]
+    """Return the name of the column that a record belongs to.
+
+    It is the module, its options and its place, such as ``"simam lam=0.1 pre_norm"``; ``"none"`` has no
+    place. First weights other than ``"he"`` follow.
+    """
+    options = [
+        f"{key}={value if isinstance(value, str) else format(value, 'g')}"
+        for key, value in sorted(record["attention_options"].items())
+    ]
     place = [] if record["attention"] == "none" else [record["slot"]]
     weights = record.get("first_weights", "he")  # older records do not say
     start = [] if weights == "he" else [f"first_weights={weights}"]
     return " ".join([record["attention"], *options, *place, *start])
 
 
+def _grouped(records: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, list[Record]]:
+    groups: dict[Any, list[Record]] = {}
+    for record in records:
+        groups.setdefault(key(record), []).append(record)
+    return groups
+
+
 def _table(records: list[Record], baseline: str) -> Table:
     unique = _without_repeats(records)
     common = {key: _agree(unique, key, "all records of a table") for key in EQUAL_IN_A_TABLE}
-    for seed in {record["seed"] for record in unique}:
-        row = [record for record in unique if record["seed"] == seed]
+    by_seed = _grouped(unique, lambda record: record["seed"])
+    for seed, row in by_seed.items():
         for key in EQUAL_IN_A_ROW:
             _agree(row, key, f"all records of seed {seed}")
-    by_column: dict[str, list[Record]] = {}
-    for record in sorted(unique, key=lambda record: int(record["seed"])):
-        by_column.setdefault(column_name(record), []).append(record)
+    by_column = _grouped(sorted(unique, key=lambda record: int(record["seed"])), column_name)
     names = sorted(by_column, key=lambda name: (name != baseline, name))
     base = {r["seed"]: 100 * r["test_accuracy"] for r in by_column.get(baseline, [])}
     columns = [_column(name, by_column[name], {} if name == baseline else base) for name in names]
-    first = unique[0]
+    wanted = [run_id({**rows[0], "seed": seed}) for seed in sorted(by_seed) for rows in by_column.values()]
+    there = {run_id(record) for record in unique}
     return Table(
-        network=first["network"],
-        dataset=first["dataset"],
-        recipe=first["recipe"],
+        network=records[0]["network"],
+        dataset=records[0]["dataset"],
+        recipe=records[0]["recipe"],
         common=common,
         baseline=baseline,
         columns=_corrected(columns),
-        missing=_missing(unique, by_column),
+        missing=tuple(name for name in wanted if name not in there),
         repeated=len(records) - len(unique),
         machines=tuple(sorted({_machine(record) for record in unique})),
     )
@@ -215,10 +217,3 @@ def _corrected(columns: list[Column]) -> tuple[Column, ...]:
     tested = {c.name: c.difference.p for c in columns if c.difference and c.difference.p is not None}
     corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
     return tuple(replace(column, corrected_p=corrected.get(column.name)) for column in columns)
-
-
-def _missing(records: list[Record], by_column: Mapping[str, list[Record]]) -> tuple[str, ...]:
-    seeds = sorted({record["seed"] for record in records})
-    wanted = [run_id({**rows[0], "seed": seed}) for seed in seeds for rows in by_column.values()]
-    there = {run_id(record) for record in records}
-    return tuple(name for name in wanted if name not in there)

@@ -1,9 +1,10 @@
 r"""What can be said about means and differences of a few runs, as plain functions.
 
-Runs of one column differ by their seed only and are taken as independent and normal. Every interval and
-every test here is Student's; where two columns share their seeds, their differences are tested, seed by seed.
+Runs of one column differ by their seed only and are taken as independent and normal. Every
+interval and test is Student's; columns that share their seeds are compared seed by seed.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 MAX_RUNS = 1_000_000
-"""Where the search for a number of runs ends: a difference that needs more is no difference of networks."""
+"""Where the search for a number of runs ends: a difference that needs more is none of networks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +23,11 @@ class Estimate:
     Attributes:
         n: How many values.
         mean: Their mean, in their unit.
-        std: Their standard deviation with ``n - 1`` below; ``None`` for a single value, which has none.
+        std: Their standard deviation with ``n - 1`` below; ``None`` for a single value.
         low: Lower end of the interval; ``None`` for a single value.
         high: Upper end of the interval; ``None`` for a single value.
-        p: Two-sided p-value of the test that the true mean is zero; ``None`` where the values do not spread.
+        p: Two-sided p-value of the test that the true mean is zero; ``None`` where ``std`` is
+            zero or ``None``.
     """
 
     n: int
@@ -46,11 +48,11 @@ def estimate(values: ArrayLike, *, level: float = 0.95) -> Estimate:
 
     .. math:: \bar x \pm t_{n-1} \frac{s}{\sqrt n}, \qquad T = \frac{\bar x \sqrt n}{s}
 
-    where :math:`t_{n-1}` is the quantile that leaves ``(1 - level) / 2`` above it. Handed the differences of
-    two columns over the same seeds, this is the paired t-test.
+    where :math:`t_{n-1}` is the quantile that leaves ``(1 - level) / 2`` above it. Of the
+    differences of two columns over the same seeds, this is the paired t-test.
 
     Args:
-        values: One value a run, or one difference a seed, at least one.
+        values: One value per run, or one difference per seed, at least one.
         level: How often, over many studies, the interval holds the true mean, in (0, 1).
 
     Raises:
@@ -59,13 +61,13 @@ def estimate(values: ArrayLike, *, level: float = 0.95) -> Estimate:
     x = np.asarray(values, dtype=float)
     if x.ndim != 1 or len(x) == 0 or not np.isfinite(x).all():
         raise ValueError(f"values must be a list of at least one finite number, got {values!r}")
-    _check_part("level", level)
+    _check_fraction("level", level)
     n, mean = len(x), float(x.mean())
     if n == 1:
         return Estimate(n=1, mean=mean, std=None, low=None, high=None, p=None)
-    # Equal values have no spread, though their mean is rounded and each may seem to be off it.
+    # The mean of equal values is rounded, and each of them may seem to be off it.
     std = float(x.std(ddof=1)) if np.ptp(x) > 0 else 0.0
-    return _student(n=n, mean=mean, std=std, error=std / np.sqrt(n), freedom=n - 1, level=level)
+    return _student(n, mean, std, dof=n - 1, level=level)
 
 
 def welch(
@@ -73,7 +75,7 @@ def welch(
 ) -> Estimate:
     r"""Return the difference of two means of independent runs, with Welch's interval and test.
 
-    This is for tables that print means and standard deviations only, so that nothing can be paired.
+    For tables that print means and standard deviations only, so that nothing can be paired.
 
     .. math:: T = \frac{m_1 - m_2}{\sqrt{(s_1^2 + s_2^2) / n}}, \qquad
         f = \frac{(n - 1)(s_1^2 + s_2^2)^2}{s_1^4 + s_2^4}
@@ -93,33 +95,30 @@ def welch(
         ValueError: If there are fewer than two runs, a standard deviation is negative, or a number is not
             finite.
     """
-    if n < 2:
-        raise ValueError(f"n must be at least 2, got {n}")
+    _check_runs(n)
     if not np.isfinite([mean, std, other_mean, other_std]).all() or std < 0 or other_std < 0:
         raise ValueError(
             "means and standard deviations must be finite and the latter at least 0, "
             f"got {mean} ± {std} and {other_mean} ± {other_std}"
         )
-    _check_part("level", level)
-    squares = np.array([std, other_std]) ** 2
-    freedom = (n - 1) * squares.sum() ** 2 / (squares**2).sum() if squares.any() else n - 1
-    spread = float(np.sqrt(squares.sum()))
-    return _student(
-        n=n, mean=mean - other_mean, std=spread, error=spread / np.sqrt(n), freedom=freedom, level=level
-    )
+    _check_fraction("level", level)
+    variances = np.array([std, other_std]) ** 2
+    dof = (n - 1) * variances.sum() ** 2 / (variances**2).sum() if variances.any() else n - 1
+    return _student(n, mean - other_mean, float(np.sqrt(variances.sum())), dof=dof, level=level)
 
 
-def _student(*, n: int, mean: float, std: float, error: float, freedom: float, level: float) -> Estimate:
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-    # Values that do not spread at all say nothing of how far they would: no test is made of them.
-    p = None if error == 0 else float(2 * stats.t.sf(abs(mean) / error, freedom))
+def _student(n: int, mean: float, std: float, *, dof: float, level: float) -> Estimate:
+    error = std / np.sqrt(n)
+    half = float(stats.t.ppf((1 + level) / 2, dof)) * error
+    # Values without any spread do not tell how far others would spread: no test is made of them.
+    p = None if error == 0 else float(2 * stats.t.sf(abs(mean) / error, dof))
     return Estimate(n=n, mean=mean, std=std, low=mean - half, high=mean + half, p=p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     r"""Return the p-values corrected for how many they are.
 
-    The smallest is multiplied with their number :math:`m`, the next with :math:`m - 1` and so on; none may be
+    The smallest is multiplied by their number :math:`m`, the next by :math:`m - 1` and so on; none may be
     below one that was smaller, or above 1. The chance that any true zero difference falls below a threshold
     is then at most that threshold, however the tests depend on each other.
 
@@ -127,10 +126,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Statistics 6(2):65-70, 1979.
 
     Args:
-        p_values: One a comparison, each in [0, 1].
-
-    Returns:
-        The corrected values, in the order of the given ones.
+        p_values: One per comparison, each in [0, 1].
 
     Raises:
         ValueError: If a p-value is not in [0, 1].
@@ -139,9 +135,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"p_values must be in [0, 1], got {list(p_values)}")
     order = p.argsort(kind="stable")
-    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     corrected = np.empty_like(p)
-    corrected[order] = np.minimum(steps, 1.0)
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
     return [float(value) for value in corrected]
 
 
@@ -164,50 +159,53 @@ def power(delta: float, std: float, *, n: int, paired: bool = True, alpha: float
     Raises:
         ValueError: If a number is out of its range.
     """
-    if n < 2:
-        raise ValueError(f"n must be at least 2, got {n}")
+    _check_runs(n)
     if not (np.isfinite(delta) and np.isfinite(std) and std > 0):
         raise ValueError(f"delta must be finite and std finite and above 0, got {delta} and {std}")
-    _check_part("alpha", alpha)
-    freedom = n - 1 if paired else 2 * (n - 1)
+    _check_fraction("alpha", alpha)
+    dof = n - 1 if paired else 2 * (n - 1)
     noncentrality = abs(delta) / std * np.sqrt(n if paired else n / 2)
-    threshold = stats.t.isf(alpha / 2, freedom)
-    above = stats.nct.sf(threshold, freedom, noncentrality)
-    # The tail on the wrong side. scipy returns nan for it where it is too small for a double.
-    below = np.nan_to_num(stats.nct.cdf(-threshold, freedom, noncentrality))
-    return float(above + below)
+    threshold = stats.t.isf(alpha / 2, dof)
+    # The other tail is nan in scipy where it is too small for a double.
+    below = np.nan_to_num(stats.nct.cdf(-threshold, dof, noncentrality))
+    return float(stats.nct.sf(threshold, dof, noncentrality) + below)
 
 
 def runs_needed(
     delta: float, std: float, *, chance: float = 0.8, paired: bool = True, alpha: float = 0.05
 ) -> int:
-    """Return the smallest number of seeds for which :func:`power` reaches a chance.
+    """Return the smallest number of seeds, at least 2, for which :func:`power` reaches a chance.
 
     Args:
         delta: The true difference that shall be found, not 0.
         std: As in :func:`power`.
-        chance: How often it shall be found, in (0, 1); four in five is customary.
-        paired: Whether the columns share their seeds.
-        alpha: The threshold of the test.
+        chance: How often it shall be found, in (0, 1); 0.8 is customary.
+        paired: As in :func:`power`.
+        alpha: As in :func:`power`.
 
     Raises:
         ValueError: If a number is out of its range, or more than a million runs would be needed.
     """
-    _check_part("chance", chance)
+    _check_fraction("chance", chance)
     if delta == 0:
         raise ValueError("delta must not be 0, got 0; no number of runs finds a difference that is not there")
-    few, many = 1, 2  # few is never enough, many is doubled until it is
-    while power(delta, std, n=many, paired=paired, alpha=alpha) < chance:
-        few, many = many, 2 * many
-        if many > MAX_RUNS:
+
+    def reached(n: int) -> float:
+        return power(delta, std, n=n, paired=paired, alpha=alpha)
+
+    enough = 2
+    while reached(enough) < chance:
+        enough *= 2
+        if enough > MAX_RUNS:
             raise ValueError(f"delta must be found by at most {MAX_RUNS} runs, got {delta} with std {std}")
-    while many - few > 1:
-        middle = (few + many) // 2
-        enough = power(delta, std, n=middle, paired=paired, alpha=alpha) >= chance
-        few, many = (few, middle) if enough else (middle, many)
-    return many
+    return bisect_left(range(enough), chance, lo=max(2, enough // 2 + 1), key=reached)
 
 
-def _check_part(name: str, value: float) -> None:
+def _check_runs(n: int) -> None:
+    if n < 2:
+        raise ValueError(f"n must be at least 2, got {n}")
+
+
+def _check_fraction(name: str, value: float) -> None:
     if not 0 < value < 1:
         raise ValueError(f"{name} must be between 0 and 1, got {value}")

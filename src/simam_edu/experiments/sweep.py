@@ -26,13 +26,7 @@ LAST_LINES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A run that did not end with a record.
-
-    Attributes:
-        run: Its name.
-        reason: What happened.
-        log: The last lines of its log.
-    """
+    """A run that did not end with a record: its name, what happened, and the last lines of its log."""
 
     run: str
     reason: str
@@ -63,7 +57,6 @@ class _Child:
 
     @property
     def minutes(self) -> float:
-        """How long it has been running."""
         return (time.monotonic() - self.started) / 60
 
 
@@ -81,9 +74,9 @@ def sweep(
     """Run what is not done yet, several runs at a time, and append each finished record to a file once.
 
     A run is done if its folder holds ``record.json``. Each other one is a process of its own, with its share
-    of the threads, its log and its lock in its folder. It is left to others while another sweep has its
-    lock. A run that fails does not stop the others. When the sweep is interrupted (Ctrl-C, or SIGTERM from a
-    scheduler), its processes are asked to end, and the next sweep goes on from their checkpoints.
+    of the threads, its log and its lock in its folder; it is left to another sweep that has its lock. A run
+    that fails does not stop the others. When the sweep is interrupted (Ctrl-C, or SIGTERM from a scheduler),
+    its processes are asked to end, and the next sweep goes on from their checkpoints.
 
     Args:
         runs: In the order in which they are started.
@@ -104,8 +97,7 @@ def sweep(
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     for run in runs:
         run.check()
-    finished = finished_records(runs, folder)
-    add_records(records, list(finished.values()))
+    finished = _collect(runs, folder, records)
     waiting = [run for run in runs if run.id not in finished]
     say(f"runs: {len(runs)}, done: {len(finished)}, left: {len(waiting)}")
     running: list[_Child] = []
@@ -123,9 +115,7 @@ def sweep(
                 child.lock.release()
                 say(_ended(child, folder, records, finished, failures))
                 say(outlook(finished, waiting, [(other.run, other.minutes) for other in running], jobs))
-    # Other sweeps may have had them meanwhile.
-    finished |= finished_records([run for run in runs if run.id not in finished], folder)
-    add_records(records, list(finished.values()))
+    finished |= _collect(runs, folder, records)  # other sweeps may have had some meanwhile
     left = tuple(run.id for run in runs if run.id not in finished)
     return Outcome(done=len(finished), left=left, failures=tuple(failures))
 
@@ -152,13 +142,20 @@ def finished_records(runs: Sequence[Run], folder: Path) -> dict[str, Record]:
     return found
 
 
+def _collect(runs: Sequence[Run], folder: Path, records: Path) -> dict[str, Record]:
+    """Return the records of those runs that are done, once they are in the file."""
+    found = finished_records(runs, folder)
+    add_records(records, list(found.values()))
+    return found
+
+
 def outlook(
     finished: Mapping[str, Record],
     waiting: Sequence[Run],
     running: Sequence[tuple[Run, float]],
     jobs: int,
 ) -> str:
-    """Return a line on what is left and when it ends, by the minutes of the runs that are done.
+    """Return a line on what is left and when it ends.
 
     A run is taken to last as long as those of the same network, module and data set did on average; where
     there is none, as those of the same network and data set; else as all.
@@ -173,8 +170,8 @@ def outlook(
     if not count or not finished:
         return f"left: {count}"
     records = list(finished.values())
-    minutes = sum(_expected_minutes(run, records) for run in waiting)
-    minutes += sum(max(0.0, _expected_minutes(run, records) - spent) for run, spent in running)
+    left = [(run, 0.0) for run in waiting] + list(running)
+    minutes = sum(max(0.0, _expected_minutes(run, records) - spent) for run, spent in left)
     end = datetime.now().astimezone() + timedelta(minutes=minutes / min(jobs, count))
     return f"left: {count}; with {jobs} at a time the last ends about {end:%Y-%m-%d %H:%M}"
 
@@ -222,20 +219,17 @@ def _ended(
     """Take note of how a process ended and return what to say."""
     name = child.run.id
     try:
-        found = finished_records([child.run], folder)
-        add_records(records, list(found.values()))
-        finished |= found
-        if not found and is_running(folder / name):  # begun elsewhere in the same moment
+        finished |= _collect([child.run], folder, records)
+        if name in finished:
+            accuracy, minutes = (finished[name][key] for key in ("test_accuracy", "minutes"))
+            return f"done {name}: test accuracy {accuracy:.4f}, {minutes:.1f} minutes"
+        if is_running(folder / name):  # begun elsewhere in the same moment
             return f"left {name} to the process that has it"
-        reason = "" if found else f"ended with status {child.process.returncode} and no record"
-    except (ValueError, OSError) as error:  # the other runs are not to suffer from it
+        reason = f"ended with status {child.process.returncode} and no record"
+    except (ValueError, OSError) as error:  # the other runs go on
         reason = str(error)
-    if reason:
-        log = last_lines(folder / name / "log.txt")
-        failures.append(Failure(run=name, reason=reason, log=log))
-        return f"failed {name}: {reason}"
-    record = finished[name]
-    return f"done {name}: test accuracy {record['test_accuracy']:.4f}, {record['minutes']:.1f} minutes"
+    failures.append(Failure(run=name, reason=reason, log=last_lines(folder / name / "log.txt")))
+    return f"failed {name}: {reason}"
 
 
 def last_lines(path: Path, count: int = LAST_LINES) -> str:
@@ -263,7 +257,6 @@ def _ended_at_last(running: list[_Child], patience: float) -> Iterator[None]:
                 _end(child, at_once=True)
                 child.process.wait()
                 child.lock.release()
-            running.clear()
 
 
 def _end(child: _Child, *, at_once: bool) -> None:

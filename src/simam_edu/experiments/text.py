@@ -1,12 +1,41 @@
 """Tables as text that reads well in a terminal and is a table on a page as well."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from simam_edu.experiments.report import Column, Table
 from simam_edu.experiments.statistics import Estimate
 
-ACCURACY = ("runs", "accuracy, %", "std", "95 % interval")
-DIFFERENCE = ("minus {baseline}, points", "95 % interval", "p", "p, corrected")
+Cells = dict[str, Callable[[Column], str]]
+"""What stands in each cell of a row, by the head of the table's column."""
+
+
+def interval(estimate: Estimate | None, form: str) -> str:
+    """Return the ends of an interval, or nothing where there is none."""
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return ""
+    return f"{estimate.low:{form}} to {estimate.high:{form}}"
+
+
+def p_value(p: float | None) -> str:
+    """Return a p-value with three decimals, or nothing where there is none."""
+    return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+NAME: Cells = {"module": lambda c: c.name}
+ACCURACY: Cells = {
+    "runs": lambda c: str(c.accuracy.n),
+    "accuracy, %": lambda c: f"{c.accuracy.mean:.2f}",
+    "std": lambda c: "" if c.accuracy.std is None else f"{c.accuracy.std:.2f}",
+    "95 % interval": lambda c: interval(c.accuracy, ".2f"),
+}
+SEEDS: Cells = {"seeds": lambda c: str(c.difference.n if c.difference else 0)}
+DIFFERENCE: Cells = {
+    "minus {baseline}, points": lambda c: f"{c.difference.mean:+.2f}" if c.difference else "",
+    "95 % interval": lambda c: interval(c.difference, "+.2f"),
+    "p": lambda c: p_value(c.difference.p if c.difference else None),
+    "p, corrected": lambda c: p_value(c.corrected_p),
+}
+MINUTES: Cells = {"minutes": lambda c: f"{c.minutes:.0f}" if c.minutes >= 10 else f"{c.minutes:.1f}"}
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -20,31 +49,30 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
             raise ValueError(f"each row must have {len(heads)} cells, got {len(row)}: {row}")
     widths = [max(len(line[k]) for line in [heads, *rows]) for k in range(len(heads))]
     lines = [heads, ["-" * width for width in widths], *rows]
-    return "\n".join(
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
-        for line in lines
-    )
+    padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in padded)
 
 
 def results_table(table: Table) -> str:
     """Return the columns of a table with their intervals, differences, p-values and minutes."""
-    heads = ["module", *ACCURACY, *_difference_heads(table), "minutes"]
-    return markdown(heads, [[c.name, *_accuracy(c), *_difference(c), _minutes(c)] for c in table.columns])
+    return _markdown(table, table.columns, NAME, ACCURACY, DIFFERENCE, MINUTES)
 
 
 def accuracy_table(table: Table) -> str:
     """Return the columns of a table, each by itself: runs, mean, standard deviation and interval."""
-    return markdown(["module", *ACCURACY], [[c.name, *_accuracy(c)] for c in table.columns])
+    return _markdown(table, table.columns, NAME, ACCURACY)
 
 
 def difference_table(table: Table) -> str:
     """Return the differences to the baseline: over how many seeds, mean, interval and p-values."""
-    rows = [
-        [c.name, str(c.difference.n if c.difference else 0), *_difference(c)]
-        for c in table.columns
-        if c.name != table.baseline
-    ]
-    return markdown(["module", "seeds", *_difference_heads(table)], rows)
+    others = [column for column in table.columns if column.name != table.baseline]
+    return _markdown(table, others, NAME, SEEDS, DIFFERENCE)
+
+
+def _markdown(table: Table, columns: Sequence[Column], *groups: Cells) -> str:
+    cells = [item for group in groups for item in group.items()]
+    heads = [head.format(baseline=table.baseline) for head, _ in cells]
+    return markdown(heads, [[cell(column) for _, cell in cells] for column in columns])
 
 
 def describe(table: Table) -> str:
@@ -88,49 +116,3 @@ def in_words(difference: Estimate | None, corrected_p: float | None) -> str:
     if difference.p < 0.05:
         return f"{direction}, and by more than the noise if it were the only comparison; corrected, not"
     return f"{direction}, but by no more than the noise"
-
-
-def _difference_heads(table: Table) -> list[str]:
-    return [head.format(baseline=table.baseline) for head in DIFFERENCE]
-
-
-def _accuracy(column: Column) -> list[str]:
-    accuracy = column.accuracy
-    return [
-        str(accuracy.n),
-        f"{accuracy.mean:.2f}",
-        _number(accuracy.std, ".2f"),
-        interval(accuracy, ".2f"),
-    ]
-
-
-def _difference(column: Column) -> list[str]:
-    difference = column.difference
-    return [
-        _number(difference.mean if difference else None, "+.2f"),
-        interval(difference, "+.2f"),
-        p_value(difference.p if difference else None),
-        p_value(column.corrected_p),
-    ]
-
-
-def _minutes(column: Column) -> str:
-    return f"{column.minutes:.0f}" if column.minutes >= 10 else f"{column.minutes:.1f}"
-
-
-def interval(estimate: Estimate | None, form: str) -> str:
-    """Return the ends of an interval, or nothing where there is none."""
-    if estimate is None or estimate.low is None or estimate.high is None:
-        return ""
-    return f"{estimate.low:{form}} to {estimate.high:{form}}"
-
-
-def p_value(p: float | None) -> str:
-    """Return a p-value with three decimals, or nothing where there is none."""
-    if p is None:
-        return ""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)

@@ -1,37 +1,54 @@
-"""What every form of SimAM is told besides its input."""
+"""The options of one call of SimAM, and what all backends share."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-Saved = tuple[Tensor, ...]
-"""What a kernel keeps for its backward pass beside the input: two numbers a channel."""
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""The dtypes that SimAM takes."""
+
+FLOOR = 1e-6
+"""The least leave-one-out variance ratio :math:`1 - b w`. Below it the gain is 1."""
+
+Statistics = Literal["shared", "population", "leave_one_out"]
+"""The mean and variance that a neuron is compared with, as in :mod:`simam_edu.energy`.
+
+``"shared"`` is the authors' code: the whole channel, with :math:`1/(M-1)`. ``"population"`` is Eq. (5) as
+printed, with :math:`1/M`. ``"leave_one_out"`` takes the other neurons only, as the energy is defined.
+"""
 
 
 class Options(NamedTuple):
-    r"""The constants of one call.
+    r"""The options of one call.
 
     Attributes:
-        lam: The weight :math:`\lambda \ge 0` of the penalty.
-        correction: The variance is a sum over :math:`M - \text{correction}`: 1 in the authors' code, 0 in
-            Eq. (5) as printed.
-        leave_one_out: Whether each neuron is held against the statistics of the others only.
+        lam: The regularization coefficient :math:`\lambda \ge 0`, in units of the input squared.
+        statistics: See :data:`Statistics`.
         spatial: How many axes at the end are one map.
     """
 
     lam: float = 1e-4
-    correction: int = 1
-    leave_one_out: bool = False
+    statistics: Statistics = "shared"
     spatial: int = 2
+
+    @property
+    def leave_one_out(self) -> bool:
+        """Whether a neuron is left out of its own statistics."""
+        return self.statistics == "leave_one_out"
+
+    @property
+    def correction(self) -> int:
+        """What is subtracted from :math:`M` to give the degrees of freedom."""
+        return 0 if self.statistics == "population" else 1
 
     @property
     def axes(self) -> tuple[int, ...]:
         """The axes of a map."""
         return tuple(range(-self.spatial, 0))
 
-    def neurons(self, x: Tensor) -> int:
+    def positions(self, x: Tensor) -> int:
         """Return :math:`M`, the positions of a map."""
         return math.prod(x.shape[-self.spatial :])
 
@@ -41,6 +58,12 @@ class Options(NamedTuple):
         return x[index]
 
 
-def computed_in(dtype: torch.dtype) -> torch.dtype:
+def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
     """Return the dtype in which an input's statistics are computed: float32 at least."""
     return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def leave_one_out_constants(positions: int) -> tuple[float, float]:
+    r"""Return :math:`a^2` and :math:`b` of leave-one-out statistics, :math:`a = M/(M-1), b = 4a/(M-1)`."""
+    a = positions / (positions - 1)
+    return a * a, 4.0 * a / (positions - 1)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from simam_edu._renamed import renamed
+from simam_edu.kernels.options import accumulation_dtype
+
 TILE_BYTES = 32768
 """What a program keeps at most: 8,192 float32 or 4,096 float64, eight for each of 1,024 or 512 threads. With
 twice as many the backward needs more registers than a thread has, and the compiler spills them to memory."""
@@ -14,7 +17,7 @@ SECTOR_BYTES = 32
 """What a GPU moves at the least."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Plan:
     """How a tensor is cut into tiles, one a program.
 
@@ -55,38 +58,28 @@ class Plan:
 def plan(x: Tensor) -> Plan:
     """Return how a contiguous or channels-last tensor, of any device, is cut into tiles."""
     n, c, positions = x.shape[0], x.shape[1], math.prod(x.shape[2:])
-    size = statistics_dtype(x).itemsize
-    block_m = _power_of_two(positions)
+    size = accumulation_dtype(x.dtype).itemsize
+    block_m = _next_power_of_two(positions)
     if x.is_contiguous():
         images, channels, strides, least = 1, n * c, (0, positions, 1), 1
         enough, in_loop = max(256 // block_m, 1), 1  # small maps share a program, so that no thread is idle
     else:
         images, channels, strides = n, c, (c * positions, 1, c)
-        least = min(_power_of_two(c), SECTOR_BYTES // size)
+        least = min(_next_power_of_two(c), SECTOR_BYTES // size)
         enough, in_loop = max(2048 // block_m, least), 4 * SECTOR_BYTES // size
     looped = least * block_m * size > TILE_BYTES
-    block_c = min(_power_of_two(channels), in_loop if looped else enough)
-    if looped:
-        block_m = 2048 // block_c
-    image_stride, channel_stride, position_stride = strides
-    return Plan(
-        images=images,
-        channels=channels,
-        positions=positions,
-        image_stride=image_stride,
-        channel_stride=channel_stride,
-        position_stride=position_stride,
-        block_c=block_c,
-        block_m=block_m,
-        looped=looped,
-    )
+    block_c = min(_next_power_of_two(channels), in_loop if looped else enough)
+    block_m = 2048 // block_c if looped else block_m
+    return Plan(images, channels, positions, *strides, block_c, block_m, looped)
 
 
-def statistics_dtype(x: Tensor) -> torch.dtype:
-    """Return the dtype in which the statistics of a tensor are computed."""
-    return torch.float64 if x.dtype == torch.float64 else torch.float32
-
-
-def _power_of_two(count: int) -> int:
+def _next_power_of_two(count: int) -> int:
     """Return the least power of two that is not below a count."""
     return 1 << max(count - 1, 0).bit_length()
+
+
+def _statistics_dtype(x: Tensor) -> torch.dtype:
+    return accumulation_dtype(x.dtype)
+
+
+__getattr__ = renamed(__name__, {"statistics_dtype": ("options.accumulation_dtype", _statistics_dtype)})

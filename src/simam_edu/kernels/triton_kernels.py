@@ -1,17 +1,17 @@
 r"""SimAM on the GPU: one Triton kernel forward, one backward.
 
-For a channel :math:`x_1, \dots, x_M` with mean :math:`\mu`, and with :math:`c` the ``correction``,
+For a channel :math:`x_1, \dots, x_M` with mean :math:`\mu`, and with :math:`M - c` the degrees of freedom,
 
 .. math::
 
     d_i = x_i - \mu, \quad T = \sum_i d_i^2 + (M - c)\,\lambda, \quad r^2 = \frac{M - c}{4 T}, \quad
     z_i = d_i r, \quad w_i = z_i^2, \quad y_i = x_i \operatorname{sigmoid}(u_i)
 
-where :math:`u = \tfrac12 + w` with the shared statistics. With ``leave_one_out``, :math:`c = 1` and
+where :math:`u = \tfrac12 + w`. With leave-one-out statistics, :math:`c = 1` and
 
 .. math:: u = \frac12 + \frac{a^2 w}{1 - 4 a w / (M - 1)}, \qquad a = \frac{M}{M - 1} .
 
-With :math:`g` the gradient of the output, :math:`s = \operatorname{sigmoid}(u)` and
+With :math:`g` the upstream gradient, :math:`s = \operatorname{sigmoid}(u)` and
 :math:`q_i = g_i x_i r\, s_i (1 - s_i)\, du_i / dw_i`, the gradient of the input is
 
 .. math::
@@ -26,9 +26,9 @@ removes what rounding left the first time. A constant channel has deviations of 
 (:data:`simam_edu.kernels.tiling.TILE_BYTES`) in the dtype of the statistics: 8,192 positions in float32,
 4,096 in float64. In a channels-last tensor, as many channels as fill 32 bytes in that dtype must fit
 together: 1,024 positions. Then the forward reads the input once and writes the output once, and the backward
-reads the input and the output's gradient once and writes the input's gradient once. Beyond that limit the
+reads the input and the upstream gradient once and writes the input's gradient once. Beyond that limit the
 forward reads the input three times, and the backward the input three times and the gradient twice. Besides
-these, two numbers a channel are written by the forward and read by the backward.
+these, two numbers per channel are written by the forward and read by the backward.
 
 Triton is imported when a kernel is first launched, not with this module.
 """
@@ -41,9 +41,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simam_edu.kernels.tiling import Plan, plan, statistics_dtype
-
-DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+from simam_edu.kernels.options import DTYPES, Options, accumulation_dtype
+from simam_edu.kernels.tiling import Plan, plan
 
 
 def supports(x: Tensor) -> bool:
@@ -71,106 +70,56 @@ def interpreted() -> bool:
     return not isinstance(programs().forward_tile, JITFunction)
 
 
-def forward(
-    x: Tensor, *, lam: float, correction: int, leave_one_out: bool, spatial: int
-) -> tuple[Tensor, Tensor]:
+def forward(x: Tensor, options: Options) -> tuple[Tensor, tuple[Tensor]]:
     r"""Return SimAM of a tensor, and what the backward needs beside the input.
 
     Args:
-        x: Of shape (n, c) and ``spatial`` map axes. Contiguous and channels-last tensors are read where they
-            lie; any other is copied first.
-        lam: The weight :math:`\lambda \ge 0` of the penalty, in units of ``x`` squared.
-        correction: 1 for the variance with :math:`1/(M-1)`, 0 for :math:`1/M`; without effect with
-            ``leave_one_out``.
-        leave_one_out: Whether each neuron is held against the others only. A neuron of infinite importance
-            has the gain 1.
-        spatial: The number of map axes, at least 1.
+        x: As :func:`supports` it. Contiguous and channels-last tensors are read where they lie; any other is
+            copied first.
+        options: Already checked.
 
     Returns:
         The output, of the shape, dtype and (contiguous or channels-last) memory format of ``x``, and a tensor
-        of shape (2, n, c): for each channel its mean on its scale, and the scale. That tensor is float64 for
-        float64, else float32.
+        of shape (2, n, c) in the accumulation dtype: for each channel its mean on its scale, and the scale.
 
     Raises:
-        ValueError: If ``x`` is not such a tensor, or an option is out of range.
         ModuleNotFoundError: If Triton is not installed.
         RuntimeError: If ``x`` is on no GPU and the kernels are not interpreted.
     """
-    _check(x, lam, correction, spatial)
     x = _readable(x)
     y = torch.empty_like(x)
-    saved = x.new_empty((2, *x.shape[:2]), dtype=statistics_dtype(x))
-    if x.numel():
-        _launch("forward", (x, y), saved, x, lam, correction, leave_one_out)
-    return y, saved
+    saved = x.new_empty((2, *x.shape[:2]), dtype=accumulation_dtype(x.dtype))
+    _launch("forward", (x, y), saved, options)
+    return y, (saved,)
 
 
-def backward(
-    x: Tensor,
-    grad: Tensor,
-    saved: Tensor,
-    *,
-    lam: float,
-    correction: int,
-    leave_one_out: bool,
-    spatial: int,
-) -> Tensor:
-    """Return the gradient of the input of :func:`forward`.
+def backward(x: Tensor, grad_output: Tensor, saved: tuple[Tensor, ...], options: Options) -> Tensor:
+    """Return the gradient of the input of :func:`forward`, of its shape, dtype and memory format.
 
     Args:
         x: The input of the forward.
-        grad: The gradient of its output, of the shape and dtype of ``x``; copied if it does not lie in memory
-            as ``x`` does.
+        grad_output: The gradient of its output; copied if it does not lie in memory as ``x`` does.
         saved: The second value that the forward returned.
-        lam: As in the forward; so are the other options.
-        correction: See above.
-        leave_one_out: See above.
-        spatial: See above.
-
-    Returns:
-        The gradient, of the shape, dtype and memory format of ``x``.
-
-    Raises:
-        ValueError: If ``x`` or an option is refused as in the forward, or ``grad`` or ``saved`` does not
-            belong to ``x``.
-        ModuleNotFoundError: If Triton is not installed.
-        RuntimeError: If ``x`` is on no GPU and the kernels are not interpreted.
+        options: As in the forward; so are the errors.
     """
-    _check(x, lam, correction, spatial)
-    if grad.shape != x.shape or grad.dtype != x.dtype or grad.device != x.device:
-        raise ValueError(
-            f"grad must have the shape, dtype and device of x, {tuple(x.shape)}, {x.dtype} and {x.device}, "
-            f"got {tuple(grad.shape)}, {grad.dtype} and {grad.device}; pass the gradient of the output"
-        )
-    if saved.shape != (2, *x.shape[:2]) or saved.dtype != statistics_dtype(x) or not saved.is_contiguous():
-        raise ValueError(
-            f"saved must be what the forward returned for x, a contiguous {(2, *x.shape[:2])} tensor of "
-            f"{statistics_dtype(x)}, got {tuple(saved.shape)} of {saved.dtype}; keep it as it was"
-        )
     x = _readable(x)
-    grad_x = torch.empty_like(x)
-    if grad.stride() != x.stride():
-        grad = torch.empty_like(x).copy_(grad)
-    if x.numel():
-        _launch("backward", (x, grad, grad_x), saved, x, lam, correction, leave_one_out)
-    return grad_x
+    grad_input = torch.empty_like(x)
+    if grad_output.stride() != x.stride():
+        grad_output = torch.empty_like(x).copy_(grad_output)
+    _launch("backward", (x, grad_output, grad_input), saved[0], options)
+    return grad_input
 
 
-def _launch(
-    which: str,
-    tensors: tuple[Tensor, ...],
-    saved: Tensor,
-    x: Tensor,
-    lam: float,
-    correction: int,
-    leave_one_out: bool,
-) -> None:
+def _launch(which: str, tensors: tuple[Tensor, ...], saved: Tensor, options: Options) -> None:
+    x = tensors[0]
     kernels = programs()
     if not (x.is_cuda or interpreted()):
         raise RuntimeError(
             f"x must be on a CUDA device, got one on {x.device}; move it there, or set TRITON_INTERPRET=1 "
             "before Triton is imported to run the kernels on the CPU, slowly"
         )
+    if not x.numel():
+        return
     cut = plan(x)
     kernel = getattr(kernels, f"{which}_{'loop' if cut.looped else 'tile'}")
     with torch.cuda.device(x.device.index if x.is_cuda else -1):  # -1 is: leave it as it is
@@ -183,20 +132,20 @@ def _launch(
             cut.image_stride,
             cut.channel_stride,
             cut.position_stride,
-            float(lam),
-            **options(x, cut, correction, leave_one_out),
+            float(options.lam),
+            **compile_time(x, cut, options),
             num_warps=cut.warps,
         )
 
 
-def options(x: Tensor, cut: Plan, correction: int, leave_one_out: bool) -> dict[str, Any]:
+def compile_time(x: Tensor, cut: Plan, options: Options) -> dict[str, Any]:
     """Return what is fixed when a program is compiled for a tensor."""
     import triton.language as tl
 
     return {
-        "CORRECTION": 1 if leave_one_out else correction,
-        "LEAVE_ONE_OUT": leave_one_out,
-        "STATS": tl.float64 if x.dtype == torch.float64 else tl.float32,
+        "CORRECTION": options.correction,
+        "LEAVE_ONE_OUT": options.leave_one_out,
+        "STATS": tl.float64 if accumulation_dtype(x.dtype) == torch.float64 else tl.float32,
         "BLOCK_C": cut.block_c,
         "BLOCK_M": cut.block_m,
     }
@@ -212,27 +161,6 @@ def programs() -> ModuleType:
     from simam_edu.kernels import triton_programs
 
     return triton_programs
-
-
-def _check(x: Tensor, lam: float, correction: int, spatial: int) -> None:
-    if spatial < 1 or x.ndim != spatial + 2:
-        raise ValueError(
-            f"x must have the axes (n, c) and {spatial} map axes, at least 1, got shape {tuple(x.shape)}; "
-            "reshape it, or pass the number of its map axes as spatial"
-        )
-    if x.dtype not in DTYPES:
-        raise ValueError(f"x must be float16, bfloat16, float32 or float64, got {x.dtype}; convert it first")
-    if not 2 <= math.prod(x.shape[2:]) <= 2**30:
-        raise ValueError(
-            f"x must have maps of 2 to 2^30 positions, got shape {tuple(x.shape)}; "
-            "one neuron has no others to be held against"
-        )
-    if not (math.isfinite(lam) and lam >= 0):
-        raise ValueError(f"lam must be a finite number of at least 0, got {lam!r}; the paper uses 1e-4")
-    if correction not in (0, 1):
-        raise ValueError(
-            f"correction must be 0 or 1, got {correction!r}; 1 is the authors' code, 0 is Eq. (5)"
-        )
 
 
 def _readable(x: Tensor) -> Tensor:

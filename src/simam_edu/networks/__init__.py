@@ -26,20 +26,9 @@ from simam_edu.networks.mobilenet import MobileNetV2
 from simam_edu.networks.resnet import ResNet
 
 __all__ = [
-    "NETWORKS",
-    "BasicBlock",
-    "BottleneckBlock",
-    "FirstWeights",
-    "InvertedResidual",
-    "MobileNetV2",
-    "PreBasicBlock",
-    "PreBottleneckBlock",
-    "ResNet",
-    "Slot",
-    "WideBlock",
-    "build",
-    "find",
-]
+    "NETWORKS", "BasicBlock", "BottleneckBlock", "FirstWeights", "InvertedResidual", "MobileNetV2",
+    "PreBasicBlock", "PreBottleneckBlock", "ResNet", "Slot", "WideBlock", "build", "find",
+]  # fmt: skip
 
 __getattr__ = renamed(
     __name__,
@@ -60,9 +49,7 @@ _FAMILIES: tuple[tuple[str, int, int, Callable[..., nn.Module]], ...] = (
 
 
 def find(name: str) -> Callable[..., nn.Module]:
-    """Return what makes the network of a name, called with ``num_classes``, ``attention`` and ``slot``.
-
-    Those of this package take ``first_weights`` too.
+    """Return what makes a network, called with ``num_classes``, ``attention``, ``slot``, ``first_weights``.
 
     Args:
         name: ``"resnet20"`` or another depth :math:`6n + 2`, ``"resnet110_bottleneck"`` or another depth
@@ -97,20 +84,13 @@ def _of_depth(name: str) -> Callable[..., nn.Module]:
 
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    name: _of_depth(name)
-    for name in (
-        "resnet20",
-        "resnet32",
-        "resnet56",
-        "resnet110",
-        "resnet110_bottleneck",
-        "preresnet20",
-        "preresnet56",
-        "preresnet110",
-        "preresnet110_bottleneck",
-        "wrn28_10",
-    )
-} | {"mobilenetv2": MobileNetV2}
+    **{f"resnet{depth}": _of_depth(f"resnet{depth}") for depth in (20, 32, 56, 110)},
+    "resnet110_bottleneck": _of_depth("resnet110_bottleneck"),
+    **{f"preresnet{depth}": _of_depth(f"preresnet{depth}") for depth in (20, 56, 110)},
+    "preresnet110_bottleneck": _of_depth("preresnet110_bottleneck"),
+    "wrn28_10": _of_depth("wrn28_10"),
+    "mobilenetv2": MobileNetV2,
+}
 """The networks of the paper's Table 2, and a few beside them; :func:`find` takes other depths and widths."""
 
 
@@ -122,7 +102,7 @@ def build(
     slot: Slot = "pre_norm",
     first_weights: FirstWeights = "he",
 ) -> nn.Module:
-    """Return a new network, its weights drawn from torch's current random state.
+    """Return a new network in training mode on the CPU, its weights drawn from torch's random state.
 
     The attention modules draw theirs from streams of their own. So all else in the network starts from the
     same weights, to the last bit, whatever the module, its slot and its parameters.
@@ -130,15 +110,10 @@ def build(
     Args:
         name: A key of :data:`NETWORKS`, or another depth or width; see :func:`find`.
         num_classes: Classes to tell apart, at least 2.
-        attention: From a number of channels to a module; ``None`` for a network without attention.
-            The class SimAM will do, or a subclass that takes no channels either.
+        attention: From a number of channels to a module, or SimAM's class; ``None`` for no attention.
         slot: Where in a block the module stands; the default is the SimAM authors' place.
-        first_weights: How the convolutions are drawn: ``"he"`` as in the residual networks'
-            papers and in all recorded runs, ``"authors"`` as in the SimAM authors' repository;
-            see :data:`FirstWeights`. Attention modules draw their own either way.
-
-    Returns:
-        The network, in training mode, on the CPU.
+        first_weights: How the convolutions are drawn: ``"he"`` as in the residual networks' papers and in all
+            recorded runs, ``"authors"`` as in the SimAM authors' repository; see :data:`FirstWeights`.
 
     Raises:
         ValueError: If the name, the slot or ``first_weights`` is unknown, there are fewer than two classes,
@@ -147,40 +122,27 @@ def build(
     network = find(name)
     if not isinstance(num_classes, Integral) or num_classes < 2:
         raise ValueError(f"num_classes must be an integer of at least 2, got {num_classes!r}")
-    if attention is None:
-        attention = attention_factory("none")
+    factory = _apart(attention_factory("none") if attention is None else attention)
+    # The default is left out, so that a network of the reader's need not know it.
+    other = {} if checked_first_weights(first_weights) == "he" else {"first_weights": first_weights}
+    return network(num_classes=num_classes, attention=factory, slot=slot, **other)
+
+
+def _apart(attention: AttentionFactory) -> AttentionFactory:
+    """Return the factory, checked, with what it draws taken from a stream of its own."""
     if not callable(attention) or isinstance(attention, nn.Module):
         raise ValueError(
             f"attention must be a function from channels to a module, got {attention!r}; "
             "attention_factory makes one from a name"
         )
-    factory = _without_channels(attention) if _is_simam(attention) else attention
-    # The default is left out, so that a network of the reader's need not know it.
-    other = {} if checked_first_weights(first_weights) == "he" else {"first_weights": first_weights}
-    return network(num_classes=num_classes, attention=_apart(factory), slot=slot, **other)
-
-
-def _is_simam(attention: AttentionFactory) -> bool:
-    """Return whether it is SimAM's class, or a subclass that asks for no channels."""
-    if not (isinstance(attention, type) and issubclass(attention, SimAM)):
-        return False
-    kinds = {value.kind for value in inspect.signature(attention).parameters.values()}
-    return not kinds & {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD}
-
-
-def _without_channels(attention: Callable[..., nn.Module]) -> AttentionFactory:
-    return lambda _channels: attention()
-
-
-def _apart(attention: AttentionFactory) -> AttentionFactory:
-    """Return the factory, with what it draws taken from a stream of its own."""
+    asks = not _takes_names_only(attention)
 
     def make(channels: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):  # the network is made on the CPU
             # The fork is at the numbers that the network's next layer will draw. A seed taken from there
             # starts others.
             torch.default_generator.manual_seed(int(torch.randint(2**62, (), device="cpu")))
-            module = attention(channels)
+            module = attention(channels) if asks else attention()  # type: ignore[call-arg]
         if not isinstance(module, nn.Module):
             raise ValueError(
                 f"attention must return a module, got {type(module).__name__} for {channels} channels"
@@ -188,3 +150,11 @@ def _apart(attention: AttentionFactory) -> AttentionFactory:
         return module
 
     return make
+
+
+def _takes_names_only(attention: AttentionFactory) -> bool:
+    """Return whether it is SimAM's class, or a subclass that asks for no channels."""
+    if not (isinstance(attention, type) and issubclass(attention, SimAM)):
+        return False
+    kinds = {value.kind for value in inspect.signature(attention).parameters.values()}
+    return not kinds & {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD}

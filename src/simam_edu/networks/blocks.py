@@ -12,7 +12,7 @@ option A); a bottleneck has its stride in the 3x3 convolution; and an inverted r
 that changes the width has a shortcut.
 """
 
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -32,11 +32,7 @@ Source: the repository ZjjConan/SimAM, last commit of October 2022.
 
 
 def checked_slot(slot: Slot) -> Slot:
-    """Return the slot.
-
-    Raises:
-        ValueError: If it is not one of :data:`.Slot`.
-    """
+    """Return the slot, or raise a ValueError if it is not one of :data:`.Slot`."""
     if slot not in get_args(Slot):
         raise ValueError(f"slot must be one of {', '.join(get_args(Slot))}, got {slot!r}")
     return slot
@@ -194,37 +190,18 @@ class WideBlock(PreBasicBlock):
 
 
 class InvertedResidual(Block):
-    """A 1x1 convolution that widens, a depthwise 3x3 and a 1x1 that narrows; see :class:`Block`.
+    """A 1x1 convolution that widens ``expansion`` times, a depthwise 3x3 and a 1x1 that narrows.
 
-    At stride 2 there is no shortcut. At ``"pre_norm"`` the attention sees the wide map.
-
-    Args:
-        channels_in: As in :class:`Block`.
-        channels_out: As in :class:`Block`.
-        expansion: How many times wider than the input the block is inside.
-        stride: As in :class:`Block`.
-        attention: As in :class:`Block`.
-        slot: As in :class:`Block`.
-
-    Raises:
-        ValueError: If the slot is unknown.
+    The rest is as in :class:`Block`. At stride 2 there is no shortcut. At ``"pre_norm"`` the attention sees
+    the wide map.
     """
 
     layout = "conv1 bn1 relu conv2 [pre_norm] bn2 relu conv3 bn3 [post_norm]"
     shortcut_norm = True
 
-    def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        *,
-        expansion: int,
-        stride: int,
-        attention: AttentionFactory,
-        slot: Slot,
-    ) -> None:
+    def __init__(self, channels_in: int, channels_out: int, *, expansion: int, **options: Any) -> None:
         self.wide = expansion * channels_in  # before the layers are made of it
-        super().__init__(channels_in, channels_out, stride=stride, attention=attention, slot=slot)
+        super().__init__(channels_in, channels_out, **options)
 
     def _convolutions(self, channels_in: int, channels_out: int, stride: int) -> list[nn.Conv2d]:
         return [

@@ -23,11 +23,7 @@ commit of October 2022.
 
 
 def checked_first_weights(first_weights: FirstWeights) -> FirstWeights:
-    """Return the name.
-
-    Raises:
-        ValueError: If it is not one of :data:`FirstWeights`.
-    """
+    """Return the name, or raise a ValueError if it is not one of :data:`FirstWeights`."""
     if first_weights not in get_args(FirstWeights):
         raise ValueError(
             f"first_weights must be one of {', '.join(get_args(FirstWeights))}, got {first_weights!r}"
@@ -38,15 +34,11 @@ def checked_first_weights(first_weights: FirstWeights) -> FirstWeights:
 def initialize(module: nn.Module) -> None:
     r"""Draw the weights of every convolution anew, but for those of the attention modules.
 
-    He initialization by the fan-out: normal with deviation :math:`\sqrt{2 / (k^2 c)}`, where :math:`k` is the
-    side of the filter and :math:`c` how many output channels each input channel reaches. An attention module
-    keeps the weights that it made for itself: global context, for one, starts with zeros that are meant.
+    Normal with deviation :math:`\sqrt{2 / (k^2 c)}`, where :math:`k` is the side of the filter and :math:`c`
+    how many output channels each input channel reaches. An attention module keeps the weights that it made
+    for itself: global context, for one, starts with zeros that are meant.
 
-    Args:
-        module: A network or a part of one, in whose blocks the attention module is called ``attention``.
-
-    Source:
-        He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015, section 2.2.
+    Source: He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015, section 2.2.
     """
     for name, child in module.named_children():
         if name != "attention":

@@ -30,14 +30,7 @@ STAGES = (
 class MobileNetV2(nn.Module):
     """MobileNetV2 of width 1 on 32x32 images: seventeen inverted residual blocks in seven stages.
 
-    Args:
-        num_classes: Classes to tell apart.
-        attention: Makes one attention module for each block.
-        slot: Where in the block it stands.
-        first_weights: How they are drawn; see :data:`.FirstWeights`.
-
-    Raises:
-        ValueError: If the slot or ``first_weights`` is unknown.
+    The arguments are those of :class:`.ResNet`.
     """
 
     def __init__(
@@ -49,16 +42,10 @@ class MobileNetV2(nn.Module):
         first_weights: FirstWeights = "he",
     ) -> None:
         super().__init__()
-
-        def make(channels_in: int, channels_out: int, stride: int, *, expansion: int) -> nn.Module:
-            return InvertedResidual(
-                channels_in, channels_out, expansion=expansion, stride=stride, attention=attention, slot=slot
-            )
-
         self.stem = normed(convolution(3, 32, 3))
         made, channels = [], 32
         for expansion, width, blocks, stride in STAGES:
-            block = partial(make, expansion=expansion)
+            block = partial(InvertedResidual, expansion=expansion, attention=attention, slot=slot)
             made.append(stage(block, channels, width, blocks=blocks, stride=stride))
             channels = width
         self.stages = nn.Sequential(*made)

@@ -6,6 +6,7 @@ authors' repository.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -60,10 +61,7 @@ class ResNet(nn.Module):
         super().__init__()
         if width < 1:
             raise ValueError(f"width must be at least 1, got {width!r}; WRN-28-10 has 10")
-
-        def make(channels_in: int, channels_out: int, stride: int) -> nn.Module:
-            return block(channels_in, channels_out, stride=stride, attention=attention, slot=slot)
-
+        make = partial(block, attention=attention, slot=slot)
         norms_first = issubclass(block, PreBasicBlock | PreBottleneckBlock)
         first = convolution(3, 16, 3)
         self.stem = first if norms_first else normed(first)
@@ -93,26 +91,18 @@ def normed(layer: nn.Conv2d) -> nn.Sequential:
 
 
 def stage(
-    block: Callable[[int, int, int], nn.Module],
-    channels_in: int,
-    channels_out: int,
-    *,
-    blocks: int,
-    stride: int,
+    block: Callable[..., nn.Module], channels_in: int, channels_out: int, *, blocks: int, stride: int
 ) -> nn.Sequential:
-    """Return blocks of one width in a row, of which the first one changes the width and the side.
+    """Return ``blocks`` blocks in a row, of which the first changes the channels and has the stride.
 
     Args:
-        block: Makes a block from its input channels, its output channels and its stride.
+        block: Makes a block from its input channels, its output channels and its ``stride``.
         channels_in: Channels that enter the first block.
         channels_out: Channels that every block returns.
-        blocks: How many.
+        blocks: How many, at least 1, else a ValueError is raised.
         stride: Of the first block; the others have 1.
-
-    Raises:
-        ValueError: If there is no block.
     """
     if blocks < 1:
         raise ValueError(f"blocks must be at least 1, got {blocks!r}; every stage needs one")
-    first = block(channels_in, channels_out, stride)
-    return nn.Sequential(first, *(block(channels_out, channels_out, 1) for _ in range(blocks - 1)))
+    first = block(channels_in, channels_out, stride=stride)
+    return nn.Sequential(first, *(block(channels_out, channels_out, stride=1) for _ in range(blocks - 1)))

@@ -1,6 +1,7 @@
 """Figures of the chapter on the module."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -10,8 +11,8 @@ from simam_edu.plots import style
 from simam_edu.plots.style import BLUE, GREY
 
 
-def maps_figure(maps: Mapping[str, Float[np.ndarray, "h w"]]) -> Figure:
-    """Draw maps side by side under their titles, each with its own scale of colors."""
+def maps_figure(maps: Mapping[str, Float[Any, "_ _"]]) -> Figure:
+    """Draw maps, arrays or tensors, under their titles, each with its own colors."""
     figure, axes = style.new_figure(1, len(maps), height=2.4, width=2.4 * len(maps))
     for axis, (title, values) in zip(axes[0], maps.items(), strict=True):
         style.picture(axis, values, title, cmap="cividis")

@@ -105,7 +105,7 @@ def note(axis: Axes, text: str, at: tuple[float, float], *, by: tuple[float, flo
     axis.annotate(text, at, xytext=by, textcoords="offset points", **{"fontsize": 9, **style})
 
 
-def picture(axis: Axes, values: np.ndarray, title: str = "", *, bar: bool = True, **look: Any) -> AxesImage:
+def picture(axis: Axes, values: Any, title: str = "", *, bar: bool = True, **look: Any) -> AxesImage:
     """Draw an array as an image, with a bar that shows its scale of colors."""
     image = axis.imshow(values, **look)
     axis.set(xticks=[], yticks=[])

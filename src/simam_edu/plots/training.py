@@ -70,7 +70,7 @@ def live_curves(name: str = "this run", *, every: float = 5.0) -> "Callable[[Pro
             return
         history = [asdict(epoch) for epoch in progress.history]
         if progress.images:
-            history.append({"epoch": progress.epoch, "train": asdict(progress.score), "held_out": None})
+            history.append({"epoch": progress.epoch, "train": asdict(progress.metrics), "held_out": None})
         figure = curves_figure({name: history})
         for axis in figure.axes:
             axis.set_xlim(0.5, progress.epochs + 0.5)

@@ -1,12 +1,12 @@
 """Training on images in memory: recipes, loop, evaluation, checkpoints, several processes, record."""
 
-from simam_edu.training.batches import DeviceImages
+from simam_edu._renamed import renamed
 from simam_edu.training.config import TrainConfig
-from simam_edu.training.loop import train
+from simam_edu.training.data import DeviceImages
+from simam_edu.training.loop import finish, train
+from simam_edu.training.metrics import EpochResult, Metrics, Progress, TrainResult
 from simam_edu.training.recipes import RECIPES, Drops, OneCycle, Recipe
 from simam_edu.training.record import append_record, make_record, read_records, recorded
-from simam_edu.training.results import EpochResult, Progress, Score, TrainResult
-from simam_edu.training.run import finish
 from simam_edu.training.tensorboard import tensorboard_curves
 
 __all__ = [
@@ -14,10 +14,10 @@ __all__ = [
     "DeviceImages",
     "Drops",
     "EpochResult",
+    "Metrics",
     "OneCycle",
     "Progress",
     "Recipe",
-    "Score",
     "TrainConfig",
     "TrainResult",
     "append_record",
@@ -28,3 +28,5 @@ __all__ = [
     "tensorboard_curves",
     "train",
 ]
+
+__getattr__ = renamed(__name__, {"Score": ("Metrics", Metrics)})

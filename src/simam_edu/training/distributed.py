@@ -1,10 +1,13 @@
-"""Several processes, on one machine or many, that train one network together.
+"""Where a run computes: device and precision, and several processes that train one network together.
 
-torchrun starts them and tells each its place by environment variables, which are read here and nowhere
-else. Every process holds all images and draws the same random numbers; of each batch it takes its own part.
+torchrun starts the processes and tells each its place by environment variables, which are read here and
+nowhere else. Each process holds all images and draws the same random numbers; of each batch it takes its
+own shard.
 """
 
 import atexit
+import contextlib
+import ctypes
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,25 +18,49 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from simam_edu.training.config import Device
-from simam_edu.training.device import choose_device
+
+
+def choose_device(device: Device = "auto") -> torch.device:
+    """Return the device to train on; ``"auto"`` takes CUDA where it is, then Apple's, then the CPU.
+
+    Raises:
+        ValueError: If this machine does not have the device.
+    """
+    has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = [name for name, here in has.items() if here]
+    if device != "auto" and device not in available:
+        raise ValueError(f"device must be one that this machine has ({', '.join(available)}), got {device!r}")
+    return torch.device(available[0] if device == "auto" else device)
+
+
+def choose_precision(device: torch.device) -> torch.dtype:
+    """Return bfloat16 on a CUDA card that computes it natively, float32 elsewhere.
+
+    bfloat16 has the range of float32, so no loss scaling is needed. Cards before Ampere would
+    emulate it slowly; on the CPU and on Apple's devices float32 is the well-trodden path.
+    """
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float32
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> contextlib.AbstractContextManager[object]:
+    """Return the context in which the forward pass runs in ``precision``."""
+    if precision == torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=precision)
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """This process among all that train together; a single process is a world of one.
+    """This process among all that train together; a single process is a world of one."""
 
-    Attributes:
-        rank: Its number among all, from 0. The process of rank 0 writes the files.
-        size: How many there are.
-        local_rank: Its number among those of its machine, which is also the number of its CUDA card.
-    """
-
-    rank: int = 0
-    size: int = 1
-    local_rank: int = 0
+    rank: int = 0  # its number among all; the process of rank 0 writes the files
+    size: int = 1  # how many there are
+    local_rank: int = 0  # its number on its machine, which is also that of its CUDA card
 
     @property
-    def part(self) -> slice:
+    def shard(self) -> slice:
         """The part of a batch that this process takes: every ``size``-th image."""
         return slice(self.rank, None, self.size)
 
@@ -56,9 +83,9 @@ class World:
         return torch.device("cuda", self.local_rank)
 
     def parallel(self, network: nn.Module) -> nn.Module:
-        """Return the network such that a backward pass leaves the mean gradient of all processes in each.
+        """Return the network, wrapped so that a backward pass averages the gradients of all processes.
 
-        Batch norm takes its statistics over each process's own part of the batch.
+        Batch norm takes its statistics over each process's own shard of the batch.
         """
         if self.size == 1:
             return network
@@ -96,11 +123,8 @@ class World:
 def join(device: Device) -> World:
     """Join the processes that torchrun started; without torchrun, return a world of one.
 
-    A process joins once and stays until it ends: joining again after leaving would meet the addresses
-    of the first time.
-
-    Args:
-        device: Where the processes compute: on CUDA they talk by nccl, elsewhere by gloo.
+    On CUDA they talk by nccl, elsewhere by gloo. A process joins once and stays until it ends: joining
+    again after leaving would meet the addresses of the first time.
 
     Raises:
         ValueError: If torchrun's variables are incomplete, or the device does not suit several processes.
@@ -117,10 +141,7 @@ def join(device: Device) -> World:
 
 
 def read_world(variables: Mapping[str, str]) -> World:
-    """Return what torchrun's variables ``RANK``, ``WORLD_SIZE`` and ``LOCAL_RANK`` say.
-
-    Args:
-        variables: The environment. Without ``WORLD_SIZE`` there is one process.
+    """Return what torchrun's variables say; without ``WORLD_SIZE`` there is one process.
 
     Raises:
         ValueError: If some are missing or are not numbers that fit together.
@@ -137,3 +158,18 @@ def read_world(variables: Mapping[str, str]) -> World:
             "start with torchrun, or unset WORLD_SIZE to train in one process"
         )
     return World(rank=int(texts["RANK"]), size=int(texts["WORLD_SIZE"]), local_rank=int(texts["LOCAL_RANK"]))
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep memory that it frees, for good; return whether the C library can do that.
+
+    glibc gives large blocks back to the system, which fills each page with zeros before it hands it out
+    again; a training step, which frees and takes the same blocks every time, loses some percent to that.
+    It concerns the whole process, so commands call it and the library does not. Source: mallopt(3), https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # TypeError: Windows has no library without a name
+        return False
+    trim_threshold, mmap_max = -1, -4  # the names of the options in malloc.h
+    return bool(mallopt(mmap_max, 0) and mallopt(trim_threshold, 2**31 - 1))

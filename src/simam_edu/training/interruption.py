@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-"""What asks a process to end: of Ctrl-C, schedulers, a closed terminal, and Ctrl-Break on Windows."""
-
+"""What asks a process to end: Ctrl-C, schedulers, a closed terminal, and Ctrl-Break on Windows."""
 SIGNALS = tuple(signal.Signals[name] for name in NAMES if hasattr(signal, name))
-"""Those of them that this system has."""
 
 Handler = Callable[[int, Any], Any]
 

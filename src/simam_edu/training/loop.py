@@ -1,8 +1,10 @@
 """The training loop: it reads from top to bottom, and the test set is touched once, at its end."""
 
-import math
+import contextlib
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,16 +14,22 @@ from torch import nn
 from simam_edu.attention import attention_factory
 from simam_edu.datasets import ImageSet
 from simam_edu.networks import build
-from simam_edu.training.batches import DeviceImages
+from simam_edu.training.checkpoint import TrainState, write_atomically
 from simam_edu.training.config import TrainConfig
-from simam_edu.training.device import autocast, choose_precision
-from simam_edu.training.distributed import World, join
-from simam_edu.training.evaluation import Sums, evaluate
-from simam_edu.training.folder import Keeper, identity_of
+from simam_edu.training.data import DeviceImages
+from simam_edu.training.distributed import World, autocast, choose_precision, join
+from simam_edu.training.folder import RECORD_FILE, Checkpointing, locked
 from simam_edu.training.interruption import signals_wait
-from simam_edu.training.recipes import RECIPES, Recipe
-from simam_edu.training.results import EpochResult, Progress, Score, TrainResult
-from simam_edu.training.state import TrainState
+from simam_edu.training.metrics import (
+    Metrics,
+    Progress,
+    RunningMetrics,
+    TrainResult,
+    evaluate,
+    require_finite,
+)
+from simam_edu.training.recipes import RECIPES
+from simam_edu.training.record import Record, make_record
 
 
 def train(
@@ -29,246 +37,144 @@ def train(
     train_set: ImageSet,
     test_set: ImageSet,
     *,
-    folder: str | Path | None = None,
+    folder: str | Path | Checkpointing | None = None,
     on_step: Callable[[Progress], None] | None = None,
+    world: World | None = None,
 ) -> TrainResult:
-    """Train one network as a configuration says and test it once.
+    """Train one network as a configuration says, and test it once.
 
-    The same configuration and images give the same result on the same machine with the same number of
-    threads. The global random state is left as it was. Started by torchrun, all its processes train
-    together: see :mod:`simam_edu.training.distributed`.
+    The same configuration and images give the same result on the same machine
+    with the same number of threads. The global random state is left as it was.
 
     Args:
         config: The run.
-        train_set: Its last part, ``config.held_out`` of it, is kept from training.
-        test_set: Evaluated once, after the last epoch; nothing is chosen by it.
-        folder: Where checkpoints are kept, one after each epoch and after each minute of training. Called
-            again with the same folder, a run that was interrupted goes on from the last of them, and
-            on the CPU ends with the same numbers, to the last bit, as one that was not. Ctrl-C keeps one
-            more, at the end of its step.
-        on_step: Called after each step, on a GPU after every tenth, and after each held-out evaluation, for
-            a progress bar or curves.
-
-    Returns:
-        The trained network, every epoch and the test's score.
+        train_set: Its last part, ``config.held_out`` of it, is the validation set.
+        test_set: Evaluated once, at the end; nothing is chosen by it.
+        folder: Where checkpoints are kept, one after each epoch and each minute.
+            With the same folder an interrupted run goes on from the last one, on
+            the CPU to the same numbers, to the last bit. Ctrl-C keeps one more.
+        on_step: Called after each step, on a GPU after every tenth, and after
+            each validation, for a progress bar or curves.
+        world: The processes of the run; by default those of torchrun are joined.
 
     Raises:
-        ValueError: If the configuration names something unknown, leaves no image to train on, or is not
-            that of the folder.
-        FloatingPointError: If a loss is not finite, with the step in which that happened first.
+        ValueError: If the configuration names something unknown, leaves no image
+            to train on, or is not that of the folder.
+        FloatingPointError: If a loss is not finite, with the first such step.
         OSError: If a checkpoint cannot be written; the ones before it stay.
         KeyboardInterrupt: When it was interrupted.
     """
-    recipe = RECIPES[config.recipe]
-    world = join(config.device)
+    world = world or join(config.device)
     device = world.device(config.device)
-    precision = choose_precision(device)
-    learn, held_out = (DeviceImages.put(part, device) for part in _split(train_set, config.held_out))
-    network = _new_network(config, len(train_set.classes)).to(device)
+    precision, recipe = choose_precision(device), RECIPES[config.recipe]
+    training_set, validation_set = (
+        DeviceImages.put(images, device) for images in split(train_set, config.held_out)
+    )
+    state = first_state(config, training_set, len(train_set.classes), world)
+    learning_rate = partial(recipe.schedule.learning_rate, steps=state.epochs * state.batches)
+    if not isinstance(folder, Checkpointing):
+        folder = Checkpointing(folder, config, train_set, test_set, world)
+    folder.restore(state)
+    network = world.parallel(state.network)
+    report = on_step or (lambda _: None)
+
+    with folder.on_interruption(state):
+        while state.epoch <= state.epochs:
+            network.train()
+            for images, labels in training_set.training_batches(
+                recipe.batch_size, generator=state.generator, skip=state.batch, shard=world.shard
+            ):
+                with signals_wait():  # half a step is nothing to go on from
+                    for group in state.optimizer.param_groups:
+                        group["lr"] = learning_rate(state.step)
+                    with autocast(device, precision):
+                        logits = network(images)
+                    loss = F.cross_entropy(logits.float(), labels)
+                    state.optimizer.zero_grad()
+                    (loss * state.shard_weight(labels, world)).backward()  # type: ignore[no-untyped-call]
+                    state.optimizer.step()
+                    state.batch += 1
+                    state.metrics.add(loss, logits, labels)
+                    if state.batch % read_every(device) == 0 or state.batch == state.batches:
+                        running = state.metrics.read(world)
+                        require_finite_steps(state, running, training_set, learning_rate)
+                        report(state.progress(running))
+                        folder.save_when_due(state)
+
+            learned, validation = state.metrics.read(world), None
+            world.share_buffers(state.network)
+            if len(validation_set):
+                validation = evaluate(state.network, validation_set, precision, world=world)
+                require_finite(validation, f"validation images after epoch {state.epoch}")
+            with signals_wait():  # in the history and before the next epoch, or neither
+                state.finish_epoch(learned, validation, learning_rate(state.step))
+                report(state.progress(learned))
+                folder.save(state)
+
+    test = evaluate(state.network, DeviceImages.put(test_set, device), precision, world=world)
+    require_finite(test, "test images after the last epoch")
+    return state.result(test, precision, world)
+
+
+def finish(
+    config: TrainConfig,
+    train_set: ImageSet,
+    test_set: ImageSet,
+    *,
+    folder: str | Path,
+    on_step: Callable[[Progress], None] | None = None,
+    world: World | None = None,
+) -> Record:
+    """Bring the run of a folder to its end and return its record; a finished run is not run again.
+
+    The arguments are those of :func:`train`. The folder is of this run alone: ``config.json`` says which it
+    is, ``checkpoint-*.pt`` is what it goes on from, and ``record.json``, one line, is there when it is
+    finished. The record is what :func:`make_record` makes, as read back from JSON.
+
+    Raises:
+        ValueError: If the folder is that of another run.
+        FloatingPointError: If a loss is not finite.
+        OSError: If the folder cannot be written, or another process is at work in it.
+    """
+    world = world or join(config.device)
+    file = Path(folder) / RECORD_FILE
+    with locked(file.parent) if world.rank == 0 else contextlib.nullcontext():
+        checkpoints = Checkpointing(file.parent, config, train_set, test_set, world)
+        done = world.from_first(file.read_bytes() if world.rank == 0 and file.exists() else b"")
+        if not done:
+            result = train(config, train_set, test_set, folder=checkpoints, on_step=on_step, world=world)
+            if world.rank == 0:
+                done = (json.dumps(make_record(config, train_set, result)) + "\n").encode()
+                write_atomically(file, done)
+            done = world.from_first(done)
+    record: Record = json.loads(done)
+    return record
+
+
+def first_state(config: TrainConfig, images: DeviceImages, num_classes: int, world: World) -> TrainState:
+    """Return where a run begins, with its network on the device of the training images."""
+    network = new_network(config, num_classes).to(images.device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    recipe = RECIPES[config.recipe]
     state = TrainState(
         network=network,
         optimizer=recipe.optimizer(network.parameters()),
         generator=torch.Generator().manual_seed(config.seed),
-        sums=Sums(device),
+        metrics=RunningMetrics(images.device),
+        epochs=config.total_epochs,
+        images=len(images),
+        batch_size=recipe.batch_size,
     )
-    keeper = None
-    if folder is not None:
-        keeper = Keeper(Path(folder), identity_of(config, train_set, test_set, world), world)
-        keeper.restore(state)
-    run = Run(
-        recipe=recipe, epochs=config.total_epochs, learn=learn, held_out=held_out, precision=precision,
-        world=world, keeper=keeper, on_step=on_step,
-    )  # fmt: skip
-    try:
-        run.train(state)
-    except KeyboardInterrupt:
-        run.keep_now(state)
-        raise
-
-    test = evaluate(network, DeviceImages.put(test_set, device), precision, world=world)
-    _require_finite(test, "test images after the last epoch")
-    state.tick()
-    return TrainResult(
-        network=network,
-        epochs=tuple(state.history),
-        test=test,
-        minutes=state.seconds / 60,
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        precision=str(precision).removeprefix("torch."),
-        processes=world.size,
-        training_images=len(learn),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What stays the same while a run trains."""
-
-    recipe: Recipe
-    epochs: int
-    learn: DeviceImages
-    held_out: DeviceImages
-    precision: torch.dtype
-    world: World
-    keeper: Keeper | None
-    on_step: Callable[[Progress], None] | None
-
-    def __post_init__(self) -> None:
-        last = len(self.learn) - (self.batches - 1) * self.recipe.batch_size
-        if last < self.world.size:
-            raise ValueError(
-                f"the last batch of an epoch must have an image for each of {self.world.size} processes, "
-                f"got {last}; take fewer processes or another held_out"
-            )
-
-    @property
-    def batches(self) -> int:
-        """Batches an epoch, the last one filled or not."""
-        return math.ceil(len(self.learn) / self.recipe.batch_size)
-
-    def learning_rate(self, state: TrainState) -> float:
-        """Return the learning rate of the step that comes next."""
-        step = (state.epoch - 1) * self.batches + state.batch
-        return self.recipe.schedule.learning_rate(step, steps=self.epochs * self.batches)
-
-    def train(self, state: TrainState) -> None:
-        """Train from where the state stands to the last epoch."""
-        size, device = self.recipe.batch_size, self.learn.labels.device
-        network = self.world.parallel(state.network)
-        while state.epoch <= self.epochs:
-            state.network.train()
-            for images, labels in self.learn.training_batches(
-                size, generator=state.generator, skip=state.batch, part=self.world.part
-            ):
-                with signals_wait():  # half a step is nothing to go on from
-                    for group in state.optimizer.param_groups:
-                        group["lr"] = self.learning_rate(state)
-                    with autocast(device, self.precision):
-                        logits = network(images)
-                    loss = F.cross_entropy(logits.float(), labels)
-                    # The mean over the processes must be the mean over the batch, though their parts
-                    # differ in size by one. In a single process this is 1.
-                    in_batch = min(size, len(self.learn) - state.batch * size)
-                    share = self.world.size * len(labels) / in_batch
-                    state.optimizer.zero_grad()
-                    (loss * share).backward()  # type: ignore[no-untyped-call]
-                    state.optimizer.step()
-                    state.batch += 1
-                    state.sums.add(loss, logits, labels)
-                    if state.batch % look_every(device) == 0 or state.batch == self.batches:
-                        self.look(state)
-            self.finish_epoch(state)
-
-    def keep_now(self, state: TrainState) -> None:
-        """Keep a checkpoint of a run that is interrupted, unless its loss is not finite.
-
-        Of several processes each may be at another step, so they leave it at the last one.
-        """
-        if self.keeper is None or self.world.size > 1:
-            return
-        with signals_wait():
-            if state.batch:
-                state.sums.read(self.world)
-            if not state.sums.first_bad:
-                self.keeper.save(state, (state.epoch - 1) * self.batches + state.batch)
-
-    def look(self, state: TrainState) -> None:
-        """Read the loss, stop if it is not finite, report, and keep a checkpoint when one is due."""
-        score = state.sums.read(self.world)
-        if state.sums.first_bad:
-            raise FloatingPointError(self.what_went_wrong(state, score.loss))
-        before, state.seen = state.seen, (state.epoch - 1) * len(self.learn) + score.images
-        self.report(state, score, images=state.seen - before)
-        if self.keeper is not None and state.batch < self.batches:  # the end of an epoch keeps its own
-            self.keeper.save_when_due(state, (state.epoch - 1) * self.batches + state.batch)
-
-    def finish_epoch(self, state: TrainState) -> None:
-        """Evaluate the held-out images, put the epoch into the history, and keep a checkpoint."""
-        score, held_out = state.sums.read(self.world), None
-        self.world.share_buffers(state.network)
-        if len(self.held_out):
-            held_out = evaluate(state.network, self.held_out, self.precision, world=self.world)
-            _require_finite(held_out, f"held-out images after epoch {state.epoch}")
-        rate = self.learning_rate(state)
-        with signals_wait():  # in the history and before the next epoch, or neither
-            state.tick()
-            state.next_epoch(
-                EpochResult(
-                    epoch=state.epoch,
-                    train=score,
-                    held_out=held_out,
-                    learning_rate=rate,
-                    seconds=state.epoch_seconds,
-                )
-            )
-            self.report(state, score, images=0)
-            if self.keeper is not None:
-                self.keeper.save(state, (state.epoch - 1) * self.batches)
-
-    def report(self, state: TrainState, score: Score, *, images: int) -> None:
-        """Tell the caller where the run stands."""
-        if self.on_step is not None:
-            progress = Progress(
-                epoch=state.epoch if images else state.epoch - 1,
-                epochs=self.epochs,
-                images=images,
-                seen=state.seen,
-                score=score,
-                learning_rate=float(state.optimizer.param_groups[0]["lr"]),
-                history=tuple(state.history),
-            )
-            self.on_step(progress)
-
-    def what_went_wrong(self, state: TrainState, loss: float) -> str:
-        """Return the step at which the loss was not finite first, and the cause as far as it shows."""
-        step = (state.epoch - 1) * self.batches + state.sums.first_bad
-        if not bool((self.learn.scale.isfinite() & self.learn.shift.isfinite()).all()):
-            cause = "mean and std of the images give pixels that are not finite"
-        elif step == 1:
-            cause = "no update was made yet, so look for a division by zero in the network"
-        else:
-            rate = self.recipe.schedule.learning_rate(step - 2, steps=self.epochs * self.batches)
-            cause = (
-                f"the update before it, after a loss of {state.sums.last_loss:.3g}, had the learning rate "
-                f"{rate:.3g}; lower it, or look for a division by zero in the network's backward pass"
-            )
-        return (
-            f"the training loss must stay finite, got {loss} at step {step}, in epoch {state.epoch}: {cause}"
-        )
-
-
-def look_every(device: torch.device) -> int:
-    """Return after how many steps the loss is read.
-
-    A device that computes while the host goes on must wait for that; on the CPU there is nothing to wait
-    for.
-    """
-    return 1 if device.type == "cpu" else 10
-
-
-def _require_finite(score: Score, what: str) -> None:
-    if not math.isfinite(score.loss):
-        raise FloatingPointError(
-            f"the loss over the {what} must be finite, got {score.loss}; lower the learning rate"
-        )
-
-
-def _split(images: ImageSet, held_out: float) -> tuple[ImageSet, ImageSet]:
-    """Return the images to learn from and the last part, which is kept from training."""
-    kept = round(held_out * len(images.labels))
-    learn = len(images.labels) - kept
-    if learn < 1:
+    last = state.images - (state.batches - 1) * state.batch_size
+    if last < world.size:
         raise ValueError(
-            f"held_out must leave at least one image to train on, got {held_out} of {len(images.labels)}"
+            f"the last batch of an epoch must have an image for each of {world.size} processes, "
+            f"got {last}; take fewer processes or another held_out"
         )
-    return (
-        replace(images, images=images.images[:learn], labels=images.labels[:learn], masks=None),
-        replace(images, images=images.images[learn:], labels=images.labels[learn:], masks=None),
-    )
+    return state
 
 
-def _new_network(config: TrainConfig, num_classes: int) -> nn.Module:
+def new_network(config: TrainConfig, num_classes: int) -> nn.Module:
     """Return the network with weights that the seed alone decides; the global state is put back."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -279,3 +185,43 @@ def _new_network(config: TrainConfig, num_classes: int) -> nn.Module:
             slot=config.slot,
             first_weights=config.first_weights,
         )
+
+
+def split(images: ImageSet, held_out: float) -> tuple[ImageSet, ImageSet]:
+    """Return the images to learn from and the last part, which is the validation set."""
+    count = len(images.labels)
+    cut = count - round(held_out * count)
+    if cut < 1:
+        raise ValueError(f"held_out must leave at least one image to train on, got {held_out} of {count}")
+    return (
+        replace(images, images=images.images[:cut], labels=images.labels[:cut], masks=None),
+        replace(images, images=images.images[cut:], labels=images.labels[cut:], masks=None),
+    )
+
+
+def read_every(device: torch.device) -> int:
+    """Return after how many steps the loss is read; only a device apart from the host must wait for that."""
+    return 1 if device.type == "cpu" else 10
+
+
+def require_finite_steps(
+    state: TrainState, running: Metrics, images: DeviceImages, learning_rate: Callable[[int], float]
+) -> None:
+    """Raise a FloatingPointError if a loss of the epoch is not finite: at which step first, and why."""
+    if not state.metrics.first_bad:
+        return
+    step = (state.epoch - 1) * state.batches + state.metrics.first_bad
+    if not bool((images.scale.isfinite() & images.shift.isfinite()).all()):
+        cause = "mean and std of the images give pixels that are not finite"
+    elif step == 1:
+        cause = "no update was made yet, so look for a division by zero in the network"
+    else:
+        cause = (
+            f"the update before it, after a loss of {state.metrics.last_loss:.3g}, had the learning rate "
+            f"{learning_rate(step - 2):.3g}; lower it, or look for a division by zero in the network's "
+            "backward pass"
+        )
+    raise FloatingPointError(
+        f"the training loss must stay finite, got {running.loss} at step {step}, in epoch {state.epoch}: "
+        f"{cause}"
+    )

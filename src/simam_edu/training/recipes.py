@@ -12,10 +12,8 @@ import torch
 class OneCycle:
     """A learning rate that rises once and falls once, whatever the number of epochs.
 
-    Attributes:
-        peak_learning_rate: The highest learning rate.
-        warmup: The part of all steps, in (0, 1), over which it rises along a straight line, from a
-            twenty-fifth of the peak. Over the rest it falls along a straight line to zero.
+    Over ``warmup``, a fraction of all steps in (0, 1), it rises along a straight line from a twenty-fifth of
+    its peak; over the rest it falls along a straight line to zero.
     """
 
     peak_learning_rate: float
@@ -29,12 +27,10 @@ class OneCycle:
 
 @dataclass(frozen=True, kw_only=True)
 class Drops:
-    """A learning rate that is divided by 10 at some steps, the form of the residual network papers.
+    """A learning rate that is divided by 10 at some steps, the step decay of the residual network papers.
 
-    Attributes:
-        first_learning_rate: Before the first drop.
-        drops_at: The steps, counted from 0, from which on it is a tenth of what it was. They are steps
-            and not parts of the run, as the papers state them: a run that ends earlier sees fewer drops.
+    The steps of ``drops_at`` count from 0 and are not fractions of the run, as the papers state them: a run
+    that ends earlier sees fewer drops.
     """
 
     first_learning_rate: float
@@ -47,42 +43,27 @@ class Drops:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Stochastic gradient descent: what a run does besides its network, images and seed.
+    """Stochastic gradient descent: what a run does besides its network, images and seed."""
 
-    Attributes:
-        batch_size: Images a step, over all processes.
-        schedule: Of the learning rate.
-        momentum: Of the gradient.
-        nesterov: Whether the momentum has Nesterov's form.
-        weight_decay: On every parameter.
-        epochs: Passes over the training images when nothing else is said.
-        expected: How long it takes and what it reaches, and how that is known.
-    """
-
-    batch_size: int
-    schedule: OneCycle | Drops
-    momentum: float
-    nesterov: bool
-    weight_decay: float
-    epochs: int
-    expected: str
+    batch_size: int  #: images per step, over all processes
+    schedule: OneCycle | Drops  #: of the learning rate
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float  #: on every parameter
+    epochs: int  #: passes over the training images when nothing else is said
+    expected: str  #: how long it takes and what it reaches, and how that is known
 
     def optimizer(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.SGD:
         """Return the optimizer of these parameters; the loop sets the learning rate of each step."""
         return torch.optim.SGD(
-            parameters,
-            lr=0.0,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            nesterov=self.nesterov,
+            parameters, lr=0.0, momentum=self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov
         )
 
     def values(self) -> dict[str, Any]:
         """Return everything that decides the numbers of a run, ready for JSON."""
         schedule = {"form": type(self.schedule).__name__, **asdict(self.schedule)}
-        values = asdict(self) | {"schedule": schedule}
-        del values["expected"]
-        return values
+        own = {name: value for name, value in asdict(self).items() if name != "expected"}
+        return own | {"schedule": schedule}
 
 
 RECIPES: dict[str, Recipe] = {
@@ -91,7 +72,6 @@ RECIPES: dict[str, Recipe] = {
     "paper": Recipe(
         batch_size=128,
         schedule=Drops(first_learning_rate=0.1, drops_at=(32_000, 48_000)),
-        momentum=0.9,
         nesterov=False,
         weight_decay=5e-4,
         epochs=164,
@@ -106,8 +86,6 @@ RECIPES: dict[str, Recipe] = {
     "budget": Recipe(
         batch_size=64,
         schedule=OneCycle(peak_learning_rate=0.15, warmup=0.2),
-        momentum=0.9,
-        nesterov=True,
         weight_decay=5e-4,
         epochs=10,
         expected=(
@@ -119,8 +97,6 @@ RECIPES: dict[str, Recipe] = {
     "smoke": Recipe(
         batch_size=32,
         schedule=OneCycle(peak_learning_rate=0.05, warmup=0.2),
-        momentum=0.9,
-        nesterov=True,
         weight_decay=1e-4,
         epochs=5,
         expected=(

@@ -22,40 +22,19 @@ from filelock import FileLock
 import simam_edu
 from simam_edu.datasets import ImageSet
 from simam_edu.training.config import TrainConfig
-from simam_edu.training.recipes import RECIPES
-from simam_edu.training.results import TrainResult
+from simam_edu.training.metrics import TrainResult
 
 Record = dict[str, Any]
 
 
 def make_record(config: TrainConfig, images: ImageSet, result: TrainResult) -> Record:
-    """Return the record of a finished run, ready for JSON.
+    """Return the record of a finished run on training images, ready for JSON.
 
-    Args:
-        config: What was asked for.
-        images: The training set; its ``name`` and ``source`` are kept.
-        result: What came out.
-
-    Returns:
-        The keys ``network``, ``attention``, ``attention_options``, ``slot``, ``first_weights``, ``dataset``,
-        ``source`` (of the images), ``recipe``, ``recipe_values``, ``seed``, ``epochs``, ``held_out`` (a
-        fraction), ``training_images``, ``test_accuracy`` (0 to 1), ``test_loss``, ``test_images``,
-        ``minutes``, ``device``, ``precision``, ``processes``, ``finished`` (UTC), ``environment`` and
-        ``history``, one entry an epoch.
+    It has all of :meth:`.TrainConfig.definition`, and ``training_images``, ``test_accuracy`` (0 to 1),
+    ``test_loss``, ``test_images``, ``minutes``, ``device``, ``precision``, ``processes``, ``finished``
+    (UTC), ``environment`` and ``history``, one entry per epoch.
     """
-    return {
-        "network": config.network,
-        "attention": config.attention,
-        "attention_options": dict(config.attention_options),
-        "slot": config.slot,
-        "first_weights": config.first_weights,
-        "dataset": images.name,
-        "source": images.source,
-        "recipe": config.recipe,
-        "recipe_values": RECIPES[config.recipe].values(),
-        "seed": config.seed,
-        "epochs": config.total_epochs,
-        "held_out": config.held_out,
+    return config.definition(images) | {
         "training_images": result.training_images,
         "test_accuracy": result.test.accuracy,
         "test_loss": result.test.loss,
@@ -92,29 +71,25 @@ def commit() -> str | None:
     None where the package runs from anywhere but the repository it was made in, as when it is installed.
     """
     source = Path(simam_edu.__file__).parent
-    git = ["git", "-C", str(source)]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(source), *arguments]
+        return subprocess.check_output(command, text=True, stderr=DEVNULL).strip()
+
     try:
-        root = subprocess.check_output([*git, "rev-parse", "--show-toplevel"], text=True, stderr=DEVNULL)
-        if source != Path(root.strip(), "src", "simam_edu").resolve():
+        if source != Path(git("rev-parse", "--show-toplevel"), "src", "simam_edu").resolve():
             return None  # an installed copy inside somebody else's repository
-        head = subprocess.check_output([*git, "rev-parse", "--short=12", "HEAD"], text=True, stderr=DEVNULL)
-        changed = subprocess.check_output(
-            [*git, "status", "--porcelain", "--untracked-files=no", "--", "."], text=True, stderr=DEVNULL
-        )
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".")
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return head.strip() + ("+" if changed.strip() else "")
 
 
 def append_record(path: Path, record: Record) -> None:
     """Append a record to a file as one line, written to disk before this returns.
 
-    Several processes may append to one file: they wait for each other by a lock, ``FILE.lock`` beside it. A
-    last line without its end, as an editor leaves it, is ended first.
-
-    Args:
-        path: The file; it and its folder are made when missing.
-        record: What :func:`make_record` returned.
+    File and folder are made when missing. Processes that append to one file wait for each other by a lock,
+    ``FILE.lock`` beside it. A last line without its end, as an editor leaves it, is ended first.
 
     Raises:
         OSError: If the file cannot be written; what it held before stays as it was.
@@ -179,20 +154,15 @@ def _text(path: Traversable) -> str:
 
 
 def recorded(name: str) -> list[Record]:
-    """Return the records of the runs that the book shows.
+    """Return the records of the runs that the book shows; they are installed with the package.
 
-    They are installed with the package, so that a notebook finds them wherever it runs.
-
-    Args:
-        name: The name of a file of ``book/results`` without its ending, such as ``"resnet20_cifar10"``.
+    The name is that of a file of ``book/results`` without its ending, such as ``"resnet20_cifar10"``.
 
     Raises:
         ValueError: If there is no such file; the message names those there are.
     """
     folder = files("simam_edu.results")
-    names = sorted(
-        file.name.removesuffix(".jsonl") for file in folder.iterdir() if file.name.endswith(".jsonl")
-    )
+    names = sorted(file.name[: -len(".jsonl")] for file in folder.iterdir() if file.name.endswith(".jsonl"))
     if name not in names:
         raise ValueError(f"name must be one of {', '.join(names)}, got {name!r}")
     return list(read_records(folder.joinpath(f"{name}.jsonl")))

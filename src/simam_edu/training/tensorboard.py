@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simam_edu.training.results import Progress, Score
+from simam_edu.training.metrics import Metrics, Progress
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 def tensorboard_curves(folder: Path) -> Iterator[Callable[[Progress], None]]:
     """Open a folder for TensorBoard and yield what to pass to ``train`` as ``on_step``.
 
-    Written are loss, accuracy and learning rate as they run, and training and held-out score of each epoch.
-    The axis counts images. A run that goes on after an interruption replaces what was written after the
+    It gets loss, accuracy and learning rate of the steps, and training and validation metrics of each epoch,
+    over the images seen. A run that goes on after an interruption replaces what was written after the
     checkpoint that it goes on from.
 
-    Args:
-        folder: Where the files go; ``tensorboard --logdir`` takes it or a folder above it.
+    ``tensorboard --logdir`` takes the folder or one above it.
 
     Raises:
         ModuleNotFoundError: If tensorboard is not installed.
@@ -46,15 +45,15 @@ def tensorboard_curves(folder: Path) -> Iterator[Callable[[Progress], None]]:
 
 
 def _write(writer: "SummaryWriter", progress: Progress) -> None:
-    def scores(name: str, score: Score) -> None:
-        writer.add_scalar(f"loss/{name}", score.loss, progress.seen)
-        writer.add_scalar(f"accuracy/{name}", score.accuracy, progress.seen)
+    def curves(name: str, metrics: Metrics) -> None:
+        writer.add_scalar(f"loss/{name}", metrics.loss, progress.seen)
+        writer.add_scalar(f"accuracy/{name}", metrics.accuracy, progress.seen)
 
     if progress.images:
-        scores("running", progress.score)
+        curves("running", progress.metrics)
         writer.add_scalar("learning rate", progress.learning_rate, progress.seen)
     else:
-        scores("training", progress.history[-1].train)
+        curves("training", progress.history[-1].train)
         if progress.history[-1].held_out is not None:
-            scores("held out", progress.history[-1].held_out)
+            curves("held out", progress.history[-1].held_out)
         writer.flush()  # an interruption costs no more than an epoch's points

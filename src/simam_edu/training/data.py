@@ -20,15 +20,10 @@ ALL = slice(None)
 class DeviceImages:
     """Images and labels on the device, padded once, with their normalization.
 
-    Attributes:
-        padded: Images with :data:`PADDING` black pixels on each side, channels last so that one
-            gather reads whole pixels.
-        labels: One class index an image.
-        scale: What a pixel value is multiplied with, a channel.
-        shift: What is added then, so that the training set has mean 0 and standard deviation 1.
+    ``scale`` times a pixel value plus ``shift`` has, over the training set, mean 0 and standard deviation 1.
     """
 
-    padded: UInt8[Tensor, "n h_padded w_padded 3"]
+    padded: UInt8[Tensor, "n h_padded w_padded 3"]  # channels last: one gather reads whole pixels
     labels: Int64[Tensor, "n"]
     scale: Float[Tensor, "3"]
     shift: Float[Tensor, "3"]
@@ -48,6 +43,11 @@ class DeviceImages:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+        return self.labels.device
+
     def crop(
         self,
         index: Int64[Tensor, "b"],
@@ -57,12 +57,8 @@ class DeviceImages:
     ) -> Float[Tensor, "b 3 h w"]:
         """Return one window of each chosen image, normalized, in channels_last memory.
 
-        Args:
-            index: Which images.
-            top: First row of each window, from 0 to twice :data:`PADDING`; :data:`PADDING` is the image
-                itself.
-            left: First column, likewise.
-            flip: 1 to mirror the window, 0 to leave it.
+        First row and column, ``top`` and ``left``, are from 0 to twice :data:`PADDING`, which itself gives
+        the whole image; where ``flip`` is 1 the window is mirrored.
         """
         height, width = (side - 2 * PADDING for side in self.padded.shape[1:3])
         rows = top[:, None] + torch.arange(height, device=index.device)  # (b, h)
@@ -78,37 +74,34 @@ class DeviceImages:
         *,
         generator: torch.Generator,
         skip: int = 0,
-        part: slice = ALL,
+        shard: slice = ALL,
     ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
         """Yield every image once, in random order, randomly cropped and mirrored.
 
         Args:
-            batch_size: Images a batch; the last one holds what is left.
+            batch_size: Images per batch; the last one holds what is left.
             generator: Draws order, crops and flips, on the CPU so that they are the same on every device.
             skip: Batches at the beginning that are drawn and not made, to go on in the middle of an epoch.
-            part: Of each batch, drawn whole, the images that this process takes.
+            shard: Of each batch, drawn whole, the images that this process takes.
         """
-        device = self.labels.device
         order = torch.randperm(len(self), generator=generator)
         for number, index in enumerate(order.split(batch_size)):  # type: ignore[no-untyped-call]
             top, left = torch.randint(0, 2 * PADDING + 1, (2, len(index)), generator=generator)
             flip = torch.randint(0, 2, (len(index),), generator=generator)
             if number < skip:
                 continue
-            index, top, left, flip = (draw[part].to(device) for draw in (index, top, left, flip))
+            index, top, left, flip = (draw[shard].to(self.device) for draw in (index, top, left, flip))
             yield self.crop(index, top, left, flip), self.labels[index]
 
     def plain_batches(
-        self, batch_size: int, *, part: slice = ALL
+        self, batch_size: int, *, shard: slice = ALL
     ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
         """Yield every image once, in order and as it is, for evaluation.
 
-        Args:
-            batch_size: Images a batch; the last one holds what is left.
-            part: Of each batch, the images that this process takes; it may be empty in the last one.
+        Of each batch a process takes its shard, which may be empty in the last one.
         """
-        order = torch.arange(len(self), device=self.labels.device)
+        order = torch.arange(len(self), device=self.device)
         for batch in order.split(batch_size):  # type: ignore[no-untyped-call]
-            index = batch[part]
+            index = batch[shard]
             center = torch.full_like(index, PADDING)
             yield self.crop(index, center, center, torch.zeros_like(index)), self.labels[index]

@@ -1,7 +1,7 @@
-"""The native kernel, ``native.cpp``; the operators of torch around it, ``operator.cpp``; how they are built.
+"""The native kernel: where its library is kept, how it is built and loaded. README.md explains the sources.
 
-They are built once, on request, for this machine and this version of torch, and kept in the user's cache.
-A file from there is mapped only if its checksum is right: a cut one would end the process.
+It is built once, on request, for this machine and this version of torch, and kept in the user's cache. A
+library from there is mapped only if its checksum is right: a cut one would end the process.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from simam_edu.kernels import plain
-from simam_edu.kernels.options import Options, computed_in
+from simam_edu.kernels.native.schemas import register
+from simam_edu.kernels.options import DTYPES
 
-KERNEL, OPERATOR = (Path(__file__).with_name(name) for name in ("native.cpp", "operator.cpp"))
+KERNEL, OPERATOR = (Path(__file__).with_name(name) for name in ("kernel.cpp", "operator.cpp"))
 COMPILERS = ("c++", "g++", "clang++")
 BASIC = ("-std=c++20", "-fPIC", "-fvisibility=hidden")
 FAST = ("-O3", "-fno-math-errno", "-fno-trapping-math")
@@ -32,11 +32,8 @@ FAST = ("-O3", "-fno-math-errno", "-fno-trapping-math")
 TUNING = (("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ("-mcpu=native",), ())
 THREADS = (("-fopenmp",), ("-fopenmp-simd",), ())
 
-DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
-
 Operator = Callable[[Tensor, float, int, bool], Tensor | None]
-"""Takes a map, ``lam``, ``correction`` and whether to leave one out; None for what is no plain map."""
-
+"""Takes a batch, ``lam``, ``correction`` and whether to leave one out; None for any but a plain tensor."""
 
 CHECK = """
 import sys, torch
@@ -218,37 +215,4 @@ def _processor() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
-# What operator.cpp calls back for. The schemas are there whether the kernel is built or not: torch looks
-# through all operators when it compiles or exports.
-
-
-def _gradient(x: Tensor, grad: Tensor, lam: float, correction: int, leave_one_out: bool) -> Tensor:
-    options = Options(lam, correction, leave_one_out, x.ndim - 2)
-    return plain.gradient(x, grad, options, create_graph=torch.is_grad_enabled())
-
-
-def _forward_shapes(x: Tensor, *_options: object) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(x), x.new_empty((2, *x.shape[:2]), dtype=computed_in(x.dtype))
-
-
-def _backward_shape(x: Tensor, *_rest: object) -> Tensor:
-    return torch.empty_like(x)
-
-
-def _register() -> None:
-    """Tell torch of the operators, unless an earlier import of this module in this process has done so."""
-    if hasattr(torch.ops.simam_edu, "gradient"):
-        return
-    options = "float lam, int correction, bool leave_one_out"
-    define, name = torch.library.define, "simam_edu::"
-    define(f"{name}native", f"(Tensor x, {options}) -> (Tensor, Tensor)")
-    define(
-        f"{name}native_backward", f"(Tensor x, Tensor grad_output, Tensor statistics, {options}) -> Tensor"
-    )
-    define(f"{name}gradient", f"(Tensor x, Tensor grad, {options}) -> Tensor")
-    torch.library.register_fake(f"{name}native", _forward_shapes)
-    torch.library.register_fake(f"{name}native_backward", _backward_shape)
-    torch.library.impl(f"{name}gradient", "CompositeImplicitAutograd", _gradient)
-
-
-_register()
+register()

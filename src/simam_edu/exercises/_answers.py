@@ -18,15 +18,11 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from simam_edu.exercises.exercise import Case
+from simam_edu.exercises._exercise import Case
 
 Library = Literal["numpy", "torch"]
 FORMATS = {"bfloat16": (8, 3.39e38), "float16": (11, 65504.0), "float32": (24, 3.4e38)}
 """The binary digits of a number and the largest one, of each format below float64; coarsest first."""
-
-
-class NoAnswer(Exception):
-    """The answer is not there yet."""
 
 
 class Ragged(Exception):
@@ -76,7 +72,7 @@ def _called(
         arguments = [tensor(part) if isinstance(part, kinds) else part for part in copies(case)]
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of numbers out of range: the verdict has to say it
+                warnings.simplefilter("ignore")  # of numbers out of range: the result has to say it
                 returned.append(answer(*arguments))
         except Exception as error:  # a reader's code may raise anything
             return Attempt(library, tuple(returned), error, progress=(k, *_places(error)))

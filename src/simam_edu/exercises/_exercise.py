@@ -1,0 +1,112 @@
+"""What an exercise is made of, and what is said to an answer."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+Case = tuple[Any, ...]
+Inputs = Callable[[np.random.Generator], Sequence[Case]]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that is known, and what to say to it.
+
+    Attributes:
+        answer: What somebody who makes the mistake hands in, of the kind of the solution.
+        hint: What that answer computes instead, and where to look. It does not give the
+            answer away.
+        erratic: For a mistake whose wrong values are rounding errors, which differ from one
+            order of summation to the next: the relative difference from which on it is
+            wrong. It is known by the cases in which it is wrong.
+    """
+
+    answer: Any
+    hint: str
+    erratic: float | None = None
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A question whose answer can be checked.
+
+    Attributes:
+        name: By which :func:`simam_edu.exercises.check` finds it; unique in the book.
+        prompt: What is to be handed in, with the arguments of a function.
+        solution: The right function or value. A function has the text that stands on the
+            page, or is an oracle of the package.
+        wrong: The known mistakes, each with its hint, or with its hint and where it is
+            erratic. A mistake is a change of the solution, ``"old -> new"`` in its source,
+            or several; any other is a wrong value or function.
+        inputs: Given a generator, the tuples of arguments on which a function is called;
+            None for a value.
+        rtol: The relative difference that is still right. The default leaves room for
+            another order of summation in float64. An answer in a coarser format may differ
+            by as much as its inputs change the solution when they are rounded to it.
+        needs_digits: Whether it is about rounding, so that no format is excused.
+    """
+
+    name: str
+    prompt: str
+    solution: Any
+    wrong: Mapping[Any, str | tuple[str, float]]
+    inputs: Inputs | None = None
+    rtol: float = 1e-6
+    needs_digits: bool = False
+
+    @cached_property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """The known mistakes, in order."""
+        return tuple(
+            Mistake(self._answer(wrong), *((said,) if isinstance(said, str) else said))
+            for wrong, said in self.wrong.items()
+        )
+
+    def _answer(self, wrong: Any) -> Any:
+        changes = (wrong,) if isinstance(wrong, str) else wrong
+        if callable(self.solution) and isinstance(changes, tuple):
+            return changed(self.solution, *changes)
+        return wrong
+
+
+def changed(function: Callable[..., Any], *changes: str) -> Callable[..., Any]:
+    """Return a function with ``"old -> new"`` replaced in its source.
+
+    Raises:
+        ValueError: If what is to be replaced does not stand there exactly once.
+    """
+    source = inspect.getsource(function)
+    for change in changes:
+        old, _, new = change.partition(" -> ")
+        if source.count(old) != 1:
+            raise ValueError(
+                f"{old!r} must stand once in this source, stands {source.count(old)} times:\n{source}"
+            )
+        source = source.replace(old, new)
+    scope: dict[str, Any] = {}
+    exec(compile(source, f"<{function.__name__}, changed>", "exec"), function.__globals__, scope)
+    found: Callable[..., Any] = scope[function.__name__]
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What is said to an answer; a notebook shows it as a sentence.
+
+    Attributes:
+        passed: Whether the answer is right.
+        message: What to say.
+    """
+
+    passed: bool
+    message: str
+
+    def __repr__(self) -> str:
+        return self.message
+
+    def _repr_markdown_(self) -> str:
+        return f"{'✔' if self.passed else '✘'} {self.message}"

@@ -1,0 +1,151 @@
+"""SimAM forward and backward in tensor operations that reuse their memory, on any device.
+
+Saved for the backward pass are the input and two numbers per channel; autograd of the ten lines saves four
+maps. The chapter on gradients derives the backward pass.
+"""
+
+from functools import lru_cache
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
+
+from simam_edu.kernels import reference
+from simam_edu.kernels.options import FLOOR, Options, accumulation_dtype, leave_one_out_constants
+
+SAFE = {torch.float32: (1e-26, 1e30), torch.float64: (1e-270, 1e290)}
+"""Between these a sum of squares has neither overflowed nor lost digits to underflow."""
+
+Saved = tuple[Tensor, ...]
+"""What a kernel saves for its backward pass beside the input: two numbers per channel."""
+
+
+class Kernel(Protocol):
+    """A module with both passes."""
+
+    def forward(self, x: Tensor, options: Options) -> tuple[Tensor, Saved]:
+        """Return the output and what the backward pass needs beside the input."""
+
+    def backward(self, x: Tensor, grad_output: Tensor, saved: Saved, options: Options) -> Tensor:
+        """Return the gradient of the input."""
+
+
+class Fused(torch.autograd.Function):
+    """SimAM by a kernel, as one step of autograd.
+
+    Where the gradient is itself to be differentiated, autograd differentiates the reference instead.
+    """
+
+    # The older form of forward, with the context as an argument: the newer one takes twice the time to call,
+    # and small maps feel that. What needs the newer one, torch.func, is given the reference.
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: Kernel, options: Options) -> Tensor:
+        """Compute the output and save what the backward pass needs."""
+        y, saved = kernel.forward(x, options)
+        ctx.save_for_backward(x, *saved)
+        ctx.kernel, ctx.options = kernel, options
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
+        """Return the gradient of the input."""
+        x, *saved = ctx.saved_tensors
+        if torch.is_grad_enabled():  # this pass will be differentiated
+            return reference.gradient(x, grad_output, ctx.options, create_graph=True), None, None
+        return ctx.kernel.backward(x, grad_output, tuple(saved), ctx.options), None, None
+
+
+def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
+    r"""Return the output, and :math:`M (\mu - x_1)` and :math:`4 T / (M - c)` of each channel.
+
+    :math:`d^2` over the latter is :math:`w`. Where a channel leaves the safe range nothing is saved, and both
+    passes take the reference; to know that, a number or two are read back from the device.
+    """
+    values = _to(accumulation_dtype(x.dtype), x)
+    positions, axes = options.positions(x), options.axes
+    dof = positions - options.correction
+    w = values - _first(values, options)
+    sums = w.sum(axes, keepdim=True)  # (n, c, 1, 1)
+    w.sub_(sums, alpha=1.0 / positions).square_()
+    squares = w.sum(axes, keepdim=True)
+    if not _is_safe(squares, dof * options.lam):
+        return reference.simam(x, options), ()
+    divisor = torch.add(_constant(4.0 * options.lam, w.dtype), squares, alpha=4.0 / dof)
+    y = _importance(w.div_(divisor), positions, options).sigmoid_().mul_(values)
+    return _to(x.dtype, y), (sums, divisor)
+
+
+def backward(x: Tensor, grad_output: Tensor, saved: Saved, options: Options) -> Tensor:
+    """Return the gradient of the input; ``saved`` is what the forward pass returned beside the output."""
+    if not saved:
+        return reference.gradient(x, grad_output, options, create_graph=False)
+    sums, r = saved[0], saved[1].rsqrt()
+    values, grad = _to(r.dtype, x), _to(r.dtype, grad_output)
+    positions, axes = options.positions(x), options.axes
+    z = (values - _first(values, options)).sub_(sums, alpha=1.0 / positions).mul_(r)
+    s = _importance(z.square(), positions, options).sigmoid_()
+    # In-place steps change only what holds the upstream gradient, or what does not meet it any more: vmap may
+    # give a batch of these.
+    result = grad * s
+    share = s.sub_(_constant(1.0, s.dtype)).mul_(values).mul_(z)  # -(1 - s) x z
+    if options.leave_one_out:
+        a2, b = leave_one_out_constants(positions)
+        share.mul_(a2).div_(_variance_ratio(z.square(), b).square_())
+    qz = result * share  # -q z / r
+    # The mean of qz leaves with that of d. As z has the mean 0, the sum below is the same with it or without.
+    qz.sub_(qz.sum(axes, keepdim=True), alpha=1.0 / positions)
+    result.addcmul_(qz, r, value=-2.0)
+    slope = qz.mul_(z).sum(axes, keepdim=True).mul_(r)
+    result.addcmul_(z, slope, value=8.0 / (positions - options.correction))
+    return _to(x.dtype, result)
+
+
+# On a small map a call of torch takes longer than its work, so some usual calls have cheaper ones here.
+
+
+def _to(dtype: torch.dtype, x: Tensor) -> Tensor:
+    return x if x.dtype == dtype else x.to(dtype)
+
+
+def _constant(value: float, dtype: torch.dtype) -> Tensor:
+    """Return a number as a tensor: what torch would make of it anew each time that it is added."""
+    if torch.compiler.is_compiling():  # the backward pass under compiled autograd: a cache is not traced
+        return torch.tensor(value, dtype=dtype)
+    return _number(value, dtype)
+
+
+@lru_cache
+def _number(value: float, dtype: torch.dtype) -> Tensor:
+    with _disable_current_modes():  # whoever watches the first call must not alter what later ones take
+        return torch.tensor(value, dtype=dtype, device="cpu")
+
+
+def _first(x: Tensor, options: Options) -> Tensor:
+    """Return ``options.first(x)`` by one step instead of one for each axis."""
+    return x.as_strided(x.shape[:2] + (1,) * options.spatial, x.stride())
+
+
+def _is_safe(squares: Tensor, penalty: float) -> bool:
+    """Return whether all sums of squares are in the safe range, its lower end with the penalty added."""
+    low, high = SAFE[squares.dtype]
+    if not squares.numel():
+        return True
+    if penalty > low:
+        return bool(squares.max().item() < high)  # one operation less than the extremes; nan is not less
+    smallest, largest = squares.aminmax()
+    return bool(smallest.item() > low and largest.item() < high)
+
+
+def _importance(w: Tensor, positions: int, options: Options) -> Tensor:
+    """Return 1/e* in the memory of ``w``."""
+    if not options.leave_one_out:
+        return w.add_(_constant(0.5, w.dtype))
+    a2, b = leave_one_out_constants(positions)
+    ratio = _variance_ratio(w, b)  # before w is changed
+    return w.mul_(a2).div_(ratio).add_(_constant(0.5, w.dtype))
+
+
+def _variance_ratio(w: Tensor, b: float) -> Tensor:
+    """Return the leave-one-out variance ratio 1 - b w."""
+    return (w * -b).add_(1.0).clamp_min_(FLOOR)

@@ -1,0 +1,148 @@
+"""Which backend computes SimAM, and the call of it."""
+
+import warnings
+from functools import cache
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from simam_edu.kernels import fused, native, reference, triton_kernels
+from simam_edu.kernels.fused import Fused, Kernel
+from simam_edu.kernels.options import Options
+
+Backend = Literal["auto", "native", "torch", "triton", "reference"]
+"""What computes SimAM; ``"auto"`` takes the fastest that is ready for the input."""
+
+BACKENDS = get_args(Backend)
+"""All of them."""
+
+PLAIN = (Tensor, nn.Parameter)
+"""The types of tensors that hold their values themselves."""
+
+PRE_DISPATCH = torch._C.DispatchKey.PreDispatch
+"""Set where torch traces before autograd, as torch.export does at first."""
+
+KERNELS: dict[str, Kernel] = {"torch": fused, "triton": triton_kernels}
+"""The kernels that :class:`Fused` makes a step of autograd; the native one is its own."""
+
+
+def simam(x: Tensor, options: Options, backend: Backend = "auto") -> Tensor:
+    """Return SimAM of a batch.
+
+    Args:
+        x: A batch (n, c, ...), already checked.
+        options: Already checked, too.
+        backend: See :func:`backend_for`, which also says what is raised.
+    """
+    chosen = backend_for(x, backend)
+    if chosen == "reference":
+        return reference.simam(x, options)
+    if chosen != "torch" and not x.is_contiguous() and not x.movedim(1, -1).is_contiguous():
+        x = x.contiguous()  # the compiled kernels know these two layouts only
+    if chosen == "native":
+        y = simam_native(x, options)
+        return reference.simam(x, options) if y is None else y
+    kernel = KERNELS[chosen]
+    if x.requires_grad and torch.is_grad_enabled():
+        result: Tensor = Fused.apply(x, kernel, options)  # type: ignore[no-untyped-call]
+        return result
+    return kernel.forward(x, options)[0]
+
+
+def simam_native(x: Tensor, options: Options) -> Tensor | None:
+    """Return SimAM of a batch by the native kernel, or None where it is not built or does not take ``x``.
+
+    The operator checks all of ``x`` but the number of its axes: on a small map any check in Python takes
+    longer than the computation.
+    """
+    if _is_recorded(x) or (operator := native.operator()) is None:
+        return None
+    return operator(x, options.lam, options.correction, options.leave_one_out)
+
+
+def backend_for(x: Tensor, backend: Backend = "auto") -> str:
+    """Return the backend of an input: ``"native"``, ``"torch"``, ``"triton"`` or ``"reference"``.
+
+    A tensor inside torch.compile, torch.export, a transform of torch.func or forward-mode differentiation, on
+    the meta device, or of a subclass takes the reference whatever is asked for.
+
+    Args:
+        x: The input.
+        backend: ``"auto"`` takes the Triton kernel on CUDA, the native kernel on the CPU where it is built,
+            and torch's operations elsewhere; on CUDA without triton it warns.
+
+    Raises:
+        ValueError: If the backend is unknown, or asked for where it cannot run.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
+    if backend == "reference" or _is_traced(x):
+        return "reference"
+    if backend == "auto":
+        return _fastest(x)
+    if backend == "native" and not (native.supports(x) and native.is_built()):
+        cure = native.failure() or "build it by simam-edu kernels"
+        raise ValueError(
+            f"backend 'native' must have a float tensor on the CPU and a kernel that is built, got {x.dtype} "
+            f"on {x.device} and {'one' if native.is_built() else 'none'}; {cure}"
+        )
+    if backend == "triton" and not triton_kernels.supports(x):
+        raise ValueError(
+            f"backend 'triton' must have a float tensor on CUDA and triton, got {x.dtype} on {x.device}; "
+            "install triton, or take the backend 'torch'"
+        )
+    return backend
+
+
+def _fastest(x: Tensor) -> str:
+    if native.is_built() and native.supports(x):
+        return "native"
+    if x.is_cpu and (reason := native.failure()):
+        _warn_once(f"SimAM runs on torch's own operations, since {reason}")
+    if x.is_cuda:
+        if triton_kernels.supports(x):
+            return "triton"
+        warnings.warn(
+            "SimAM runs on torch's own operations: its CUDA kernel needs triton and a card that it supports",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    return "torch"
+
+
+@cache
+def _warn_once(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=6)
+
+
+def _is_traced(x: Tensor) -> bool:
+    return (
+        _is_recorded(x)
+        or x.is_meta
+        # Without a level no tensor has a tangent; unpack_dual takes four times as long to say so.
+        or (forward_ad._current_level >= 0 and forward_ad.unpack_dual(x).tangent is not None)  # type: ignore[no-untyped-call]
+    )
+
+
+def _is_recorded(x: Tensor) -> bool:
+    """Return whether the operations are traced or transformed, or may hold other values than those in memory.
+
+    Dispatch modes that only watch do not count: what is saved may not depend on who watches.
+    """
+    return (
+        torch.compiler.is_compiling()
+        or type(x) not in PLAIN
+        or torch._C._are_functorch_transforms_active()
+        or (torch._C._len_torch_dispatch_stack() > 0 and _is_traced_by_mode())
+        or torch._C._get_tracing_state() is not None
+        or torch._C._dispatch_tls_is_dispatch_key_included(PRE_DISPATCH)
+    )
+
+
+def _is_traced_by_mode() -> bool:
+    """Return whether torch replaces tensors by others that have no values: fake, functional or proxy."""
+    kinds = torch._C._TorchDispatchModeKey
+    modes = map(torch._C._get_dispatch_mode, (kinds.FAKE, kinds.FUNCTIONAL, kinds.PROXY))
+    return any(mode is not None for mode in modes)
