@@ -1,6 +1,6 @@
 """Set the address of the repository everywhere: `make address URL=https://github.com/you/your-fork`.
 
-Programs read it from `_config.yml`. The other files below repeat it, as does the address of the built book.
+Programs read it from `_config.yml`; the other files repeat it, or the address of the built book.
 """
 
 import re
@@ -22,8 +22,7 @@ def main(url: str) -> int:
         return 1
     old = repository()
     for path in [*(ROOT / name for name in FILES), *sorted(COLAB.glob("*.ipynb"))]:
-        text = path.read_text("utf-8")
-        path.write_text(moved(text, path, old, new), "utf-8")
+        path.write_text(moved(path.read_text("utf-8"), path, old, new), "utf-8")
     print(f"The repository is {new}, its book {site(new)}")
     return 0
 

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,19 +42,12 @@ def choose_cache(app: Sphinx, config: Config) -> None:
 def cache_key(root: Path, data: str) -> str:
     """Return a hash of the package, the recorded runs, the pinned versions and the folder of images."""
     digest = hashlib.sha256(data.encode())
-    for path in inputs(root):
+    package = (root / "src" / "simam_edu").rglob("*")
+    files = [path for path in package if path.is_file() and "__pycache__" not in path.parts]
+    for path in sorted([root / "requirements.txt", *(root / "book" / "results").glob("*.jsonl"), *files]):
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def inputs(root: Path) -> Iterator[Path]:
-    """Yield the files outside the pages that their outputs depend on, in a fixed order."""
-    yield root / "requirements.txt"
-    yield from sorted((root / "book" / "results").glob("*.jsonl"))
-    for path in sorted((root / "src" / "simam_edu").rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            yield path
 
 
 def open_in_colab(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
@@ -91,11 +83,9 @@ def resolve(app: Sphinx, page: str, role: str, content: str) -> str:
     domain = domain or ("math" if role == "eq" else "std")
     # A reference with a title of its own takes it from the node.
     text = nodes.inline("", title or "")
-    node = pending_xref(
-        "", text, refdoc=page, refdomain=domain, reftype=kind, reftarget=target, refexplicit=bool(title)
-    )
-    domains = app.env.domains
-    link = domains[domain].resolve_xref(app.env, page, app.builder, kind, target, node, text)
+    named = {"refdoc": page, "refdomain": domain, "reftype": kind, "reftarget": target}
+    node = pending_xref("", text, refexplicit=bool(title), **named)
+    link = app.env.domains[domain].resolve_xref(app.env, page, app.builder, kind, target, node, text)
     if link is None or not link.astext():
         raise ValueError(f"{page}: the build knows nothing of {role} {content!r}")
     return as_markdown([link], base)

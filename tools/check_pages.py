@@ -14,22 +14,13 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 from notebooks import site
 
-# What a browser loads without being asked. A link that a reader follows may lead anywhere.
-LOADED = {
-    "audio": ("src",),
-    "embed": ("src",),
-    "iframe": ("src",),
-    "image": ("href", "xlink:href"),
-    "img": ("src", "srcset"),
-    "object": ("data",),
-    "script": ("src",),
-    "source": ("src", "srcset"),
-    "track": ("src",),
-    "use": ("href", "xlink:href"),
-    "video": ("src", "poster"),
+# What a browser loads unasked. A link that a reader follows may lead anywhere.
+LOADED = ("data", "poster", "src", "srcset", "xlink:href")
+LOADED_HREFS = {"image", "use"}
+LOADED_RELATIONS = {
+    *("apple-touch-icon", "icon", "manifest", "modulepreload", "preload", "prefetch", "stylesheet"),
+    *("dns-prefetch", "preconnect"),
 }
-LOADED_LINKS = {"apple-touch-icon", "icon", "manifest", "modulepreload", "preload", "prefetch", "stylesheet"}
-CONNECTING_LINKS = {"dns-prefetch", "preconnect"}
 
 # What numpy and torch call their numbers: np.int64(9) where 9 is meant.
 GLUED_OBJECT = re.compile(r"""class="pasted-text">\s*((?:np\.\w+|array|tensor)\([^<]*\))""")
@@ -60,10 +51,10 @@ class Page(HTMLParser):
         values = {name: value or "" for name, value in attrs}
         self.inside = tag
         self.ids |= {values[name] for name in ("id", "name") if values.get(name)}
-        relations = set(values.get("rel", "").split()) if tag == "link" else set()
-        if relations & (LOADED_LINKS | CONNECTING_LINKS):
-            self.loads.append(values.get("href", ""))
-        for name in LOADED.get(tag, ()):
+        loaded = (
+            LOADED_RELATIONS & set(values.get("rel", "").split()) if tag == "link" else tag in LOADED_HREFS
+        )
+        for name in (*LOADED, "href") if loaded else LOADED:
             entries = values.get(name, "").split(",") if name == "srcset" else [values.get(name, "")]
             self.loads += [entry.split()[0] for entry in entries if entry.strip()]
         if tag == "a" and "href" in values:
@@ -74,35 +65,26 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Look into inline styles and scripts."""
-        pattern = {"style": CSS_LOAD, "script": JS_LOAD}.get(self.inside)
-        if pattern:
-            self.loads += pattern.findall(data)
+        if self.inside in ("style", "script"):
+            self.loads += (CSS_LOAD if self.inside == "style" else JS_LOAD).findall(data)
 
 
 def has_text(image: dict[str, str]) -> bool:
     """Return whether an image has a text of its own; Sphinx puts the path where the author gave none."""
-    if image.get("aria-hidden") == "true" or image.get("role") in ("none", "presentation"):
-        return True
+    hidden = image.get("aria-hidden") == "true" or image.get("role") in ("none", "presentation")
     text = image.get("alt", "").strip()
-    return bool(text) and not re.search(r"\.(png|svg|jpe?g|gif)$", text)
-
-
-def is_foreign(address: str) -> bool:
-    """Return whether an address names another host."""
-    return urlsplit(address).netloc != ""
+    return hidden or (bool(text) and not re.search(r"\.(png|svg|jpe?g|gif)$", text))
 
 
 def page_problems(path: Path, root: Path, pages: dict[Path, Page]) -> list[str]:
     """Return what is wrong with one page."""
     page = pages[path]
-    problems = [f"loads {address}" for address in page.loads if is_foreign(address)]
+    problems = [f"loads {address}" for address in page.loads if urlsplit(address).netloc]
     problems += [f"the image {source} has no alt text" for source in page.bare_images]
-    problems += [
-        f"a sentence shows {found}; glue text or a plain number" for found in GLUED_OBJECT.findall(page.text)
-    ]
-    local = [address for address in page.loads + page.links if not urlsplit(address).scheme]
-    found = (broken(address, path, root, pages) for address in sorted(set(local)) if not is_foreign(address))
-    return problems + [problem for problem in found if problem]
+    glued = GLUED_OBJECT.findall(page.text)
+    problems += [f"a sentence shows {found}; glue text or a plain number" for found in glued]
+    local = {a for a in page.loads + page.links if not urlsplit(a).scheme and not urlsplit(a).netloc}
+    return problems + [problem for a in sorted(local) if (problem := broken(a, path, root, pages))]
 
 
 def broken(address: str, path: Path, root: Path, pages: dict[Path, Page]) -> str:
@@ -121,39 +103,31 @@ def broken(address: str, path: Path, root: Path, pages: dict[Path, Page]) -> str
 def notebook_problems(path: Path, root: Path, pages: dict[Path, Page]) -> list[str]:
     """Return which links of a notebook lead nowhere; they lead to where the book is published."""
     links = re.findall(re.escape(f"]({site()}") + r"([^)\s]*)\)", path.read_text(encoding="utf-8"))
-    found = (broken(f"/{address}", path, root, pages) for address in sorted(set(links)))
-    return [problem for problem in found if problem]
+    return [problem for link in sorted(set(links)) if (problem := broken(f"/{link}", path, root, pages))]
 
 
 def asset_problems(path: Path) -> list[str]:
     """Return what a style sheet or a script loads from another host."""
     pattern = CSS_LOAD if path.suffix == ".css" else JS_LOAD
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return [f"loads {address}" for address in pattern.findall(text)]
+    return [f"loads {address}" for address in pattern.findall(path.read_text("utf-8", errors="replace"))]
 
 
 def main(root: Path) -> int:
     """Print every problem of the built pages under a folder and return the exit code."""
     root = root.resolve()
     files = [path for path in sorted(root.rglob("*")) if "_sources" not in path.parts]
-    pages = {
-        path: Page(text=path.read_text(encoding="utf-8"))
-        for path in files
-        if path.suffix == ".html" and "_static" not in path.parts
-    }
+    html = [path for path in files if path.suffix == ".html" and "_static" not in path.parts]
+    pages = {path: Page(text=path.read_text(encoding="utf-8")) for path in html}
     if not pages:
         print(f"{root} holds no pages; build the book first")
         return 1
     found = {path: page_problems(path, root, pages) for path in pages}
     found |= {path: asset_problems(path) for path in files if path.suffix in (".css", ".js")}
     found |= {path: notebook_problems(path, root, pages) for path in root.glob("_sources/**/*.ipynb")}
-    for path, problems in found.items():
-        for problem in problems:
-            print(f"{path.relative_to(root)}: {problem}")
-    if any(found.values()):
-        return 1
-    print(f"{len(pages)} pages: nothing from another host, no broken link, every image has its text.")
-    return 0
+    told = [f"{path.relative_to(root)}: {problem}" for path, all_of in found.items() for problem in all_of]
+    good = f"{len(pages)} pages: nothing from another host, no broken link, every image has its text."
+    print("\n".join(told) or good)
+    return 1 if told else 0
 
 
 if __name__ == "__main__":

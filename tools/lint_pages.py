@@ -19,17 +19,11 @@ from pathlib import Path
 from pages import BOOK, ROOT, blank_code, code_cells, notebook_pages
 
 MAX_LINES = 20
-SELECT = "B,C4,E,F,I,NPY,PIE,RUF,SIM,UP,W"
-IGNORE = ",".join(
-    [
-        "B905",  # strict=True in every zip is noise where the reader sees both lengths
-        "B018",  # a cell ends with the value it shows
-        "E402",  # an import may stand where it is needed
-        "I001",  # the blanked lines between cells look like wrong spacing to the sorter
-        "RUF001",  # Greek letters are the field's names
-        "RUF003",
-    ]
-)
+# A cell ends with the value it shows (B018); an import may stand where it is needed (E402); the blanked lines
+# between cells look like wrong spacing (I001); Greek letters are the field's names (RUF001, RUF003); and
+# strict=True in every zip is noise where the reader sees both lengths (B905).
+RULES = ["--select=B,C4,E,F,I,NPY,PIE,RUF,SIM,UP,W", "--ignore=B018,B905,E402,I001,RUF001,RUF003"]
+RULES += ["--quiet", "--no-cache", "--isolated", "--line-length=110", "--output-format=concise"]
 
 TYPED = re.compile(
     r"\d*(?<![.])[.]\d+"  # 0.62 and .62
@@ -52,9 +46,8 @@ def main() -> int:
     pages = notebook_pages()
     failed = [page for page in pages if not clean(page)]
     typed = [problem for page in sorted(BOOK.glob("*.md")) for problem in typed_numbers(page)]
-    print("".join(f"{problem}\n" for problem in typed), end="")
-    if not failed and not typed:
-        print(f"The code cells of {len(pages)} pages are clean, and no number in their prose is typed.")
+    good = f"The code cells of {len(pages)} pages are clean, and no number in their prose is typed."
+    print("\n".join(typed) or ("" if failed else good))
     return 1 if failed or typed else 0
 
 
@@ -65,17 +58,14 @@ def typed_numbers(page: Path) -> list[str]:
     for pattern in NOT_PROSE:
         prose = pattern.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), prose)
     known = settings(text)
-    found = [
-        (prose.count("\n", 0, match.start()) + 1, match[0])
-        for match in TYPED.finditer(prose)
-        if not is_set(match, known)
-    ]
+    found = [(prose.count("\n", 0, match.start()) + 1, match) for match in TYPED.finditer(prose)]
     for cell in code_cells(text):
         alt = cell.options.get("mystnb", {}).get("image", {}).get("alt", "")
-        found += [(cell.line, match[0]) for match in TYPED.finditer(alt) if not is_set(match, known)]
+        found += [(cell.line, match) for match in TYPED.finditer(alt)]
     advice = "compute it in a cell and show it with glue, or give the table its line 'Source: ...'"
+    where = page.relative_to(ROOT)
     return [
-        f"{page.relative_to(ROOT)}:{line}: the number {number} is typed; {advice}" for line, number in found
+        f"{where}:{line}: the number {m[0]} is typed; {advice}" for line, m in found if not is_set(m, known)
     ]
 
 
@@ -104,25 +94,22 @@ def clean(page: Path) -> bool:
     """Print what is wrong with the cells of a page and return whether nothing is."""
     name = page.relative_to(ROOT)
     text = page.read_text(encoding="utf-8")
-    long_cells = [cell for cell in code_cells(text) if len(cell.source.splitlines()) > MAX_LINES]
-    for cell in long_cells:
-        count = len(cell.source.splitlines())
-        print(f"{name}:{cell.line}: the cell has {count} lines; the limit is {MAX_LINES}, split it")
-    arguments = ["--quiet", "--no-cache", "--isolated", "--line-length", "110", "--output-format", "concise"]
-    rules = ["--select", SELECT, "--ignore", IGNORE, "--stdin-filename", f"{name}.py", "-"]
-    command = [sys.executable, "-m", "ruff", "check", *arguments, *rules]
+    lengths = {cell.line: len(cell.source.splitlines()) for cell in code_cells(text)}
+    long_cells = {line: count for line, count in lengths.items() if count > MAX_LINES}
+    for line, count in long_cells.items():
+        print(f"{name}:{line}: the cell has {count} lines; the limit is {MAX_LINES}, split it")
+    command = [sys.executable, "-m", "ruff", "check", *RULES, f"--stdin-filename={name}.py", "-"]
     run = subprocess.run(command, input=blanked(text), text=True, capture_output=True, check=False)
     print(run.stdout.replace(f"{name}.py:", f"{name}:") + run.stderr, end="")
     return run.returncode == 0 and not long_cells
 
 
 def blanked(text: str) -> str:
-    """Return the text of a page with every line blank that is not code."""
-    lines = [""] * len(text.splitlines())
+    """Return the text of a page up to its last cell, with every line blank that is not code."""
+    blank = ""
     for cell in code_cells(text):
-        source = cell.source.splitlines()
-        lines[cell.line - 1 : cell.line - 1 + len(source)] = source
-    return "\n".join(lines).rstrip() + "\n"
+        blank += "\n" * (cell.line - 1 - blank.count("\n")) + cell.source + "\n"
+    return blank
 
 
 if __name__ == "__main__":

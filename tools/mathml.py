@@ -29,26 +29,17 @@ def setup(app: Sphinx) -> dict[str, bool]:
 
 
 def mathml(latex: str, *, display: bool) -> str:
-    """Return a formula as a ``math`` element.
-
-    Args:
-        latex: Its source, without dollar signs.
-        display: Whether it stands on a line of its own.
-
-    Raises:
-        ExtensionError: If the converter does not know something in it.
-    """
+    """Return a formula without its dollar signs as a ``math`` element, or raise ExtensionError."""
     latex = " ".join(latex.split())
+    refusal = f"a formula must be LaTeX that becomes MathML, got {latex!r}"
     try:
         root = ET.fromstring(convert(latex, display="block" if display else "inline"))
     except Exception as error:  # the converter has no error of its own that all others derive from
-        raise ExtensionError(
-            f"a formula must be LaTeX that becomes MathML, got {latex!r}: {error!r}"
-        ) from error
-    if latex.replace(r"\{", "").count("{") != latex.replace(r"\}", "").count("}") or any(
-        "\\" in text for text in root.itertext()
-    ):  # the converter shows a command that it does not know, and takes a missing brace for granted
-        raise ExtensionError(f"a formula must be LaTeX that becomes MathML, got {latex!r}")
+        raise ExtensionError(f"{refusal}: {error!r}") from error
+    # The converter shows a command that it does not know, and takes a missing brace for granted.
+    unbalanced = latex.replace(r"\{", "").count("{") != latex.replace(r"\}", "").count("}")
+    if unbalanced or any("\\" in text for text in root.itertext()):
+        raise ExtensionError(refusal)
     root.set("alttext", latex)
     for parent in list(root.iter()):
         _set_forms(list(parent))
@@ -87,12 +78,11 @@ def _group_fences(parent: ET.Element) -> None:
             start = opened.pop() if opened else place
             if scripted:
                 group = ET.Element(f"{NAMESPACE}mrow")
-                inside = [child for child in row[start:place] if child in list(parent)]
-                for child in inside:
+                for child in [child for child in row[start:place] if child in list(parent)]:
                     parent.remove(child)
-                group.extend([*inside, element[0]])
-                element.remove(element[0])
-                element.insert(0, group)
+                    group.append(child)
+                group.append(element[0])
+                element[0] = group
 
 
 def _opens(operator: ET.Element) -> bool:

@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
@@ -63,18 +64,16 @@ TOKEN = re.compile(
 def main() -> int:
     """Check the committed notebooks of all pages and return the exit code."""
     pages = notebook_pages()
-    left = {path.stem for path in COLAB.glob("*.ipynb")} - {page.stem for page in pages}
-    problems = [f"{name}.ipynb has no page" for name in left]
+    left = {path.name for path in COLAB.glob("*.ipynb")} - {f"{page.stem}.ipynb" for page in pages}
+    problems = [f"{name} has no page" for name in left]
     for page in pages:
         try:
             read_places(page)
         except (OSError, ValueError) as error:
             problems.append(str(error))
-    for problem in problems:
-        print(f"book/colab: {problem}; run `make notebooks`")
-    if not problems:
-        print(f"The notebooks of {len(pages)} pages are up to date.")
-    return 1 if problems else 0
+    told = [f"book/colab: {problem}; run `make notebooks`" for problem in problems]
+    print("\n".join(told) or f"The notebooks of {len(pages)} pages are up to date.")
+    return 1 if told else 0
 
 
 def repository() -> str:
@@ -99,8 +98,8 @@ def draft(page: Path) -> NotebookNode:
         source = printing(cell.source) if cell.cell_type == "code" else markdown(cell.source)
         if source:
             cells.append((cell.cell_type, source, bool(HIDDEN_TAGS & set(cell.metadata.get("tags", [])))))
-    text = "".join(source for _, source, _ in cells)
-    cited = [key for role, keys in PLACE.findall(text) if role.startswith("cite:") for key in keys.split(",")]
+    places = PLACE.findall("".join(source for _, source, _ in cells))
+    cited = [key for role, keys in places if role.startswith("cite:") for key in keys.split(",")]
     if cited:
         listed = "\n".join(f"- {place('reference', key)}" for key in dict.fromkeys(cited))
         cells.append(("markdown", f"## References\n\n{listed}", False))
@@ -109,10 +108,8 @@ def draft(page: Path) -> NotebookNode:
     for kind, source, folded in cells:
         seen[kind, source] += 1
         name, metadata = cell_id(kind, source, seen[kind, source]), FOLDED if folded else {}
-        if kind == "code":
-            notebook.cells.append(v4.new_code_cell(source, id=name, metadata=metadata))
-        else:
-            notebook.cells.append(v4.new_markdown_cell(source, id=name))
+        make: Any = v4.new_code_cell if kind == "code" else v4.new_markdown_cell
+        notebook.cells.append(make(source, id=name, metadata=metadata))
     return notebook
 
 
@@ -125,7 +122,7 @@ def cell_id(kind: str, source: str, count: int = 1) -> str:
 def fill(notebook: NotebookNode, resolve: Callable[[str, str], str]) -> NotebookNode:
     """Put what a function makes of a role and its content into each place, and return the notebook."""
     for cell in notebook.cells:
-        cell.source = PLACE.sub(lambda match: resolve(match[1], match[2]), cell.source)
+        cell.source = PLACE.sub(lambda match: resolve(*match.groups()), cell.source)
     return notebook
 
 
@@ -139,8 +136,7 @@ def read_places(page: Path) -> list[tuple[str, str, str]]:
     places: list[tuple[str, str, str]] = []
     for line, template in zip(found, wanted, strict=False):
         parts = PLACE.split(template)
-        match = re.fullmatch(FILLING.join(map(re.escape, parts[::3])), line)
-        if not match:
+        if not (match := re.fullmatch(FILLING.join(map(re.escape, parts[::3])), line)):
             raise ValueError(f"{page.stem}.ipynb has {line.strip()!r}, and its page {template.strip()!r}")
         places += zip(parts[1::3], parts[2::3], match.groups(), strict=True)
     if len(found) != len(wanted):

@@ -16,17 +16,11 @@ OPTIONS = re.compile(r"---\n(?P<yaml>.*?)^---\n|(?P<short>(?::[^\n]*\n)+)", re.M
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A code cell of a page.
+    """A code cell of a page."""
 
-    Attributes:
-        line: The line of the page on which the source begins, counted from one.
-        source: The code, without the options at the top of the cell.
-        options: What stands in the YAML block at the top of the cell.
-    """
-
-    line: int
-    source: str
-    options: dict[str, Any]
+    line: int  # of the page, where the source begins, counted from one
+    source: str  # without the options
+    options: dict[str, Any]  # at the top of the cell
 
 
 def notebook_pages() -> list[Path]:
@@ -42,8 +36,7 @@ def code_cells(text: str) -> list[Cell]:
         start = options.end() if options else match.start("body")
         written = (options["yaml"] or options["short"].replace("\n:", "\n")[1:]) if options else ""
         source = text[start : match.end("body")]
-        blank = len(source) - len(source.lstrip("\n"))
-        line = text.count("\n", 0, start + blank) + 1
+        line = text.count("\n", 0, start) + len(source) - len(source.lstrip("\n")) + 1
         cells.append(Cell(line=line, source=source.strip("\n"), options=yaml.safe_load(written) or {}))
     return cells
 
