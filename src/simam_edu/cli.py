@@ -28,14 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     It is 0, 1 if runs failed, 2 for a mistake that is named, and as in a shell 128 and the number of the
     signal that ended it: 130 for Ctrl-C, 143 for SIGTERM.
     """
-    options = _parser().parse_args(arguments)
+    options = None
     try:
+        options = _parser().parse_args(arguments)
         # Of several processes torchrun ends all; each by itself could only wait for the others.
         with contextlib.nullcontext() if read_world(os.environ).size > 1 else signals_interrupt():
             # A command that can fail in part returns its status, the others return nothing.
             return int(options.command(options) or 0)
     except KeyboardInterrupt as interruption:
-        print(f"simam-edu: interrupted; {options.interrupted(options)}", file=sys.stderr)
+        kept = options.interrupted(options) if options else "nothing was begun"
+        print(f"simam-edu: interrupted; {kept}", file=sys.stderr)
         return 128 + signal_of(interruption)
     except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
         print(f"simam-edu: {error}", file=sys.stderr)

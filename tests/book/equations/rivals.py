@@ -257,7 +257,7 @@ def of_parameters(generator: np.random.Generator) -> dict[str, Any]:
         "se": {"reduction": r},
         "cbam": {"reduction": r, "kernel_size": k},
         "eca": {},
-        "gc": {"ratio": r},
+        "gc": {"reduction": r},
     }
     counts = {
         f"P_{name.upper()}": sum(p.numel() for p in attention_factory(name, **own)(channels).parameters())
