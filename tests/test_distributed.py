@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import two_processes
+from simam_edu import cli
 from simam_edu.networks import NETWORKS
 from simam_edu.training import DeviceImages, TrainConfig, TrainResult, loop, train
 from simam_edu.training.distributed import World, join, read_world
@@ -94,6 +95,18 @@ def test_without_torchrun_there_is_one_process() -> None:
     assert read_world({}) == World(rank=0, size=1, local_rank=0)
     assert join("cpu").size == 1
     assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_command_joins_the_processes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    joined: list[str] = []
+    for module in (cli, loop):
+        monkeypatch.setattr(module, "join", lambda device: (joined.append(device), World())[1])
+    monkeypatch.setattr(cli, "load", lambda *_, **__: toy(40))
+    command = ["train", "--network", "tiny", "--recipe", "smoke", "--epochs", "1", "--device", "cpu"]
+    assert cli.main([*command, "--folder", str(tmp_path / "run")]) == 0
+    assert cli.main([*command, "--record", str(tmp_path / "records.jsonl")]) == 0
+    assert joined == ["cpu", "cpu"]
 
 
 def test_torchruns_variables_are_read() -> None:
