@@ -161,7 +161,7 @@ def weigh(
     """Return SimAM of a batch: the one call that torch.fx sees in :class:`SimAM`, whose options these are."""
     # On a small map the checks take longer than the kernel, which has its own of all but the number of axes.
     if backend in ("auto", "native") and isinstance(x, Tensor) and x.ndim == dims + 2 and not x.is_nested:
-        y = kernels.simam_native(x, kernels.Options(lam, statistics, dims))
+        y = kernels.simam_native(x, lam, statistics)
         if y is not None:
             return y
     check_maps(x, dims=dims, choice="SimAM")

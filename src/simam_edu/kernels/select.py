@@ -10,7 +10,7 @@ from torch.autograd import forward_ad
 
 from simam_edu.kernels import fused, native, reference, triton_kernels
 from simam_edu.kernels.fused import Fused, Kernel
-from simam_edu.kernels.options import Options
+from simam_edu.kernels.options import Options, Statistics
 
 Backend = Literal["auto", "native", "torch", "triton", "reference"]
 """What computes SimAM; ``"auto"`` takes the fastest that is ready for the input."""
@@ -42,7 +42,7 @@ def simam(x: Tensor, options: Options, backend: Backend = "auto") -> Tensor:
     if chosen != "torch" and not x.is_contiguous() and not x.movedim(1, -1).is_contiguous():
         x = x.contiguous()  # the compiled kernels know these two layouts only
     if chosen == "native":
-        y = simam_native(x, options)
+        y = simam_native(x, options.lam, options.statistics)
         return reference.simam(x, options) if y is None else y
     kernel = KERNELS[chosen]
     if x.requires_grad and torch.is_grad_enabled():
@@ -51,15 +51,15 @@ def simam(x: Tensor, options: Options, backend: Backend = "auto") -> Tensor:
     return kernel.forward(x, options)[0]
 
 
-def simam_native(x: Tensor, options: Options) -> Tensor | None:
+def simam_native(x: Tensor, lam: float, statistics: Statistics) -> Tensor | None:
     """Return SimAM of a batch by the native kernel, or None where it is not built or does not take ``x``.
 
     The operator checks all of ``x`` but the number of its axes: on a small map any check in Python takes
-    longer than the computation.
+    longer than the computation, and so does making :class:`Options`.
     """
     if _is_recorded(x) or (operator := native.operator()) is None:
         return None
-    return operator(x, options.lam, options.correction, options.leave_one_out)
+    return operator(x, lam, 0 if statistics == "population" else 1, statistics == "leave_one_out")
 
 
 def backend_for(x: Tensor, backend: Backend = "auto") -> str:
