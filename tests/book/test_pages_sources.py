@@ -81,7 +81,7 @@ ORACLES = {"simam", "stable_gain"}  # held against the oracle, where the page ha
 
 @pytest.mark.parametrize("chapter", chapters())
 def test_a_solution_on_the_page_is_that_of_the_package(chapter):
-    section = text_of(BOOK / f"{chapter}.md").partition("\n## Exercises\n")[2]
+    section = exercises_of(BOOK / f"{chapter}.md")
     folded = [c.source for c in code_cells(section) if "hide-cell" in c.options.get("tags", [])]
     for exercise, cell in zip(chapters()[chapter], folded, strict=True):
         if callable(exercise.solution) and "def " in cell and exercise.name not in ORACLES:
