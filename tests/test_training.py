@@ -310,9 +310,9 @@ def test_the_loop_is_the_steps_written_out_with_the_schedule_of_torch() -> None:
     torch.manual_seed(4)
     network = build("tiny", num_classes=2, attention=attention_factory("simam"))
     network.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-4, nesterov=True)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.02, momentum=0.9, weight_decay=1e-4, nesterov=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: step / 3 * 0.96 + 0.04 if step < 3 else (15 - step) / 12
+        optimizer, lambda step: step / 1.5 * 0.96 + 0.04 if step < 1.5 else (15 - step) / 13.5
     )
     batches = DeviceImages.put(replace(images, images=images.images[:160], labels=images.labels[:160]), CPU)
     generator = torch.Generator().manual_seed(4)
