@@ -97,3 +97,9 @@ def test_an_old_attribute_works_and_names_the_new_one() -> None:
     )  # fmt: skip
     with pytest.warns(DeprecationWarning, match="Progress.score is now Progress.metrics"):
         assert progress.score is metrics
+
+
+@pytest.mark.parametrize(("name", "now"), [("correction", "statistics"), ("path", "backend")])
+def test_an_old_attribute_is_not_set_without_an_effect(name: str, now: str) -> None:
+    with pytest.raises(AttributeError, match=f"no {name} to be set; it is now {now}"):
+        setattr(SimAM(), name, 0)

@@ -37,6 +37,10 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 DEFAULTS = {"dims": 2, "statistics": "shared", "one_position": "refuse", "backend": "auto"}
 
 
+RENAMED = {"correction": "statistics", "path": "backend"}
+"""Attributes of earlier versions, which would be set without an effect, and their names now."""
+
+
 class SimAM(Attention):
     r"""Multiply every neuron by the sigmoid of its importance, Eqs. (5) and (6).
 
@@ -119,7 +123,9 @@ class SimAM(Attention):
         self.dims = int(dims)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; ``lam`` is checked whenever it changes."""
+        """Set an attribute; ``lam`` is checked whenever it changes, and an old name is refused."""
+        if name in RENAMED:
+            raise AttributeError(f"SimAM has no {name} to be set; it is now {RENAMED[name]}")
         set_value: Callable[[str, Any], None] = super().__setattr__
         set_value(name, _number(value) if name == "lam" else value)
 
