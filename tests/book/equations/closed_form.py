@@ -7,10 +7,22 @@ import numpy as np
 import sympy as sp
 from scipy import optimize
 
-from equations import MU_T, OF_OTHERS, VAR_T, b, energy_by_loop, lam, meaning, random_channel, t, w
-from page_latex import COUNT as M
-from page_latex import symbol
-from page_math import Equation, power_sum
+from equations import (
+    MU_T,
+    OF_OTHERS,
+    VAR_T,
+    Equation,
+    M,
+    b,
+    energy_by_loop,
+    lam,
+    meaning,
+    power_sum,
+    random_channel,
+    symbol,
+    t,
+    w,
+)
 from simam_edu.derivation import derive
 
 STEPS = {name: meaning(step.expression) for name, step in derive().items()}
@@ -105,33 +117,22 @@ BEST = {"w_t": STEPS["weight"], "b_t": STEPS["bias"], "e_t^*": STEPS["minimum"]}
 NAMED = {"D": DENOMINATOR, "d_t": t - symbol("mu_t")}
 
 EQUATIONS = (
-    Equation("eq-expanded-square", symbols={}, numbers=at_one_neuron),
-    Equation(
-        "eq-statistics-of-others",
-        symbols=OF_OTHERS,
-        numbers=random_channel,
-    ),
-    Equation("eq-sums", symbols=OF_OTHERS, numbers=random_channel),
-    Equation(
-        "eq-energy-moments",
-        symbols=MOMENTS,
-        functions={"e_t": energy_in_sums},
-        numbers=at_a_channel,
-    ),
+    Equation("eq-expanded-square", at_one_neuron),
+    Equation("eq-statistics-of-others", random_channel, OF_OTHERS),
+    Equation("eq-sums", random_channel, OF_OTHERS),
+    Equation("eq-energy-moments", at_a_channel, MOMENTS, {"e_t": energy_in_sums}),
     Equation(
         "eq-system",
-        symbols={"w": STEPS["weight"], "b": STEPS["bias"]},
-        numbers=lambda generator: (
-            (point := at_the_minimum(generator)) | {"w": point["w_t"], "b": point["b_t"]}
-        ),
+        lambda generator: (point := at_the_minimum(generator)) | {"w": point["w_t"], "b": point["b_t"]},
+        {"w": STEPS["weight"], "b": STEPS["bias"]},
     ),
-    Equation("eq-bias", symbols={"b": STEPS["bias_of_weight"]}, numbers=at_a_best_bias),
-    Equation("eq-weight", symbols=BEST, numbers=at_the_minimum),
-    Equation("eq-back-substitution", symbols=BEST | NAMED, numbers=at_the_minimum),
-    Equation("eq-minimum", symbols=BEST, numbers=at_the_minimum),
-    Equation("eq-inverse-minimum", symbols=BEST, numbers=at_the_minimum),
-    Equation("eq-determinant", symbols={"det A": STEPS["determinant"]}, numbers=at_the_curvature),
-    Equation("eq-excess", symbols=BEST | NAMED, functions={"e_t": energy}, numbers=at_the_minimum),
-    Equation("eq-midpoint", symbols={"x_0": -STEPS["bias"] / STEPS["weight"]}, numbers=at_the_decision),
-    Equation("eq-printed-sign", symbols=BEST | NAMED, functions={"e_t": energy}, numbers=at_the_minimum),
+    Equation("eq-bias", at_a_best_bias, {"b": STEPS["bias_of_weight"]}),
+    Equation("eq-weight", at_the_minimum, BEST),
+    Equation("eq-back-substitution", at_the_minimum, BEST | NAMED),
+    Equation("eq-minimum", at_the_minimum, BEST),
+    Equation("eq-inverse-minimum", at_the_minimum, BEST),
+    Equation("eq-determinant", at_the_curvature, {"det A": STEPS["determinant"]}),
+    Equation("eq-excess", at_the_minimum, BEST | NAMED, {"e_t": energy}),
+    Equation("eq-midpoint", at_the_decision, {"x_0": -STEPS["bias"] / STEPS["weight"]}),
+    Equation("eq-printed-sign", at_the_minimum, BEST | NAMED, {"e_t": energy}),
 )

@@ -8,10 +8,21 @@ import numpy as np
 import sympy as sp
 from scipy import optimize
 
-from equations import MU_T, VAR_T, b, energy_by_loop, lam, meaning, random_channel, t, w
-from page_latex import COUNT as M
-from page_latex import symbol
-from page_math import Equation, power_sum
+from equations import (
+    MU_T,
+    VAR_T,
+    Equation,
+    M,
+    b,
+    energy_by_loop,
+    lam,
+    meaning,
+    power_sum,
+    random_channel,
+    symbol,
+    t,
+    w,
+)
 from simam_edu import solvers
 from simam_edu.derivation import derive
 
@@ -218,17 +229,8 @@ def same_to_first_order(sides: tuple[Any, ...]) -> bool:
 
 
 EQUATIONS = (
-    Equation(
-        "eq-gradient",
-        symbols={},
-        functions={"nabla e_t": gradient},
-        numbers=with_a_slope,
-    ),
-    Equation(
-        "eq-update",
-        symbols=lowest_of_the_model(),
-        numbers=after_a_step,
-    ),
+    Equation("eq-gradient", with_a_slope, functions={"nabla e_t": gradient}),
+    Equation("eq-update", after_a_step, lowest_of_the_model()),
     Equation(
         "eq-contraction",
         # Along an eigenvector the energy is a parabola: its slope is taken off the distance.
@@ -237,42 +239,27 @@ EQUATIONS = (
     ),
     Equation(
         "eq-largest-step",
-        symbols={
+        at_the_limit,
+        {
             "eta_max": max(
                 sp.solve((1 - ETA * symbol("L")) ** 2 - 1, ETA), key=lambda e: e.subs(symbol("L"), 1)
             )
         },
-        numbers=at_the_limit,
     ),
     Equation(
-        "eq-step-count",
-        symbols={},
-        functions={"ln": sp.log},
-        proof=is_a_step_count,
-        check=counts_steps,
-        numbers=with_a_count,
+        "eq-step-count", with_a_count, functions={"ln": sp.log}, proof=is_a_step_count, check=counts_steps
     ),
     Equation(
         "eq-condition",
-        symbols={"kappa": LARGE / SMALL, "L": LARGE, "ell": SMALL, "tr A": TRACE, "det A": DET},
-        numbers=with_curvatures,
+        with_curvatures,
+        {"kappa": LARGE / SMALL, "L": LARGE, "ell": SMALL, "tr A": TRACE, "det A": DET},
     ),
     Equation(
         "eq-shift",
-        symbols={"t'": (t - symbol("c")) / symbol("alpha")},
-        functions={"e_t": energy_after_a_shift},
-        numbers=in_two_coordinates,
+        in_two_coordinates,
+        {"t'": (t - symbol("c")) / symbol("alpha")},
+        {"e_t": energy_after_a_shift},
     ),
-    Equation(
-        "eq-one-neuron",
-        symbols={},
-        functions={"G_i": gradient_of_one},
-        numbers=with_one_other,
-    ),
-    Equation(
-        "eq-noise-floor",
-        symbols={"E": floor_of_first_order()},
-        check=same_to_first_order,
-        numbers=on_the_floor,
-    ),
+    Equation("eq-one-neuron", with_one_other, functions={"G_i": gradient_of_one}),
+    Equation("eq-noise-floor", on_the_floor, {"E": floor_of_first_order()}, check=same_to_first_order),
 )

@@ -6,10 +6,21 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from equations import MU_T, OF_OTHERS, b, energy_by_loop, lam, meaning, random_channel, t, w
-from page_latex import COUNT as M
-from page_latex import symbol
-from page_math import Equation, power_sum
+from equations import (
+    MU_T,
+    OF_OTHERS,
+    Equation,
+    M,
+    b,
+    energy_by_loop,
+    lam,
+    meaning,
+    power_sum,
+    random_channel,
+    symbol,
+    t,
+    w,
+)
 from simam_edu.derivation import SUM, SUM_OF_SQUARES, derive
 
 Y_T, Y_O = symbol("y_t"), symbol("y_o")
@@ -157,59 +168,41 @@ def at_the_fewest_misses(generator: np.random.Generator) -> dict[str, Any]:
 
 
 EQUATIONS = (
-    Equation(
-        "eq-energy-labels",
-        symbols=TRANSFORMED,
-        functions={"e_t": lambda *_: symbol("energy")},
-        numbers=with_labels,
-    ),
-    Equation("eq-energy", symbols={}, functions={"e_t": simam_energy}, numbers=with_simam_labels),
+    Equation("eq-energy-labels", with_labels, TRANSFORMED, {"e_t": lambda *_: symbol("energy")}),
+    Equation("eq-energy", with_simam_labels, functions={"e_t": simam_energy}),
     # An inequality that is sharp: it is proven, and tested, where both sides meet.
-    Equation(
-        "eq-mistakes",
-        symbols={},
-        functions={"e_t": lambda *_: least_with_mistakes()},
-        numbers=at_the_fewest_misses,
-    ),
-    Equation(
-        "eq-labels",
-        symbols=SCALE,
-        functions={"e_t": simam_energy, "etilde_t": labeled_energy},
-        numbers=with_simam_labels,
-    ),
+    Equation("eq-mistakes", at_the_fewest_misses, functions={"e_t": lambda *_: least_with_mistakes()}),
+    Equation("eq-labels", with_simam_labels, SCALE, {"e_t": simam_energy, "etilde_t": labeled_energy}),
     Equation(
         "eq-labels-best",
-        symbols=SCALE
+        at_the_best_lines,
+        SCALE
         | {"w_t": BEST["weight"], "b_t": BEST["bias"], "e_t^*": BEST["minimum"]}
         | {
             name: meaning(RELABELED[step].expression)
             for name, step in (("wtilde_t", "weight"), ("btilde_t", "bias"), ("etilde_t^*", "minimum"))
         },
-        numbers=at_the_best_lines,
     ),
     *(
         Equation(
             label,
-            symbols=OF_OTHERS
+            at_a_regression,
+            OF_OTHERS
             | {
                 name: value.subs({symbol(n): v for n, v in OF_OTHERS.items()}) for name, value in SUMS.items()
             },
-            numbers=at_a_regression,
         )
         for label in ("eq-ridge-sums", "eq-ridge-squares")
     ),
     Equation(
         "eq-ridge-weight",
-        symbols={"w_t": BEST["weight"], "e_t^*": BEST["minimum"]} | {s: SUMS[s] for s in ("S_xy", "S_xx")},
-        numbers=at_a_regression,
+        at_a_regression,
+        {"w_t": BEST["weight"], "e_t^*": BEST["minimum"]} | {s: SUMS[s] for s in ("S_xy", "S_xx")},
     ),
-    Equation("eq-fisher", symbols=OF_OTHERS | {"F": within_classes()}, numbers=at_a_criterion),
+    Equation("eq-fisher", at_a_criterion, OF_OTHERS | {"F": within_classes()}),
     Equation(
         "eq-fisher-energy",
-        symbols={
-            "e_t^*": BEST["minimum"].subs({symbol(n): v for n, v in OF_OTHERS.items()}),
-            "F": within_classes(),
-        },
-        numbers=at_a_criterion,
+        at_a_criterion,
+        {"e_t^*": BEST["minimum"].subs({symbol(n): v for n, v in OF_OTHERS.items()}), "F": within_classes()},
     ),
 )

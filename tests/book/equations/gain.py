@@ -18,14 +18,15 @@ from equations import (
     SHARED,
     VAR,
     VAR_T,
+    Equation,
+    M,
     lam,
     least_energy,
+    power_sum,
     random_channel,
+    symbol,
     t,
 )
-from page_latex import COUNT as M
-from page_latex import symbol
-from page_math import Equation, power_sum
 
 P1, P2, Z = power_sum(1), power_sum(2), symbol("z")
 ALPHA, C, K = symbol("alpha"), symbol("c"), symbol("k")
@@ -165,64 +166,40 @@ def with_two_levels(generator: np.random.Generator) -> dict[str, Any]:
 
 
 EQUATIONS = (
-    Equation("eq-score", symbols=OF_ALL | {"z": SCORE}, numbers=at_a_channel),
-    Equation(
-        "eq-importance-score",
-        symbols=OF_ALL | {"z": SCORE, "e_t^*": SHARED},
-        numbers=at_a_channel,
-    ),
-    Equation("eq-gain-of-score", symbols={}, functions={"g": gain}, numbers=at_a_score),
-    Equation("eq-gain-slope", symbols={}, functions={"g": gain, "g'": slope}, numbers=at_a_score),
-    Equation("eq-below-two", symbols=OF_ALL | {"e_t^*": SHARED}, numbers=at_a_channel),
+    Equation("eq-score", at_a_channel, OF_ALL | {"z": SCORE}),
+    Equation("eq-importance-score", at_a_channel, OF_ALL | {"z": SCORE, "e_t^*": SHARED}),
+    Equation("eq-gain-of-score", at_a_score, functions={"g": gain}),
+    Equation("eq-gain-slope", at_a_score, functions={"g": gain, "g'": slope}),
+    Equation("eq-below-two", at_a_channel, OF_ALL | {"e_t^*": SHARED}),
     Equation(
         "eq-floor",
         symbols={"g_0": gain(sp.solve(slope(Z), Z)[0])},  # the only flat place
         numbers=at_the_floor,
     ),
-    Equation("eq-budget", symbols=OF_ALL, numbers=of_all_neurons),
+    Equation("eq-budget", of_all_neurons, OF_ALL),
     Equation(
         "eq-affine",
-        symbols=OF_ALL
+        of_two_channels,
+        OF_ALL
         | {"z": SCORE, "mu'": moved(MU), "sigma'": sp.sqrt(moved(VAR))}
         | {"z'": moved(t - MU) / sp.sqrt(moved(VAR))},
-        numbers=of_two_channels,
     ),
     Equation(
         "eq-residuals",
-        symbols=OF_ALL | {"r": INTERNAL, "r_t": EXTERNAL, "s_t": sp.sqrt(VAR_T * (M - 1) / (M - 2))},
-        numbers=with_residuals,
+        with_residuals,
+        OF_ALL | {"r": INTERNAL, "r_t": EXTERNAL, "s_t": sp.sqrt(VAR_T * (M - 1) / (M - 2))},
     ),
-    Equation("eq-internal", symbols={"r": INTERNAL, "e_t^*": SHARED.subs(lam, 0)}, numbers=with_residuals),
-    Equation(
-        "eq-external",
-        symbols={"r_t": EXTERNAL, "e_t^*": EXACT.subs(lam, 0)},
-        numbers=with_exact_statistics,
-    ),
-    Equation("eq-inflation", symbols=OF_ALL | OF_OTHERS, numbers=random_channel),
-    Equation("eq-score-residual", symbols={"z": SCORE, "r_t": EXTERNAL}, numbers=with_residuals),
+    Equation("eq-internal", with_residuals, {"r": INTERNAL, "e_t^*": SHARED.subs(lam, 0)}),
+    Equation("eq-external", with_exact_statistics, {"r_t": EXTERNAL, "e_t^*": EXACT.subs(lam, 0)}),
+    Equation("eq-inflation", random_channel, OF_ALL | OF_OTHERS),
+    Equation("eq-score-residual", with_residuals, {"z": SCORE, "r_t": EXTERNAL}),
     # Two inequalities that are sharp: they are proven, and tested, where both sides meet.
     Equation(
         "eq-samuelson",
-        symbols={
-            "t": EQUAL[t],
-            "mu": with_equal_others(MU),
-            "sigma": sp.sqrt(with_equal_others(VAR)),
-        },
-        numbers=with_a_spike,
+        with_a_spike,
+        {"t": EQUAL[t], "mu": with_equal_others(MU), "sigma": sp.sqrt(with_equal_others(VAR))},
     ),
-    Equation(
-        "eq-cap",
-        symbols={"e_t^*": with_equal_others(SHARED.subs(lam, 0))},
-        numbers=with_a_spike,
-    ),
-    Equation(
-        "eq-masking",
-        symbols={"z": SCORE.subs(LEVELS, simultaneous=True)},
-        numbers=with_two_levels,
-    ),
-    Equation(
-        "eq-penalty-scale",
-        symbols=OF_ALL | {"sigma'": sp.sqrt(moved(VAR))},
-        numbers=of_two_channels,
-    ),
+    Equation("eq-cap", with_a_spike, {"e_t^*": with_equal_others(SHARED.subs(lam, 0))}),
+    Equation("eq-masking", with_two_levels, {"z": SCORE.subs(LEVELS, simultaneous=True)}),
+    Equation("eq-penalty-scale", of_two_channels, OF_ALL | {"sigma'": sp.sqrt(moved(VAR))}),
 )

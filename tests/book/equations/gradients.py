@@ -10,9 +10,19 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from equations import MU, OF_ALL, SHARED, VAR, lam, least_energy, random_channel, t
-from page_latex import symbol
-from page_math import Equation, in_power_sums
+from equations import (
+    MU,
+    OF_ALL,
+    SHARED,
+    VAR,
+    Equation,
+    lam,
+    least_energy,
+    random_channel,
+    symbol,
+    t,
+)
+from page_math import in_power_sums
 from simam_edu import gradient as steps
 
 TAU = symbol("tau")
@@ -126,23 +136,23 @@ def with_statistics_held(generator: np.random.Generator) -> dict[str, Any]:
 TARGET_IS_I = {"x_i": t, "zeta_i": (t - MU) / TAU, "lambda": TAU**2 - VAR}
 
 EQUATIONS = (
-    Equation("eq-scores", symbols=MEANINGS, numbers=channel),
+    Equation("eq-scores", channel, MEANINGS),
     Equation(
         "eq-output",
-        symbols=TARGET_IS_I
+        channel,
+        TARGET_IS_I
         | {"g_i": sigmoid(1 / SHARED.subs(lam, TAU**2 - VAR))}
         | {"y_i": t * sigmoid(1 / SHARED.subs(lam, TAU**2 - VAR))},
-        numbers=channel,
     ),
-    Equation("eq-arriving", symbols=of_neuron("i") | {"abar_i": on_page(STEPS["arriving"])}, numbers=channel),
+    Equation("eq-arriving", channel, of_neuron("i") | {"abar_i": on_page(STEPS["arriving"])}),
     Equation(
         "eq-by-statistics",
-        symbols=MEANINGS | {"mubar": on_page(STEPS["by_mean"]), "taubar": on_page(STEPS["by_spread"])},
-        numbers=with_statistics_held,
+        with_statistics_held,
+        MEANINGS | {"mubar": on_page(STEPS["by_mean"]), "taubar": on_page(STEPS["by_spread"])},
     ),
-    Equation("eq-simam-gradient", symbols=MEANINGS, numbers=channel),
-    Equation("eq-attention-sum", symbols=MEANINGS, numbers=channel),
-    Equation("eq-score-sums", symbols=MEANINGS, numbers=channel),
-    Equation("eq-euler", symbols=MEANINGS, numbers=channel),
-    Equation("eq-jacobian", symbols=MEANINGS | {"J_ij": jacobian_by_steps()}, numbers=channel),
+    Equation("eq-simam-gradient", channel, MEANINGS),
+    Equation("eq-attention-sum", channel, MEANINGS),
+    Equation("eq-score-sums", channel, MEANINGS),
+    Equation("eq-euler", channel, MEANINGS),
+    Equation("eq-jacobian", channel, MEANINGS | {"J_ij": jacobian_by_steps()}),
 )

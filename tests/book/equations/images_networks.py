@@ -7,8 +7,7 @@ import sympy as sp
 import torch
 from torch.nn import functional
 
-from page_latex import symbol
-from page_math import Equation
+from equations import Equation, symbol
 from simam_edu.attention import attention_factory
 from simam_edu.networks import BasicBlock
 
@@ -40,8 +39,8 @@ def one_neuron(generator: np.random.Generator) -> dict[str, Any]:
 EQUATIONS = (
     Equation(
         "eq-residual",
-        symbols={"y": (f(x) + x + sp.Abs(f(x) + x)) / 2},
-        functions={"f": f, "relu": lambda value: sp.Max(value, 0).rewrite(sp.Abs)},
-        numbers=one_neuron,
+        one_neuron,
+        {"y": (f(x) + x + sp.Abs(f(x) + x)) / 2},
+        {"f": f, "relu": lambda value: sp.Max(value, 0).rewrite(sp.Abs)},
     ),
 )

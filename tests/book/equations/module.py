@@ -6,9 +6,7 @@ import numpy as np
 import sympy as sp
 import torch
 
-from equations import meaning
-from page_latex import symbol
-from page_math import Equation
+from equations import Equation, meaning, symbol
 from simam_edu import SimAM
 from simam_edu.derivation import derive
 

@@ -11,13 +11,13 @@ from equations import (
     OF_OTHERS,
     SHARED,
     SUM_OF_SQUARES,
+    Equation,
+    M,
     lam,
     least_energy,
     random_channel,
     t,
 )
-from page_latex import COUNT as M
-from page_math import Equation
 
 FROM_ALL = {"S": SUM_OF_SQUARES, "d": t - MU}
 GAMMA = M / (M - 1)
@@ -52,29 +52,13 @@ def by_share(generator: np.random.Generator) -> dict[str, Any]:
 
 
 EQUATIONS = (
-    Equation("eq-shared", symbols=OF_ALL, numbers=of_all_neurons),
-    Equation("eq-importance", symbols=OF_ALL | {"e_t^*": SHARED}, numbers=of_all_neurons),
-    Equation("eq-mean-of-others", symbols=OF_ALL | OF_OTHERS, numbers=with_one_left_out),
-    Equation("eq-variance-of-others", symbols=FROM_ALL | OF_OTHERS, numbers=with_one_left_out),
-    Equation(
-        "eq-exact-importance",
-        symbols=FROM_ALL | {"e_t^*": EXACT, "gamma": GAMMA},
-        numbers=with_one_left_out,
-    ),
-    Equation("eq-exact-cost", symbols=FROM_ALL | {"e_t^*": EXACT}, numbers=with_one_left_out),
-    Equation(
-        "eq-mean-exact-variance",
-        symbols=OF_ALL | {"S": SUM_OF_SQUARES},
-        numbers=of_all_neurons,
-    ),
-    Equation(
-        "eq-share",
-        symbols=FROM_ALL | {"u": SHARE, "gamma": GAMMA},
-        numbers=by_share,
-    ),
-    Equation(
-        "eq-by-share",
-        symbols={"u": SHARE, "gamma": GAMMA, "a": 1 / SHARED, "a_t": 1 / EXACT},
-        numbers=by_share,
-    ),
+    Equation("eq-shared", of_all_neurons, OF_ALL),
+    Equation("eq-importance", of_all_neurons, OF_ALL | {"e_t^*": SHARED}),
+    Equation("eq-mean-of-others", with_one_left_out, OF_ALL | OF_OTHERS),
+    Equation("eq-variance-of-others", with_one_left_out, FROM_ALL | OF_OTHERS),
+    Equation("eq-exact-importance", with_one_left_out, FROM_ALL | {"e_t^*": EXACT, "gamma": GAMMA}),
+    Equation("eq-exact-cost", with_one_left_out, FROM_ALL | {"e_t^*": EXACT}),
+    Equation("eq-mean-exact-variance", of_all_neurons, OF_ALL | {"S": SUM_OF_SQUARES}),
+    Equation("eq-share", by_share, FROM_ALL | {"u": SHARE, "gamma": GAMMA}),
+    Equation("eq-by-share", by_share, {"u": SHARE, "gamma": GAMMA, "a": 1 / SHARED, "a_t": 1 / EXACT}),
 )

@@ -16,9 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from equations import MU, random_channel
-from page_latex import symbol
-from page_math import Equation
+from equations import MU, Equation, random_channel, symbol
 from simam_edu.attention import CBAM, ECA, GlobalContext, SqueezeExcite, attention_factory
 
 x, mu, v = symbol("x"), symbol("mu"), symbol("v")
@@ -273,34 +271,29 @@ NORMED = unknown("norm")
 CONTEXT = W_2 * rectified(NORMED(W_1 * v))
 
 EQUATIONS = (
-    Equation("eq-squeeze", symbols={"mu": MU}, numbers=of_a_channel),
+    Equation("eq-squeeze", of_a_channel, {"mu": MU}),
     Equation(
         "eq-bottleneck",
-        symbols={},
+        one_hidden_unit,
         functions={"f": lambda value: W_2 * rectified(W_1 * value), **RECTIFY},
-        numbers=one_hidden_unit,
     ),
-    Equation(
-        "eq-se",
-        symbols={"y": x * half_tanh(unknown("f")(mu))},
-        functions={"f": unknown("f")},
-        numbers=of_squeeze_excite,
-    ),
+    Equation("eq-se", of_squeeze_excite, {"y": x * half_tanh(unknown("f")(mu))}, {"f": unknown("f")}),
     Equation(
         "eq-cbam-channels",
-        symbols={"x'": x * half_tanh(unknown("f")(mu) + unknown("f")(symbol("x_max")))},
-        functions={"f": unknown("f")},
-        numbers=of_cbam,
+        of_cbam,
+        {"x'": x * half_tanh(unknown("f")(mu) + unknown("f")(symbol("x_max")))},
+        {"f": unknown("f")},
     ),
     Equation(
         "eq-cbam-positions",
-        symbols={"y": symbol("x'") * half_tanh(NORMED(unknown("K")(symbol("x_max'"), symbol("mu'"))))},
-        functions={"norm": NORMED, "K": unknown("K")},
-        numbers=of_cbam,
+        of_cbam,
+        {"y": symbol("x'") * half_tanh(NORMED(unknown("K")(symbol("x_max'"), symbol("mu'"))))},
+        {"norm": NORMED, "K": unknown("K")},
     ),
     Equation(
         "eq-eca",
-        symbols={
+        of_eca,
+        {
             "y": x
             * half_tanh(
                 sum(
@@ -308,37 +301,22 @@ EQUATIONS = (
                 )
             )
         },
-        numbers=of_eca,
     ),
     Equation(
         "eq-eca-kernel",
-        symbols={},
+        a_kernel,
         functions={"floor": sp.Function("floor"), "log_2": sp.Function("log_2")},
-        numbers=a_kernel,
         proof=kernel_is_the_nearest_odd,
     ),
-    Equation(
-        "eq-gc-pool",
-        symbols={"v": POOLED},
-        functions={"mean": over_positions},
-        numbers=of_pooling,
-        proof=same_rational,
-    ),
-    Equation(
-        "eq-gc",
-        symbols={"y": x + CONTEXT, "c": CONTEXT},
-        functions={"norm": NORMED, **RECTIFY},
-        numbers=of_global_context,
-    ),
+    Equation("eq-gc-pool", of_pooling, {"v": POOLED}, {"mean": over_positions}, proof=same_rational),
+    Equation("eq-gc", of_global_context, {"y": x + CONTEXT, "c": CONTEXT}, {"norm": NORMED, **RECTIFY}),
     # One term a tensor, rows times columns, as the modules list them.
     Equation(
         "eq-parameters-gates",
-        symbols={"P_SE": h * C + C * h, "P_CBAM": h * C + C * h + 1 * 2 * k * k + 1 + 1},
-        numbers=of_parameters,
+        of_parameters,
+        {"P_SE": h * C + C * h, "P_CBAM": h * C + C * h + 1 * 2 * k * k + 1 + 1},
     ),
     Equation(
-        "eq-parameters-others",
-        symbols={"P_ECA": 1 * 1 * k, "P_GC": 1 * C + h * C + h + h + C * h},
-        numbers=of_parameters,
+        "eq-parameters-others", of_parameters, {"P_ECA": 1 * 1 * k, "P_GC": 1 * C + h * C + h + h + C * h}
     ),
 )

@@ -6,8 +6,7 @@ import numpy as np
 import sympy as sp
 from scipy import stats
 
-from page_latex import symbol
-from page_math import Equation
+from equations import Equation, symbol
 
 n, q, s, delta = (symbol(name) for name in ("n", "q", "s", "delta"))
 h = sp.Symbol("half", positive=True)
@@ -84,23 +83,13 @@ EQUATIONS = (
     ),
     Equation(
         "eq-variance-of-difference",
-        symbols={
-            "s_d": sp.sqrt(covariance(D, D)),
-            "s_a": S_A,
-            "s_b": S_B,
-            "R": covariance(U, V) / (S_A * S_B),
-        },
-        numbers=two_columns,
+        two_columns,
+        {"s_d": sp.sqrt(covariance(D, D)), "s_a": S_A, "s_b": S_B, "R": covariance(U, V) / (S_A * S_B)},
     ),
     Equation(
         "eq-paired",
-        symbols={
-            "m_d": mean(D),
-            "n": COUNT,
-            "s_d": sp.sqrt(covariance(D, D)),
-            "T": mean(D) / STANDARD_ERROR,
-        },
-        numbers=two_columns,
+        two_columns,
+        {"m_d": mean(D), "n": COUNT, "s_d": sp.sqrt(covariance(D, D)), "T": mean(D) / STANDARD_ERROR},
     ),
     Equation(
         "eq-noncentrality",
@@ -108,5 +97,5 @@ EQUATIONS = (
         symbols={"psi": delta / sp.sqrt(RUNS * (SPREAD / RUNS) ** 2), "s_d": SPREAD, "n": RUNS},
         numbers=shift,
     ),
-    Equation("eq-welch-freedom", symbols={"nu": welch_satterthwaite()}, numbers=welch),
+    Equation("eq-welch-freedom", welch, {"nu": welch_satterthwaite()}),
 )

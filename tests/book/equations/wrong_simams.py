@@ -5,9 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from equations import energy_by_loop, meaning, random_channel
-from page_latex import symbol
-from page_math import Equation
+from equations import Equation, energy_by_loop, meaning, random_channel, symbol
 from simam_edu.derivation import derive
 
 AGAINST_ALL = {symbol("mu_t"): symbol("mu"), symbol("sigma_t"): symbol("sigma")}
@@ -38,11 +36,8 @@ def printed_lines(generator: np.random.Generator) -> dict[str, Any]:
 EQUATIONS = (
     Equation(
         "eq-printed-importance",
-        symbols={
-            "w_t": STEPS["weight"].subs(AGAINST_ALL),
-            "b_t": STEPS["bias"].subs(AGAINST_ALL),
-        },
-        functions={"e_t": energy_against_all},
-        numbers=printed_lines,
+        printed_lines,
+        {"w_t": STEPS["weight"].subs(AGAINST_ALL), "b_t": STEPS["bias"].subs(AGAINST_ALL)},
+        {"e_t": energy_against_all},
     ),
 )
