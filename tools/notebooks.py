@@ -152,7 +152,8 @@ def printing(source: str) -> str:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "glue":
             call, name, value = (str(ast.get_source_segment(source, n)) for n in (node, *node.args[:2]))
-            source = source.replace(call, f"print({name[:-1]}:{name[-1]}, {value})")
+            said = f"{name[:-1]}:{name[-1]}" if name[-1] in "\"'" else f'{name} + ":"'
+            source = source.replace(call, f"print({said}, {value})")
     return source
 
 

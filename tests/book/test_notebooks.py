@@ -257,6 +257,7 @@ def test_a_page_that_has_changed_no_longer_agrees_with_its_notebook(old, new, tm
 def test_glue_that_nothing_prints_is_taken_out():
     assert printing("import numpy as np\nfrom myst_nb import glue") == "import numpy as np"
     assert printing('glue("a", 1)\nglue("b", f(2), display=False)') == 'print("a:", 1)\nprint("b:", f(2))'
+    assert printing("glue(name, 1)") == 'print(name + ":", 1)'
 
 
 def test_the_button_opens_the_notebook_in_its_folder():
