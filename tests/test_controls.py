@@ -84,3 +84,10 @@ def test_the_penalty_and_the_gradient_reach_every_control(name: str, x: torch.Te
     assert not list(module.parameters())
     with pytest.raises(ValueError, match=r"x must have the axes \(n, c, h, w\)"):
         module(x[0])
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("name", CONTROLS)
+def test_no_control_is_recorded(name: str) -> None:
+    with pytest.raises(ValueError, match="module must be one to be recorded, got the control"):
+        torch.jit.trace(attention_factory(name)(4).eval(), torch.zeros(2, 4, 3, 3))

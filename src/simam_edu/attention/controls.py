@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from simam_edu.arguments import check_lam
-from simam_edu.attention.checks import Attention, check_channels, check_maps
+from simam_edu.attention.checks import Attention, check_channels, check_maps, is_traced
 
 AXES = (-2, -1)
 FLOOR = 0.5
@@ -33,7 +33,7 @@ class Control(Attention, ABC):
 
     Raises:
         ValueError: If ``channels`` or ``lam`` is out of its range; when called, if the input is not a dense
-            floating tensor of four axes.
+            floating tensor of four axes, or torch.jit.trace records.
     """
 
     def __init__(self, channels: int, *, lam: float = 1e-4) -> None:
@@ -43,6 +43,11 @@ class Control(Attention, ABC):
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return ``x`` times the gain of the control."""
         check_maps(x)
+        if is_traced():  # a recorded draw would be the same for ever
+            name = type(self).__name__
+            raise ValueError(
+                f"module must be one to be recorded, got the control {name}; train and test with it"
+            )
         deviation = x - x.mean(AXES, keepdim=True)
         variance = deviation.square().sum(AXES, keepdim=True) / (x[0, 0].numel() - 1)
         importance = deviation.square() / (4.0 * (variance + self.lam)) + FLOOR
