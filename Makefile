@@ -8,6 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 # Written only after everything is installed, so an interrupted installation starts again.
 INSTALLED := .venv/installed
+TESTABLE := .venv/installed-test
 
 # Another environment of the user must not leak into this one.
 unexport PYTHONPATH PYTHONHOME
@@ -15,22 +16,30 @@ unexport PYTHONPATH PYTHONHOME
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test oldest lint notebooks address clean
+.PHONY: help env env-test book test oldest lint notebooks address clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-env: $(INSTALLED) ## make .venv and install the pinned packages; the other targets do this by themselves
+env: $(INSTALLED) ## make .venv and install what builds the book; the other targets do this by themselves
 
 $(INSTALLED): requirements.txt pyproject.toml
 	@$(or $(PYTHON),false) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "This needs Python 3.11 or newer with its venv module, and found none. Install one (on Debian or Ubuntu:"; \
 		echo "apt install python3 python3-venv), or name it: make PYTHON=/path/to/python"; exit 1; }
-	@echo "Making .venv with $(PYTHON) and installing the pinned packages: about two minutes, 2.2 GB ..."
+	@echo "Making .venv with $(PYTHON) and installing the pinned packages: about two minutes, 1.5 GB ..."
 	@test -f $@ || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	@echo "Building the native kernel of SimAM ..."
 	@$(BIN)/simam-edu kernels || echo "Going on without it: SimAM then runs on torch's own operations."
+	@touch $@
+
+env-test: $(TESTABLE) ## add what the tests need, Triton too: with it the book runs the GPU kernel
+
+# The larger half of this is Triton, whose interpreter runs the GPU kernel on the CPU.
+$(TESTABLE): $(INSTALLED) requirements-test.txt
+	@echo "Installing what the tests need beside it: a minute, 1 GB ..."
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-test.txt
 	@touch $@
 
 # A build that failed leaves pages that Sphinx would not read again, and so would not complain of
@@ -46,7 +55,7 @@ book: $(INSTALLED) ## build the book
 	@touch _build/finished
 	@echo "The book is built. Open _build/html/index.html"
 
-test: $(INSTALLED) ## run the tests
+test: $(TESTABLE) ## run the tests
 	@echo "Running the tests on all cores; the slowest are named at the end ..."
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --durations 15 --durations-min 2
 
@@ -61,7 +70,7 @@ oldest: ## run the tests of modules, kernels and exports with the oldest torch o
 	$(OLDEST)/bin/python -m pip install --disable-pip-version-check -q . pytest onnx onnxruntime onnxscript
 	$(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
 
-lint: $(INSTALLED) ## check style, types, the code on the pages, and that their notebooks are up to date
+lint: $(TESTABLE) ## check style, types, the code on the pages, and that their notebooks are up to date
 	@echo "Checking style and types ..."
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .

@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import simam_edu
 
 ROOT = Path(__file__).parent.parent
@@ -59,17 +61,18 @@ def test_the_package_alone_needs_no_book_tooling() -> None:
     assert {"numpy", "torch"} <= needed
 
 
-def test_pins_are_within_the_ranges() -> None:
-    pins = dict(
-        line.split("==", 1) for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line
-    )
-    pins = {name.lower(): version for name, version in pins.items()}
-    extras = PROJECT["project"]["optional-dependencies"]
-    everything = [*PROJECT["project"]["dependencies"], *extras["book"], *extras["test"]]
-    assert names(everything) <= set(pins), "requirements.txt must pin everything that pyproject.toml names"
+FILES = {"book": "requirements.txt", "test": "requirements-test.txt"}
 
 
-def test_nothing_but_the_exact_versions_is_in_the_requirements() -> None:
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    loose = [line for line in lines if line and not line.startswith("#") and "==" not in line]
-    assert loose == ["-e .[book,test]"]
+@pytest.mark.parametrize("extra", FILES)
+def test_requirements_pin_all_that_an_extra_names(extra: str) -> None:
+    lines = [line for line in (ROOT / FILES[extra]).read_text().splitlines() if not line.startswith("#")]
+    pins = [line for line in lines if "==" in line]
+    assert [line for line in lines if "==" not in line] == {
+        "book": ["-e .[book]"],
+        "test": ["-r requirements.txt", "-e .[test]"],
+    }[extra]
+    if extra == "test":
+        pins += (ROOT / FILES["book"]).read_text().splitlines()
+    wanted = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"][extra]]
+    assert names(wanted) <= names(pins), f"{FILES[extra]} must pin everything that pyproject.toml names"

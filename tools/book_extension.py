@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -42,6 +43,7 @@ def choose_cache(app: Sphinx, config: Config) -> None:
 def cache_key(root: Path, data: str) -> str:
     """Return a hash of the package, the recorded runs, the pinned versions and the folder of images."""
     digest = hashlib.sha256(data.encode())
+    digest.update(str(find_spec("triton") is not None).encode())  # a page runs the GPU kernel where it is installed
     package = (root / "src" / "simam_edu").rglob("*")
     files = [path for path in package if path.is_file() and "__pycache__" not in path.parts]
     for path in sorted([root / "requirements.txt", *(root / "book" / "results").glob("*.jsonl"), *files]):
