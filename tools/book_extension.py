@@ -3,17 +3,22 @@
 import hashlib
 import os
 import re
+from collections.abc import Iterable, Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import nbformat
 import pybtex_docutils
 from docutils import nodes
 from myst_nb.core.variables import format_plain_text
 from myst_nb.ext.glue.crossref import read_glue_cache
+from pybtex.database import Entry
+from pybtex.plugin import register_plugin
+from pybtex.style.formatting.plain import Style as PlainStyle
+from pybtex.style.labels import BaseLabelStyle
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -22,8 +27,31 @@ from notebooks import draft, fill, site
 from pages import notebook_pages
 
 
+class AuthorYearLabels(BaseLabelStyle):  # type: ignore[misc]
+    """The list of references names an entry as the text does: by authors and year, not by a number."""
+
+    def format_labels(self, sorted_entries: Iterable[Entry]) -> Iterator[str]:
+        """Yield one label for each entry; a letter tells two of the same authors and year apart."""
+        labels = [self.label(entry) for entry in sorted_entries]
+        for place, label in enumerate(labels):
+            yield label + (" abc"[labels[: place + 1].count(label)] if labels.count(label) > 1 else "")
+
+    def label(self, entry: Entry) -> str:
+        """Return the names of one or two authors, or of the first, and the year."""
+        names = [" ".join(person.last_names) or str(person) for person in entry.persons["author"]]
+        others = {1: "", 2: f" and {names[-1]}"}.get(len(names), " et al.")
+        return f"{names[0]}{others}, {entry.fields['year']}"
+
+
+class AuthorYearStyle(PlainStyle):  # type: ignore[misc]
+    """The style of the bibliography; ``bibtex_default_style: author_year`` chooses it."""
+
+    default_label_style = AuthorYearLabels
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the steps below with the build."""
+    register_plugin("pybtex.style.formatting", "author_year", AuthorYearStyle)
     app.connect("config-inited", choose_cache)
     app.connect("html-page-context", open_in_colab, priority=502)  # the theme adds its buttons at 501
     app.connect("build-finished", write_notebooks)
@@ -37,13 +65,15 @@ def choose_cache(app: Sphinx, config: Config) -> None:
     older package. A changed setting also makes Sphinx read every page again, which fetches them.
     """
     key = cache_key(Path(app.confdir), os.environ.get("SIMAM_EDU_DATA", ""))
+    config.ogp_site_url = site()
+    config.notfound_urls_prefix = urlsplit(site()).path
     config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / key)
 
 
 def cache_key(root: Path, data: str) -> str:
     """Return a hash of the package, the recorded runs, the pinned versions and the folder of images."""
     digest = hashlib.sha256(data.encode())
-    digest.update(str(find_spec("triton") is not None).encode())  # a page runs the GPU kernel where it is installed
+    digest.update(str(find_spec("triton") is not None).encode())  # a page runs the GPU kernel with it
     package = (root / "src" / "simam_edu").rglob("*")
     files = [path for path in package if path.is_file() and "__pycache__" not in path.parts]
     for path in sorted([root / "requirements.txt", *(root / "book" / "results").glob("*.jsonl"), *files]):

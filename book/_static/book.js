@@ -1,9 +1,10 @@
 // What the theme leaves out for readers who hear the page: names that match what is seen, a landmark
 // around the title and the search, and roles that a list may have.
 document.addEventListener("DOMContentLoaded", () => {
-  for (const button of document.querySelectorAll(".search-button-field, .theme-switch-button")) {
-    button.removeAttribute("aria-label"); // the text inside names it, and says more
-  }
+  document.querySelector(".search-button-field")?.removeAttribute("aria-label"); // its text says more
+  nameThemeButtons();
+  new MutationObserver(nameThemeButtons).observe(document.documentElement, { attributeFilter: ["data-mode"] });
+  for (const summary of document.querySelectorAll("details.hide > summary")) nameFold(summary);
   const sidebar = document.querySelector(".sidebar-primary-items__start");
   sidebar?.setAttribute("role", "region");
   sidebar?.setAttribute("aria-label", "Book");
@@ -13,6 +14,37 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const formula of document.querySelectorAll("div.math .formula")) {
     if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0; // so that the keys can scroll it
   }
+});
+
+// The button's three icons say all modes at once; its name is to say the one that is chosen.
+function nameThemeButtons() {
+  const mode = { light: "light", dark: "dark" }[document.documentElement.dataset.mode] ?? "as the system";
+  for (const button of document.querySelectorAll(".theme-switch-button")) {
+    button.setAttribute("aria-label", `Color mode: ${mode}`);
+  }
+}
+
+// A fold is named by what stands on it, and a solution by its exercise, too.
+function nameFold(summary) {
+  summary.removeAttribute("aria-label");
+  const heading = summary.closest("section")?.querySelector("h2, h3, h4");
+  if (!heading || !summary.textContent.includes("solution")) return;
+  const name = document.createElement("span");
+  name.className = "visually-hidden";
+  name.textContent = ` of ${heading.firstChild.textContent}`;
+  summary.append(name);
+}
+
+// Paper holds everything: what is folded is opened for the print and closed again after it.
+const opened = [];
+window.addEventListener("beforeprint", () => {
+  for (const fold of document.querySelectorAll("details:not([open])")) {
+    fold.open = true;
+    opened.push(fold);
+  }
+});
+window.addEventListener("afterprint", () => {
+  for (const fold of opened.splice(0)) fold.open = false;
 });
 
 // What is copied holds the LaTeX of its formulas, between dollar signs, and not the letters of their parts.
