@@ -91,6 +91,8 @@ def broken(address: str, path: Path, root: Path, pages: dict[Path, Page]) -> str
     """Return what is wrong with a link from one file of the book to another, if anything is."""
     name, anchor = urldefrag(address)
     name = unquote(name.partition("?")[0])
+    if name.startswith(start := urlsplit(site()).path):  # so 404.html has them, which is read at any depth
+        name = "/" + name.removeprefix(start)
     target = (root / name[1:] if name.startswith("/") else path.parent / name).resolve() if name else path
     if target.is_dir():
         target /= "index.html"
