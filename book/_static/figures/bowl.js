@@ -1,18 +1,6 @@
 // The energy over weight and bias is a bowl with one lowest point, Eqs. (3) and (4).
 "use strict";
 
-// Lines of equal energy around the lowest point, for this figure and the one on descent.
-const bowlLines = (plot, fit, curve, levels) => levels.map((level) => {
-  const points = [];
-  for (let i = 0; i <= 90; i += 1) {
-    const angle = (i / 90) * 2 * Math.PI;
-    const u = Math.sqrt((2 * level) / curve.largest) * Math.cos(angle), v = Math.sqrt((2 * level) / curve.smallest) * Math.sin(angle);
-    const c = Math.cos(curve.angle), s = Math.sin(curve.angle);
-    points.push([fit.w + u * c - v * s, fit.b + u * s + v * c]);
-  }
-  return plot.path(points, "soft");
-}).join("");
-
 Figure.define("bowl", (f) => {
   const { Plot, fixed } = Figure;
   const t = 4, others = [0, 1, 2];
@@ -31,7 +19,7 @@ Figure.define("bowl", (f) => {
     bowl = new Plot([44, 26, half - 10, 258], [-0.6, 1.6], [-3, 1.2]);
     const fit = SimAM.bestLine(t, others, lam(s)), curve = SimAM.curvature(t, others, lam(s));
     let svg = bowl.axes({ xLabel: "weight w", yLabel: "bias b", yTicks: [-3, -2, -1, 0, 1] });
-    svg += bowlLines(bowl, fit, curve, [0.05, 0.25, 0.75, 1.5, 3, 6, 12, 20]);
+    svg += bowl.levels(fit, curve, [0.05, 0.25, 0.75, 1.5, 3, 6, 12, 20]);
     svg += bowl.line(fit.w - 0.05, fit.b, fit.w + 0.05, fit.b, "green thick") + bowl.line(fit.w, fit.b - 0.1, fit.w, fit.b + 0.1, "green thick");
     svg += bowl.words(fit.w, fit.b, `least: ${fixed(fit.energy, 3)}`, "green bold", 10, -8);
     const left = narrow ? 44 : width / 2 + 44, top = narrow ? 306 : 26;

@@ -88,6 +88,17 @@ const Figure = (() => {
       return `<clipPath id="${id}"><rect x="${left - 2}" y="${top - 2}" width="${right - left + 4}" height="${bottom - top + 4}"/></clipPath>` +
         `<path d="${d}${end}" class="${look}" clip-path="url(#${id})"/>`;
     }
+    // Lines on which the energy is larger than the least one by each of `levels`: ellipses.
+    levels(fit, { largest, smallest, angle }, levels) {
+      const turn = Array.from({ length: 91 }, (_, i) => (i / 45) * Math.PI), c = Math.cos(angle), s = Math.sin(angle);
+      return levels.map((level) => {
+        const long = Math.sqrt((2 * level) / smallest), short = Math.sqrt((2 * level) / largest);
+        return this.path(turn.map((a) => {
+          const u = short * Math.cos(a), v = long * Math.sin(a);
+          return [fit.w + u * c - v * s, fit.b + u * s + v * c];
+        }), "soft");
+      }).join("");
+    }
     line(x1, y1, x2, y2, look) {
       return line(this.x(x1), this.y(y1), this.x(x2), this.y(y2), look);
     }

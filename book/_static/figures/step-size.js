@@ -26,7 +26,7 @@ Figure.define("step-size", (f) => {
     const narrow = width < 520, half = narrow ? width : width / 2 - 12, height = narrow ? 640 : 380;
     const path = descend(s.step), bowl = new Plot([44, 26, half - 10, 240], [-0.6, 1.6], [-3, 1.2]);
     let svg = bowl.axes({ xLabel: "weight w", yLabel: "bias b", yTicks: [-3, -2, -1, 0, 1] });
-    svg += bowlLines(bowl, fit, curve, [0.05, 0.25, 0.75, 1.5, 3, 6, 12, 20]);
+    svg += bowl.levels(fit, curve, [0.05, 0.25, 0.75, 1.5, 3, 6, 12, 20]);
     svg += bowl.path(path, "orange") + path.map(([w, b]) => (Math.abs(w) < 1.6 && b > -3 && b < 1.2 && w > -0.6 ? bowl.dot(w, b, "orange solid", 3) : "")).join("");
     svg += bowl.dot(fit.w, fit.b, "green thick", 6) + bowl.words(fit.w, fit.b, "least energy", "green bold", 10, -10);
     const left = narrow ? 44 : width / 2 + 44, top = narrow ? 296 : 26;
