@@ -9,8 +9,8 @@ Figure.define("ceiling", (f) => {
   // M - 1 others with mean 0 and variance 1, and a target at u. `population` divides by M or M - 1.
   const curves = {
     leave_one_out: (u) => SimAM.sigmoid(0.5 + (u * u) / 4),
-    population: (u, M) => SimAM.sigmoid(0.5 + (((M - 1) / M) * u * u) / (4 * (1 + (u * u) / M)) * ((M - 1) / M) * (M / (M - 1))),
-    shared: (u, M) => SimAM.sigmoid(0.5 + ((((M - 1) / M) ** 2 * u * u) / (4 * (1 + (u * u) / M))) ),
+    population: (u, M) => SimAM.sigmoid(0.5 + (((M - 1) / M) * u * u) / (4 * (1 + (u * u) / M))),
+    shared: (u, M) => SimAM.sigmoid(0.5 + (((M - 1) / M) ** 2 * u * u) / (4 * (1 + (u * u) / M))),
   };
   const ceiling = { shared: (M) => SimAM.sigmoid(0.5 + (M - 1) ** 2 / (4 * M)), population: (M) => SimAM.sigmoid(0.5 + (M - 1) / 4) };
   const look = { leave_one_out: "green", population: "orange", shared: "blue" };
@@ -23,13 +23,13 @@ Figure.define("ceiling", (f) => {
   f.draw((s, width) => {
     const height = 310;
     plot = new Plot([44, 26, width - 14, height - 44], [0, 12], [0.6, 1.005]);
-    let svg = plot.axes({ xLabel: "target's distance from the others, in their standard deviations", yLabel: "gain", yTicks: [0.6, 0.7, 0.8, 0.9, 1], xTicks: [0, 2, 4, 6, 8, 10, 12] });
+    let svg = plot.axes({ xLabel: "target's distance, in deviations of the others", yLabel: "gain", yTicks: [0.6, 0.7, 0.8, 0.9, 1], xTicks: [0, 2, 4, 6, 8, 10, 12] });
     svg += plot.line(0, ceiling.shared(M(s)), 12, ceiling.shared(M(s)), "blue dash");
-    svg += plot.words(12, ceiling.shared(M(s)), `ceiling of the shared form: ${fixed(ceiling.shared(M(s)), 4)}`, "blue end bold", -2, ceiling.shared(M(s)) > 0.97 ? 16 : -6);
+    svg += plot.line(0, ceiling.population(M(s)), 12, ceiling.population(M(s)), "orange dash");
     for (const name of ["leave_one_out", "population", "shared"]) {
       svg += plot.curve((u) => curves[name](u, M(s)), `${look[name]} thick`) + plot.dot(s.u, curves[name](s.u, M(s)), `${look[name]} solid`, 5);
     }
-    const named = [["leave one out (exact)", "green"], ["population, 1/M (printed)", "orange"], ["shared, 1/(M − 1) (the code)", "blue"]];
+    const named = [["leave one out, exact: no ceiling", "green"], [`population, 1/M: below ${fixed(ceiling.population(M(s)), 4)}`, "orange"], [`shared, 1/(M − 1): below ${fixed(ceiling.shared(M(s)), 4)}`, "blue"]];
     named.forEach(([text, color], i) => (svg += Figure.words(width - 16, height - 100 + 18 * i, text, `${color} bold end`)));
     return { height, svg };
   });

@@ -18,11 +18,11 @@ Figure.define("gain-curve", (f) => {
   f.slider("exponent", "penalty λ", { min: -6, max: 1, step: 0.5, text: (v) => Figure.powerText(v) });
   f.draw((s, width) => {
     const height = 300, { mu, variance } = SimAM.statistics(s.values), sd = Math.sqrt(variance);
-    plot = new Plot([44, 26, width - 12, height - 42], [-4, 6], [0.6, 1.02]);
+    plot = new Plot([44, 26, width - 12, height - 42], [-4, 6], [0.58, 1.02]);
     const right = Math.min(mu + sd, 6), left = Math.max(mu - sd, -4);
     let svg = box(plot.x(left), 26, plot.x(right) - plot.x(left), height - 68, "blue solid", 0.1);
     svg += plot.axes({ xLabel: "value of the neuron", yLabel: "gain", yTicks: [0.6, 0.7, 0.8, 0.9, 1] });
-    svg += plot.line(mu, 0.6, mu, 1.02, "blue dash") + plot.words(mu, 1.02, "mean ± standard deviation", "blue middle small", 0, -5);
+    svg += plot.line(mu, 0.58, mu, 1.02, "blue dash") + plot.words(mu, 1.02, "mean ± standard deviation", "blue middle small", 0, -5);
     svg += plot.line(-4, SimAM.sigmoid(0.5), 6, SimAM.sigmoid(0.5), "green dash") + plot.words(6, SimAM.sigmoid(0.5), "floor", "green end small", 0, 14);
     svg += plot.curve((x) => SimAM.sigmoid(0.5 + (x - mu) ** 2 / (4 * (variance + lam(s)))), "thick");
     return { height, svg };

@@ -30,7 +30,7 @@ Figure.define("gates", (f) => {
   const here = (s) => modules[s.module].at(s.c, s.i);
   f.choice("module", "module", Object.keys(modules).map((name) => [name, name]));
   f.draw((s, width) => {
-    const gap = width < 480 ? 10 : 24, size = Math.min(30, (width - 3 * gap) / (C * W)), top = 26, { at, same } = modules[s.module];
+    const gap = width < 480 ? 10 : 24, size = Math.min(36, (width - 3 * gap) / (C * W)), top = 26, { at, same } = modules[s.module];
     const all = x.flatMap((_, c) => Array.from({ length: M }, (_, i) => at(c, i))), low = Math.min(...all), high = Math.max(...all);
     const left = (column) => column * size + Math.floor(column / W) * gap;
     // The place of the handle: columns with a gap after each channel.
