@@ -121,7 +121,7 @@ const Figure = (() => {
     return Array.from(values, (value, i) => {
       const left = x + (i % columns) * size, top = y + Math.floor(i / columns) * size;
       const strength = value < 0 && low < 0 ? value / low : (value - Math.max(low, 0)) / (high - Math.max(low, 0));
-      const cell = box(left, top, size - 1, size - 1, "cell") + box(left, top, size - 1, size - 1, `${value < 0 && low < 0 ? below : look} solid`, clamp(strength, [0, 1]) * 0.85);
+      const cell = box(left, top, size - 1, size - 1, "cell") + box(left, top, size - 1, size - 1, `${value < 0 && low < 0 ? below : look} solid`, clamp(strength, [0, 1]) * (text ? 0.6 : 0.85));
       return text ? cell + words(left + size / 2 - 0.5, top + size / 2 + 4, text(value, i), "middle inside") : cell;
     }).join("");
   }

@@ -19,14 +19,14 @@ Figure.define("roofline", (f) => {
     to: ({ x }) => (f.state.passes = Figure.clamp(Math.round(f.state.operations / 4 / 10 ** x), [2, 60])),
     text: () => `${f.state.passes} passes, ${fixed(work(f.state).memory, 3)} milliseconds`,
   });
-  f.slider("passes", "passes over the map", { min: 2, max: 60 });
+  f.slider("passes", "passes", { min: 2, max: 60 });
   f.slider("operations", "operations a neuron", { min: 1, max: 2000, text: (v) => String(v) });
   f.slider("side", "side of the map", { min: 7, max: 112, step: 7 });
   f.choice("card", "card", Object.keys(cards).map((name) => [name, name]));
   f.draw((s, width) => {
     const height = 300, here = work(s), corner = Math.log10(here.peak / here.bandwidth);
     plot = new Plot([48, 26, width - 14, height - 44], [-2.2, 3], [9.5, 14]);
-    let svg = plot.axes({ xLabel: "operations for each byte", yLabel: "operations a second", xTicks: [-2, -1, 0, 1, 2, 3], xText: powerText, yTicks: [10, 11, 12, 13, 14], yText: powerText });
+    let svg = plot.axes({ xLabel: "operations for each byte", yLabel: "operations a second", xTicks: [-2, -1, 0, 1, 2], xText: powerText, yTicks: [10, 11, 12, 13, 14], yText: powerText });
     svg += plot.path([[-2.2, Math.log10(here.bandwidth) - 2.2], [corner, Math.log10(here.peak)], [3, Math.log10(here.peak)]], "blue thick");
     svg += plot.line(corner, 9.5, corner, Math.log10(here.peak), "green dash") + plot.words(corner, 9.5, "corner", "green bold", 6, -8);
     svg += plot.words(-2.1, Math.log10(here.bandwidth) - 2.1, "memory is the limit", "blue", 18, -24) + plot.words(3, Math.log10(here.peak), "arithmetic is the limit", "blue end", 0, -8);

@@ -16,7 +16,7 @@ Figure.define("schedule", (f) => {
     text: () => `rate ${fixed(f.state.peak)} after ${fixed(100 * f.state.warmup, 0)} percent of the steps`,
   });
   f.slider("epochs", "epochs", { min: 1, max: 164 });
-  f.slider("at", "look at this part of the run", { min: 0, max: 1, step: 0.01, text: (v) => `${fixed(100 * v, 0)} %` });
+  f.slider("at", "place in the run", { min: 0, max: 1, step: 0.01, text: (v) => `${fixed(100 * v, 0)} %` });
   f.draw((s, width) => {
     const height = 280, steps = s.epochs * perEpoch;
     plot = new Plot([48, 26, width - 24, height - 44], [0, 1], [0, 0.5]);
