@@ -117,11 +117,11 @@ const Figure = (() => {
   const box = (x, y, width, height, look = "soft", opacity = 1) =>
     `<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${Math.max(width, 0).toFixed(1)}" height="${Math.max(height, 0).toFixed(1)}" class="${look}" fill-opacity="${opacity.toFixed(3)}"/>`;
   // A map of numbers as squares: the larger the number the stronger the color; a negative one in orange.
-  function map(values, columns, x, y, size, { low = 0, high = 1, text = null, look = "blue", below = "orange" } = {}) {
+  function map(values, columns, x, y, size, { low = 0, high = 1, text = null, look = "blue", below = "orange", frame = true } = {}) {
     return Array.from(values, (value, i) => {
       const left = x + (i % columns) * size, top = y + Math.floor(i / columns) * size;
       const strength = value < 0 && low < 0 ? value / low : (value - Math.max(low, 0)) / (high - Math.max(low, 0));
-      const cell = box(left, top, size - 1, size - 1, "cell") + box(left, top, size - 1, size - 1, `${value < 0 && low < 0 ? below : look} solid`, clamp(strength, [0, 1]) * (text ? 0.6 : 0.85));
+      const cell = (frame ? box(left, top, size - 1, size - 1, "cell") : "") + box(left, top, size - 1, size - 1, `${value < 0 && low < 0 ? below : look} solid`, clamp(strength, [0, 1]) * (text ? 0.6 : 0.85));
       return text ? cell + words(left + size / 2 - 0.5, top + size / 2 + 4, text(value, i), "middle inside") : cell;
     }).join("");
   }

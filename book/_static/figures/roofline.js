@@ -5,21 +5,26 @@ Figure.define("roofline", (f) => {
   const { Plot, fixed, powerText } = Figure;
   // Operations and bytes a second, from the data sheets in the table of the chapter.
   const cards = { T4: [8.1e12, 320e9], L4: [30.3e12, 300e9], "A100 (40 GB)": [19.5e12, 1555e9], "H100 (SXM)": [67e12, 3350e9] };
-  f.question("What makes SimAM faster: a faster chip, or fewer passes over the map? Drag the number of passes.");
+  f.question("What makes SimAM faster: a faster chip, or fewer passes over the map? Drag the orange point, which stands for the passes.");
   f.state = { passes: 14, operations: 11, side: 56, card: "A100 (40 GB)" };
   let plot;
+  // The same picture, with passes for the operations of each byte.
+  const byPasses = {
+    get box() { return plot.box; },
+    x: (passes) => plot.x(Math.log10(f.state.operations / 4 / passes)),
+    y: (v) => plot.y(v),
+    inverse: (px, py) => [f.state.operations / 4 / 10 ** plot.inverse(px, py)[0], 0],
+  };
   const work = (s) => {
     const [peak, bandwidth] = cards[s.card], neurons = 16 * 256 * s.side * s.side, bytes = 4 * neurons * s.passes, operations = neurons * s.operations;
     const intensity = operations / bytes;
     return { peak, bandwidth, intensity, reached: Math.min(peak, bandwidth * intensity), arithmetic: (operations / peak) * 1e3, memory: (bytes / bandwidth) * 1e3 };
   };
   f.handle({
-    label: "passes over the map", plot: () => plot, x: [-1.65, 0.138, 0.001], reach: 40,
-    at: () => [Math.log10(work(f.state).intensity), Math.log10(work(f.state).reached)],
-    to: ({ x }) => (f.state.passes = Figure.clamp(Math.round(f.state.operations / 4 / 10 ** x), [2, 60])),
+    label: "passes over the map", plot: () => byPasses, x: [2, 60, 1], reach: 1e3,
+    at: () => [f.state.passes, Math.log10(work(f.state).reached)], to: ({ x }) => (f.state.passes = x),
     text: () => `${f.state.passes} passes, ${fixed(work(f.state).memory, 3)} milliseconds`,
   });
-  f.slider("passes", "passes", { min: 2, max: 60 });
   f.slider("operations", "operations a neuron", { min: 1, max: 2000, text: (v) => String(v) });
   f.slider("side", "side of the map", { min: 7, max: 112, step: 7 });
   f.choice("card", "card", Object.keys(cards).map((name) => [name, name]));
@@ -36,7 +41,7 @@ Figure.define("roofline", (f) => {
   });
   f.readout((s) => {
     const here = work(s);
-    return `${s.card}, 16 images, 256 channels of ${s.side} × ${s.side}, float32: memory ${f.show("memory", here.memory)} ms, arithmetic ${f.show("arithmetic", here.arithmetic)} ms. At least the larger of the two: ${f.show("least", Math.max(here.memory, here.arithmetic))} ms.`;
+    return `${s.passes} passes on ${s.card}, 16 images, 256 channels of ${s.side} × ${s.side}, float32: memory ${f.show("memory", here.memory)} ms, arithmetic ${f.show("arithmetic", here.arithmetic)} ms. At least the larger of the two: ${f.show("least", Math.max(here.memory, here.arithmetic))} ms.`;
   });
   f.predict("A card with twice the arithmetic and the same memory. What becomes of SimAM's least time?", ["it halves", "it stays"], 1,
     "SimAM does about eleven operations on a neuron that is read and written, far to the left of the corner. There only the bytes count: half the passes, half the time.");

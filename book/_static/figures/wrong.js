@@ -23,7 +23,7 @@ const WrongSimAMs = (() => {
     const shape = shapeOf(kind), [, C, H, W] = shape, noise = SimAM.normals(20, shape.reduce((a, b) => a * b));
     if (kind === "quiet") return noise.map((v) => 0.01 * v);
     if (kind === "high") return noise.map((v) => 1e8 + v);
-    if (kind === "loud") return noise.map((v) => 100 * v);
+    if (kind === "loud") return noise.map((v) => 85 * v);
     if (kind === "levels") return noise.map((v, i) => v + Math.floor(i / (H * W)) % (2 * C));
     if (kind === "outlier") return noise.map((v, i) => (i % (H * W) === 6 ? 5 : v));
     return noise;
@@ -87,14 +87,14 @@ Figure.define("wrong", (f) => {
       let svg = words(left, 14, title, "soft");
       for (let k = 0; k < N * C; k += 1) {
         const px = left + (k % C) * (W * size + gap), py = 24 + Math.floor(k / C) * (H * size + gap);
-        svg += Figure.map(values.slice(k * H * W, (k + 1) * H * W), W, px, py, size, { low, high, look });
+        svg += Figure.map(values.slice(k * H * W, (k + 1) * H * W), W, px, py, size, { low, high, look, frame: false });
       }
       return svg;
     };
     const step = (width - (C * W * size + 3 * gap)) / 2, narrow = width < 480, a = rightOf(s) === "A" ? [right, wrong] : [wrong, right];
     const shifted = x.map((v) => v - Math.min(...x));
     let svg = panel("input", shifted, 0, 0, Math.max(...shifted), "green");
-    svg += panel(narrow ? "A" : "A: gains", a[0], step, 0.45, 1, "blue") + panel(narrow ? "B" : "B: gains", a[1], 2 * step, 0.45, 1, "blue");
+    svg += panel(narrow ? "A" : "A: gains", a[0], step, 0.55, 1, "blue") + panel(narrow ? "B" : "B: gains", a[1], 2 * step, 0.55, 1, "blue");
     return { height: 34 + N * H * size + 3 * gap, svg };
   });
   f.readout((s) => {
