@@ -109,6 +109,8 @@ def resolve(app: Sphinx, page: str, role: str, content: str) -> str:
     if role == "reference":
         found = next(entry for entry in app.env.get_domain("cite").citations if entry.key == content)  # type: ignore[attr-defined]
         return as_markdown(found.formatted_entry.text.render(pybtex_docutils.Backend()), base)
+    if role == "page":
+        return f"[the page of the book]({base}#{content})"
     if role == "number":
         return resolve(app, page, "eq", content).removeprefix("Eq. ")
     title, target = re.fullmatch(r"(?:(.*\S)\s*<)?([^<>]+)>?", content).groups()  # type: ignore[union-attr]

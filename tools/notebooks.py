@@ -180,6 +180,9 @@ def box(directive: str, title: str, inside: str) -> str:
     options = OPTIONS.match(inside)
     body = markdown(inside[options.end() if options else 0 :])
     title = markdown(title) or directive.capitalize()
+    if directive == "figure-move":
+        name = re.search(r":name: (.*)", inside)
+        return f"> **A figure to move** stands on {place('page', name[1] if name else '')}. {body}"
     if directive == "dropdown":
         return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
     if directive not in BOXES:

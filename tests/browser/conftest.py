@@ -1,0 +1,34 @@
+"""A Chromium for the tests of this folder, with an eye on what goes wrong in it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+from stills import launch  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        try:
+            browser = launch(playwright)
+        except FileNotFoundError as error:
+            pytest.skip(str(error))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A tab, of 1280 px unless the test says so, in which no error may be told."""
+    options = getattr(request, "param", {"viewport": {"width": 1280, "height": 900}})
+    page = browser.new_page(**options)
+    told: list[str] = []
+    page.on("console", lambda message: message.type in ("error", "warning") and told.append(message.text))
+    page.on("pageerror", lambda error: told.append(str(error)))
+    yield page
+    page.close()
+    assert not told, "the console stays empty"

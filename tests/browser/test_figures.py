@@ -1,0 +1,303 @@
+"""Each figure is moved by the mouse, a finger and the keys; the numbers it shows are those of numpy."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from movable import FOLDER, figure_names
+from scipy import stats
+from scipy.special import expit
+from stills import place, still
+
+from simam_edu import energy
+from simam_edu.gradient import simam_gradient
+from simam_edu.training.recipes import OneCycle
+from simam_edu.wrong_simams import GALLERY
+
+OTHERS, LAM = np.array([0.0, 1.0, 2.0]), 1e-4
+
+
+def gains(x: Any, lam: float = LAM, statistics: Any = "shared") -> np.ndarray:
+    return energy.gain(np.asarray(x, dtype=float)[None], lam=lam, statistics=statistics)[0]
+
+
+def gain_curve(s: Any, _: Any) -> dict[str, float]:
+    x, lam = np.array(s["values"]), 10 ** s["exponent"]
+    importance = energy.importance(x[None], lam=lam)[0, 11]
+    numbers = {"importance": importance, "energy": 1 / importance, "gain": gains(x, lam)[11]}
+    return numbers | {"mean": x.mean(), "sd": x.std(ddof=1)}
+
+
+def energy_line(s: Any, _: Any) -> dict[str, float]:
+    others, lam = np.array(s["others"]), 10 ** s["exponent"]
+    w, b = energy.optimal_weight_bias(s["t"], others.mean(), others.var(), lam=lam)
+    e = float(energy.neuron_energy(w, b, s["t"], others, lam=lam))
+    return {"w": float(w), "b": float(b), "energy": e, "importance": 1 / e, "gain": expit(1 / e)}
+
+
+def bowl(s: Any, _: Any) -> dict[str, float]:
+    lam = 10 ** s["exponent"]
+    here = float(energy.neuron_energy(s["w"], s["b"], 4.0, OTHERS, lam=lam))
+    least = float(energy.minimal_energy(4.0, 1.0, OTHERS.var(), lam=lam))
+    return {"energy": here, "least": least, "excess": here - least}
+
+
+def step_size(s: Any, _: Any) -> dict[str, float]:
+    hessian = 2 * np.array([[np.mean(OTHERS**2) + 16 + LAM, 5.0], [5.0, 2.0]])
+    low, high = np.linalg.eigvalsh(hessian)
+    return {"step": s["step"], "bound": 2 / high, "best": 2 / (high + low)}
+
+
+def crossing(s: Any, _: Any) -> dict[str, float]:
+    g = gains(np.arange(64) < s["k"])
+    return {"object": g[0], "background": g[-1]}
+
+
+def penalty(s: Any, _: Any) -> dict[str, float]:
+    lam, var = 10 ** s["lambda"], 10 ** s["variance"]
+    least = float(energy.minimal_energy(2 * math.sqrt(var), 0.0, var, lam=lam))
+    return {"gain": expit(1 / least), "percent": 100 * var / (var + lam)}
+
+
+def ceiling(s: Any, _: Any) -> dict[str, float]:
+    others = np.random.default_rng(0).normal(size=s["side"] ** 2 - 1)
+    others = (others - others.mean()) / others.std()
+    choices = ("shared", "population", "leave_one_out")
+    found = {name: gains([*others, s["u"]], 0.0, name)[-1] for name in choices}
+    far = [*np.zeros(len(others)), 1.0]
+    return found | {"ceiling": gains(far, 0.0)[-1], "ceiling_population": gains(far, 0.0, "population")[-1]}
+
+
+def keepdim(s: Any, page: Any) -> dict[str, float]:
+    x = np.random.default_rng(0).normal(size=(s["n"], s["c"], s["h"], s["w"]))
+    right = x - x.mean(axis=(2, 3), keepdims=True)
+    try:
+        found = x - x.mean(axis=(2, 3), keepdims=s["keepdim"])
+        verdict = "right" if found.shape == x.shape and np.allclose(found, right) else "wrong"
+    except ValueError:
+        verdict = "error"
+    assert page.locator("[data-kind]").get_attribute("data-kind") == verdict
+    return {}
+
+
+def gates(s: Any, page: Any) -> dict[str, float]:
+    noise = np.reshape(page.evaluate("[...SimAM.normals(7, 64)]"), (4, 16))
+    x = 0.4 * noise + 0.3 * np.arange(4)[:, None] - 0.5
+    x[np.arange(4), [5, 10, 3, 12]] += [3, 2, 2.5, 0.6]
+    channel, whole = expit(x.mean(axis=1))[s["c"]], x.mean(axis=1)
+    near = whole[max(s["c"] - 1, 0) : s["c"] + 2].mean()
+    numbers = {"SE": channel, "GC": channel, "ECA": expit(near), "SimAM": gains(x[s["c"]])[s["i"]]}
+    numbers["CBAM"] = channel * expit(x.mean(axis=0))[s["i"]]
+    free = {"SE": 4, "ECA": 4, "GC": 4, "CBAM": 20, "SimAM": 64}
+    return {"free": free[s["module"]], "number": numbers[s["module"]]}
+
+
+def jacobian(s: Any, page: Any) -> dict[str, float]:
+    x = np.array(page.evaluate("[...SimAM.normals(11, 25)].map((v) => Math.round(v * 10) / 10)"))
+    x[7] = 3.0
+    column = np.array([simam_gradient(x[None], row[None], lam=LAM)[0, s["j"]] for row in np.eye(25)])
+    return {"own": column[s["j"]], "others": np.abs(np.delete(column, s["j"])).sum()}
+
+
+def roofline(s: Any, _: Any) -> dict[str, float]:
+    cards = {"T4": (8.1e12, 320e9), "L4": (30.3e12, 300e9), "A100 (40 GB)": (19.5e12, 1555e9)}
+    peak, bandwidth = (cards | {"H100 (SXM)": (67e12, 3350e9)})[s["card"]]
+    neurons = 16 * 256 * s["side"] ** 2
+    memory, arithmetic = 4e3 * neurons * s["passes"] / bandwidth, 1e3 * neurons * s["operations"] / peak
+    return {"memory": memory, "arithmetic": arithmetic, "least": max(memory, arithmetic)}
+
+
+def interval(s: Any, page: Any) -> dict[str, float]:
+    def study(draw: int) -> tuple[float, float, float]:
+        noise = np.array(page.evaluate(f"[...SimAM.normals({1000 + draw}, {s['seeds']})]"))
+        d = s["effect"] + s["noise"] * noise
+        return (d.mean(), *stats.t.interval(0.95, len(d) - 1, d.mean(), stats.sem(d)))
+
+    mean, low, high = study(s["draw"])
+    decide = [low > 0 or high < 0 for _, low, high in map(study, range(10, 210))]
+    return {"mean": mean, "low": low, "high": high, "power": 100 * np.mean(decide)}
+
+
+def schedule(s: Any, _: Any) -> dict[str, float]:
+    steps = s["epochs"] * -(-50_000 // 128)
+    step = math.floor(s["at"] * steps + 0.5)
+    cycle = OneCycle(peak_learning_rate=s["peak"], warmup=s["warmup"])
+    rate = cycle.learning_rate(step, steps=steps)
+    return {"steps": steps, "step": step, "images": s["epochs"] * 0.05, "rate": rate}
+
+
+def augment(s: Any, _: Any) -> dict[str, float]:
+    padded = np.pad(np.ones((32, 32)), 4)
+    crop = padded[4 + s["dy"] : 36 + s["dy"], 4 + s["dx"] : 36 + s["dx"]]
+    return {"padding": (crop == 0).sum(), "count": 2 * 9 * 9}
+
+
+def outlier(s: Any, _: Any) -> dict[str, float]:
+    x = np.array([*s["others"], s["x"]])
+    t = stats.t.isf(0.05 / 24, 10)
+    importance = energy.importance(x[None], lam=0.0)[0, -1]
+    critical = 11 / math.sqrt(12) * t / math.sqrt(10 + t * t)
+    z = abs(x[-1] - x.mean()) / x.std(ddof=1)
+    return {"z": z, "critical": critical, "importance": importance, "gain": expit(importance)}
+
+
+def float16(s: Any, page: Any) -> dict[str, float]:
+    x = np.array(page.evaluate("[...SimAM.normals(3, 4096)]"))[: s["side"] ** 2]
+    x[0] = 4.0
+    x = (x - x.mean()) / x.std(ddof=1) * 10.0 ** s["exponent"]
+    with np.errstate(all="ignore"):
+        d = (x.astype(np.float16) - x.astype(np.float16).mean()) ** 2
+        half = d[0] / (4 * (d.sum() / np.float16(len(x) - 1) + np.float16(LAM))) + np.float16(0.5)
+    edge = math.sqrt(np.finfo(np.float16).max) / s["side"]
+    return {"safe": gains(x)[0], "edge": edge, "naive~": expit(float(half))}
+
+
+def surround(s: Any, _: Any) -> dict[str, float]:
+    drive = s["center"] ** 2
+    response, alone = (drive / (s["s"] ** 2 + drive + 2 * c**2) for c in (s["surround"], 0.0))
+    return {"response": response, "alone": alone, "percent": 100 * (1 - response / alone)}
+
+
+def errata(s: Any, _: Any) -> dict[str, float]:
+    t, x = s["t"], np.array([*OTHERS, s["t"]])
+    w, b = energy.optimal_weight_bias(t, 1.0, OTHERS.var(), lam=LAM)
+    least = expit(1 / float(energy.minimal_energy(t, 1.0, OTHERS.var(), lam=LAM)))
+    printed = expit(1 / float(energy.neuron_energy(-w, -b, t, OTHERS, lam=LAM)))
+    shared, population, exact = (gains(x, LAM, c)[3] for c in ("shared", "population", "leave_one_out"))
+    pairs = {"sign": (least, printed), "labels": (least, least)}
+    right, wrong = (pairs | {"divisor": (shared, population), "shared": (exact, shared)})[s["which"]]
+    return {"right": right, "printed": wrong}
+
+
+def wrong(s: Any, page: Any) -> dict[str, float]:
+    name, kind, _ = page.evaluate(f"WrongSimAMs.exhibits[{s['exhibit'] - 1}]")
+    x = np.reshape(page.evaluate(f"[...WrongSimAMs.batch('{kind}')]"), page.evaluate(f"WrongSimAMs.shapeOf('{kind}')"))
+    if name == "naive variance":
+        return {}  # noise, which depends on the order of a sum
+    with np.errstate(all="ignore"):
+        off = np.abs(GALLERY[name](x, LAM) / x - energy.gain(x)).max()
+    return {"difference": off}
+
+
+NUMBERS: dict[str, Callable[[Any, Any], dict[str, float]]] = {
+    function.__name__.replace("_", "-"): function
+    for function in (augment, bowl, ceiling, crossing, energy_line, errata, float16, gain_curve, gates)
+    + (interval, jacobian, keepdim, outlier, roofline, schedule, step_size, surround, wrong)
+} | {"lambda": penalty}
+PHONE = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True}
+
+
+def state(page: Any) -> dict[str, Any]:
+    return json.loads(page.locator(".sim-figure").get_attribute("data-state"))
+
+
+def check_numbers(page: Any, name: str) -> None:
+    """Compare each number shown with numpy's, to its last digit; one marked ~ has three digits."""
+    for key, wanted in NUMBERS[name](state(page), page).items():
+        text = page.locator(f"[data-value={key.rstrip('~')}]").inner_text().replace("\u2212", "-")
+        if not math.isfinite(wanted):
+            assert text == "not a number", key
+            continue
+        last = 10.0 ** -len(text.partition(".")[2])
+        assert float(text) == pytest.approx(wanted, rel=1e-9, abs=3e-3 if "~" in key else 0.501 * last), key
+
+
+def test_every_figure_has_its_numbers() -> None:
+    assert sorted(NUMBERS) == figure_names()
+
+
+@pytest.mark.parametrize("name", figure_names())
+def test_numbers_follow_the_keys(page: Any, name: str) -> None:
+    place(page, name, width=688)
+    check_numbers(page, name)
+    start = state(page)
+    for control in page.locator("[role=slider], input[type=range]").all():
+        for key in ("ArrowRight", "ArrowUp", "PageDown", "Home", "End", "ArrowLeft", "PageUp", "ArrowDown"):
+            control.press(key)
+            check_numbers(page, name)
+            if control.get_attribute("role") and key in ("Home", "End"):
+                end = control.get_attribute("aria-valuemax" if key == "End" else "aria-valuemin")
+                assert float(control.get_attribute("aria-valuenow")) == pytest.approx(float(end)), key
+    for control in page.locator("input[type=radio], input[type=checkbox], .sim-controls button").all():
+        control.click()
+        check_numbers(page, name)
+    assert state(page) != start
+    page.get_by_role("button", name="Reset").click()
+    assert state(page) == start
+    page.wait_for_function("document.querySelector('.sim-live-region').textContent.startsWith('Back')")
+
+
+def drag(page: Any, hand: str, index: int) -> None:
+    """Drag a handle steeply by the mouse or a finger."""
+    box = page.locator(".sim-handle .sim-target").nth(index).bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    step = -9 if x > page.viewport_size["width"] / 2 else 9
+    path = [(x + step * i, y + 8 * i) for i in range(9)]
+    if hand == "mouse":
+        page.mouse.move(x, y)
+        page.mouse.down()
+        for point in path:
+            page.mouse.move(*point)
+        page.mouse.up()
+        return
+    touch = page.context.new_cdp_session(page)
+    for i, (px, py) in enumerate(path):
+        kind = "touchMove" if i else "touchStart"
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": px, "y": py}]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+@pytest.mark.parametrize(("page", "hand"), [({}, "mouse"), (PHONE, "touch")], indirect=["page"])
+@pytest.mark.parametrize("name", figure_names())
+def test_numbers_follow_the_hand(page: Any, hand: str, name: str) -> None:
+    place(page, name, width=688)
+    page.evaluate("document.body.style.paddingBottom = '2000px'")  # so that there is room to scroll
+    page.evaluate("() => { window.ended = 0; addEventListener('pointercancel', () => (ended += 1), true) }")
+    for index in range(page.locator(".sim-handle").count()):
+        before = state(page)
+        drag(page, hand, index)
+        assert state(page) != before, f"handle {index} moves"
+        check_numbers(page, name)
+    assert page.evaluate("[scrollY, ended]") == [0, 0], "a drag neither scrolls nor ends early"
+
+
+@pytest.mark.parametrize("name", [name for name in figure_names() if name != "bowl" and name != "wrong"])
+def test_prediction_opens_after_the_choice(page: Any, name: str) -> None:
+    place(page, name, width=688)
+    told = page.locator(".sim-why")
+    assert told.inner_text() == ""
+    verdicts = set()
+    for answer in page.locator(".sim-predict button").all():
+        answer.press("Enter")
+        verdicts.add(re.match(r"Yes|No", told.inner_text())[0])  # type: ignore[index]
+    assert verdicts == {"Yes", "No"}
+
+
+LEGIBLE = """() => [...document.querySelectorAll('.sim-svg text')].filter((text) => {
+  const area = text.ownerSVGElement.getBoundingClientRect(), box = text.getBoundingClientRect();
+  const cut = box.left < area.left - 1 || box.right > area.right + 1 || box.top < area.top - 2;
+  return cut || parseFloat(getComputedStyle(text).fontSize) < 11;
+}).map((text) => text.textContent)"""
+SMALL = """() => [...document.querySelectorAll('button, .sim-target, .sim-slider input, label:has(input)')]
+  .filter((node) => node.getBoundingClientRect().height < 24).map((node) => node.outerHTML)"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_figures_are_legible_and_accessible(page: Any, width: int, theme: str) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    place(page, *figure_names(), theme=theme, width=688)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(LEGIBLE) == []
+    assert page.evaluate(SMALL) == []
+    assert Axe().run(page).generate_report() == "No violations found."
+
+
+@pytest.mark.parametrize("name", figure_names())
+def test_picture_without_script_is_that_of_the_start(page: Any, name: str) -> None:
+    assert FOLDER.joinpath(f"{name}.svg").read_text("utf-8") == still(page, name), "run tools/stills.py"

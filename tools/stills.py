@@ -1,0 +1,79 @@
+"""Draw the pictures that stand for the figures where no script runs: python tools/stills.py
+
+Each figure is opened in Chromium as its page shows it at the start, at the width of a phone, and what it
+has drawn becomes `book/_static/figures/NAME.svg`.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+from movable import FOLDER, SHARED, figure_names
+
+WIDTH = 380  # px; letters of 13 px stay legible on a phone
+INK = re.compile(r"^[^{}@]*\.sim-svg[^{}]*\{[^{}]*\}", re.MULTILINE)
+DARK = 'html[data-theme="dark"] '
+
+
+def main() -> None:
+    """Draw them all."""
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        page = browser.new_page()
+        for name in figure_names():
+            FOLDER.joinpath(f"{name}.svg").write_text(still(page, name), encoding="utf-8")
+        browser.close()
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start Playwright's own Chromium, or else the one of the system.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    path = playwright.chromium.executable_path
+    if not Path(path).exists():
+        found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+        path = next(filter(None, found), "")
+    if not path:
+        raise FileNotFoundError("there is no Chromium: run `playwright install chromium`")
+    return playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+
+
+def place(page: Page, *names: str, theme: str = "light", width: int = WIDTH) -> None:
+    """Open a page that has nothing but some figures, as the book places them."""
+    divs = "".join(
+        f'<div class="sim-figure" data-figure="{name}" id="fig-{name}"><img alt="the figure {name}"></div>'
+        for name in names
+    )
+    ground = {"light": "#fff", "dark": "#121212"}[theme]
+    body = f"margin: 0 auto; max-width: {width}px; font: 16px/1.6 sans-serif; background: {ground}"
+    page.set_content(
+        f'<!doctype html><html lang="en" data-theme="{theme}"><title>Figures</title>'
+        f'<body style="{body}"><main><h1 style="margin: 0">Figures</h1>{divs}</main>'
+    )
+    page.add_style_tag(path=FOLDER / "figures.css")
+    for name in (*SHARED, *names):
+        page.add_script_tag(path=FOLDER / f"{name}.js")
+
+
+def still(page: Page, name: str) -> str:
+    """Return what a figure draws at its start, as a picture that follows light and dark."""
+    page.set_viewport_size({"width": WIDTH, "height": 800})
+    place(page, name)
+    rules = INK.findall((FOLDER / "figures.css").read_text(encoding="utf-8"))
+    style = "".join(
+        f"@media (prefers-color-scheme: dark) {{{rule.strip().replace(DARK, '')}}}" if DARK in rule else rule
+        for rule in rules
+    )
+    svg = page.locator(".sim-svg").evaluate("node => new XMLSerializer().serializeToString(node)")
+    height = page.locator(".sim-svg").evaluate("node => node.viewBox.baseVal.height")
+    start, _, rest = svg.partition(">")
+    size = f' width="{WIDTH}" height="{height:g}"'
+    return f"{start}{size}><style>{' '.join(style.split())}</style>{rest}\n"
+
+
+if __name__ == "__main__":
+    main()
