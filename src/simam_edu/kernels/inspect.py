@@ -22,7 +22,7 @@ _INSTRUCTION = re.compile(r"\b(ld|st)\.global(?:\.v(\d+))?\.b(\d+)\b")
 
 
 class GeneratedCode(NamedTuple):
-    """How a tensor is cut, and its kernel in Triton's intermediate language and in NVIDIA's assembly language.
+    """How a tensor is cut, and its kernel in Triton's intermediate and in NVIDIA's assembly language.
 
     In the former a load or a store is of a whole tile, in the latter of one thread.
     """

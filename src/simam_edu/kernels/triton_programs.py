@@ -1,9 +1,9 @@
 """The programs that run on the GPU, in Triton, and their parts. Importing this module needs triton.
 
 The mathematics and its letters are those of :mod:`simam_edu.kernels.triton_kernels`. A program owns
-``BLOCK_C`` channels. A *tile* is an array of channels by ``BLOCK_M`` positions; the ``tile`` programs hold all
-positions in one, the ``loop`` programs go over them tile by tile. With ``LAST`` the channels lie next to each
-other in memory, else the positions do.
+``BLOCK_C`` channels. A *tile* is an array of channels by ``BLOCK_M`` positions; the ``tile`` programs hold
+all positions in one, the ``loop`` programs go over them tile by tile. With ``LAST`` the channels lie next to
+each other in memory, else the positions do.
 
 ``means`` and ``scales`` point to two numbers of each channel, and their dtype is the one to compute in. The
 *scale* is a power of two that brings the largest value near one: exact, and no square overflows after it.
