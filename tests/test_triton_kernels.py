@@ -18,7 +18,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simam_cases import DTYPES, STATISTICS, channels_last, oracle
+from simam_cases import DTYPES, STATISTICS, channels_last, draw, oracle
 from simam_edu.kernels import inspect, tiling, triton_kernels
 from simam_edu.kernels.options import Options, accumulation_dtype
 
@@ -46,7 +46,7 @@ class Case(NamedTuple):
 
 
 def normal(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return draw(*shape, dtype=torch.float64, seed=seed)
 
 
 def name_of(dtype):
@@ -327,44 +327,29 @@ def meta_tensor(where, dtype):
 
 
 @needs_compiler
-@pytest.mark.parametrize("which", ["forward", "backward"])
+@pytest.mark.parametrize("which", READS)
 @pytest.mark.parametrize(
     ("where", "dtype", "leave_one_out"),
     [(where, torch.float32, False) for where in SHORT_AND_LONG]
-    + [(where, torch.float16, True) for where in ("at the limit, channels last", "long")]
+    + [(where, torch.float16, True) for where in ("at the limit", "at the limit, channels last", "long")]
     + [(where, torch.float64, False) for where in ("at the limit", "long, channels last")],
 )
 def test_the_code_touches_memory_as_often_as_promised(which, where, dtype, leave_one_out):
     code = inspect.generate(which, meta_tensor(where, dtype), leave_one_out=leave_one_out)
-    assert code.plan.looped == where.startswith("long")
-    tile = code.plan.block_c * code.plan.block_m
-    found = inspect.accesses(code)
-    maps = [access for access in found if access.elements == tile]
-    assert all(access.size == tile * dtype.itemsize for access in maps)
-    reads, writes = (sum(access.kind == kind for access in maps) for kind in ("load", "store"))
-    assert (reads, writes) == (READS[which][code.plan.looped], 1)
-    # The rest is the mean and the scale of each channel.
-    rest = [access for access in found if access.elements != tile]
-    statistics = 8 if dtype == torch.float64 else 4
-    wanted = ("store" if which == "forward" else "load", code.plan.block_c, code.plan.block_c * statistics)
-    assert [(access.kind, access.elements, access.size) for access in rest] == [wanted, wanted]
-
-
-@needs_compiler
-@pytest.mark.parametrize(
-    ("where", "dtype"),
-    [(where, torch.float32) for where in SHORT_AND_LONG] + [("at the limit", torch.float16)],
-)
-def test_the_threads_share_the_tile_and_move_no_element_twice(where, dtype):
-    """In the assembly language of the GPU: what one thread moves, times the threads, is the tile."""
-    forward = inspect.generate("forward", meta_tensor(where, dtype))
-    cut = forward.plan
+    cut, found, size = code.plan, inspect.accesses(code), 8 if dtype == torch.float64 else 4
+    assert cut.looped == where.startswith("long")
+    maps = [access for access in found if access.elements == cut.block_c * cut.block_m]
     tile = cut.block_c * cut.block_m * dtype.itemsize
-    threads = 32 * cut.warps
-    assert inspect.thread_bytes(forward, "load") * threads == READS["forward"][cut.looped] * tile
-    backward = inspect.generate("backward", meta_tensor(where, dtype))
-    assert inspect.thread_bytes(backward, "store") * threads == tile
-    assert ".local" not in forward.ptx + backward.ptx
+    assert {access.size for access in maps} == {tile}
+    reads, writes = (sum(access.kind == kind for access in maps) for kind in ("load", "store"))
+    assert (reads, writes) == (READS[which][cut.looped], 1)
+    # The rest is the mean and the scale of each channel.
+    rest = [access for access in found if access not in maps]
+    assert rest == [("store" if which == "forward" else "load", cut.block_c, cut.block_c * size)] * 2
+    # In the assembly language: what one thread moves, times the threads, is the tile, so none is moved twice.
+    kind, times = ("load", reads) if which == "forward" else ("store", 1)
+    assert inspect.thread_bytes(code, kind) * 32 * cut.warps == times * tile
+    assert ".local" not in code.ptx
 
 
 @needs_compiler
