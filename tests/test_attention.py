@@ -216,10 +216,11 @@ def test_what_is_no_batch_of_maps_is_refused_with_the_way_out(name: str, make: A
 
 
 @RIVAL_MODULES
-@pytest.mark.parametrize("shape", [(2, 8, 4, 4), (2, 4, 4, 16), (1, 1, 16, 4, 4)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 8, 4, 4), (2, 4, 4, 16), (1, 1, 16, 4, 4), (16, 4, 4)], ids=str)
 def test_the_rivals_refuse_other_channels_and_have_no_dims(name: str, shape: tuple[int, ...]) -> None:
     words = "must have 16 channels on its second axis" if len(shape) == 4 else "must have the axes"
-    with pytest.raises(ValueError, match=rf"x {words}.*, got shape .*; (make the module for|merge or add)"):
+    advice = r"(make the module for .*|merge or add axes .*|a single image is x\[None\])"
+    with pytest.raises(ValueError, match=rf"^x {words}.*, got shape .*; {advice}$"):
         attention_factory(name)(16)(torch.zeros(shape))
 
 
