@@ -25,12 +25,13 @@ class ECA(ImageAttention):
     dtype of the weights and lies in (0, 1).
 
     Args:
-        channels: Channels of the input.
-        gamma: As of :func:`eca_kernel`, and so is ``b``.
-        b: The paper's offset.
+        channels: Channels :math:`C` of the input.
+        gamma: The paper's :math:`\gamma`, which divides. The default 2 is the paper's.
+        b: The paper's :math:`b`, which is added. The default 1 is the paper's.
 
     Raises:
-        ValueError: As :func:`eca_kernel`; when called, as :class:`~simam_edu.attention.SqueezeExcite`.
+        ValueError: If ``channels`` is not a whole number of at least 1, ``gamma`` not a finite positive
+            number or ``b`` not a finite one; when called, as :class:`~simam_edu.attention.SqueezeExcite`.
 
     >>> ECA(16)(torch.zeros(1, 16, 4, 4)).shape
     torch.Size([1, 16, 4, 4])
@@ -51,16 +52,8 @@ class ECA(ImageAttention):
 def eca_kernel(channels: int, *, gamma: float = 2.0, b: float = 1.0) -> int:
     r"""Return the size of ECA's kernel, the odd number next to :math:`|\log_2(C) / \gamma + b / \gamma|`.
 
-    Between two odd numbers the larger is taken, as in the authors' code.
-
-    Args:
-        channels: The number :math:`C` of channels.
-        gamma: The paper's :math:`\gamma`, which divides. The default 2 is the paper's.
-        b: The paper's :math:`b`, which is added. The default 1 is the paper's.
-
-    Raises:
-        ValueError: If ``channels`` is not a whole number of at least 1, ``gamma`` not a finite positive
-            number or ``b`` not a finite one.
+    Between two odd numbers the larger is taken, as in the authors' code. The arguments, and what is raised,
+    are those of :class:`ECA`.
     """
     channels = check_channels(channels)
     gamma = check_number("gamma", gamma, above=0.0, why="the paper uses 2")
