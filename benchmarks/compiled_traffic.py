@@ -23,19 +23,14 @@ from unittest import mock
 import torch
 from torch import Tensor, fx
 
+from simam_edu.benchmark import TenLines
+
 OUT = Path(__file__).resolve().parent.parent / "book" / "results" / "compiled_traffic.jsonl"
 SHAPES = ((128, 64, 8, 8), (128, 16, 32, 32), (16, 256, 56, 56))
 SIZES = re.compile(r"(?:assert_size_stride\((\w+), |(\w+) = empty_strided_\w+\()\(([\d, ]*)\)")
 REUSED = re.compile(r"(\w+) = (?:reinterpret_tensor\()?(\w+)\b.*; del \2\b")
 KERNEL = re.compile(r"^def (triton_\w+)\(([^)]*)\):\n(.*?)^'''", re.MULTILINE | re.DOTALL)
 LAUNCH = re.compile(r"(triton_\w+)\.run\(([^)]*), stream")
-
-
-def ten_lines(x: Tensor, lam: float = 1e-4) -> Tensor:
-    """Return SimAM as the authors write it, with keepdim."""
-    squares = (x - x.mean(dim=(-2, -1), keepdim=True)).square()
-    var = squares.sum(dim=(-2, -1), keepdim=True) / (x.shape[-2] * x.shape[-1] - 1)
-    return x * torch.sigmoid(squares / (4 * (var + lam)) + 0.5)
 
 
 def generated(function: Callable[[Tensor], Tensor], x: Tensor) -> list[str]:
@@ -100,7 +95,7 @@ def record(shape: tuple[int, ...], layout: str) -> dict[str, Any]:
     """Return the counts for one shape and layout."""
     format_ = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}[layout]
     x = torch.zeros(shape).to(memory_format=format_)
-    forward, backward = (counts(code, x.numel()) for code in generated(ten_lines, x))
+    forward, backward = (counts(code, x.numel()) for code in generated(TenLines(), x))
     where = {"benchmark": "compiled traffic", "torch": torch.__version__, "shape": shape, "layout": layout}
     return where | {"forward": forward, "backward": backward}
 

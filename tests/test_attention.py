@@ -1,7 +1,8 @@
-"""SimAM in torch against the numpy oracle, its gradient, and its registry."""
+"""What the attention modules take and refuse: arguments, inputs, names."""
 
 import doctest
 import inspect
+import sys
 import warnings
 from fractions import Fraction
 from functools import partial
@@ -22,47 +23,43 @@ from simam_edu.attention import (
     GlobalContext,
     SqueezeExcite,
     attention_factory,
-    cbam,
-    eca,
-    global_context,
-    simam,
-    squeeze_excite,
 )
 
+NO_NUMBERS = [True, None, "1e-4", 1j, np.array(1e-4), np.True_, [1e-4], torch.tensor(1e-4)]
+RIVALS = {"se": SqueezeExcite, "cbam": CBAM, "eca": ECA, "gc": GlobalContext}
+RIVAL_MODULES = pytest.mark.parametrize("name", RIVALS)
+REFUSED_LAM = "lam must be a finite number of at least 0"
+TO_LEARN = r"lam must be a number of Python or numpy, got a .*: use lam=float\(value\)"
 
-def test_it_has_nothing_to_learn_and_says_lam() -> None:
+
+def test_simam_has_nothing_to_learn_and_says_lam() -> None:
     module = SimAM(lam=0.1)
     assert list(module.parameters()) == []
     assert module.state_dict() == {}
     assert repr(module) == "SimAM(lam=0.1)"
 
 
-NO_NUMBERS = [True, None, "1e-4", 1j, np.array(1e-4), np.True_, [1e-4], torch.tensor(1e-4)]
+# The arguments.
 
 
 @pytest.mark.parametrize(
-    "lam", [-1e-4, float("nan"), float("inf"), 10**400, *NO_NUMBERS[:-1]], ids=lambda lam: repr(lam)[:9]
+    ("lam", "message"),
+    [
+        *((lam, REFUSED_LAM) for lam in (-1e-4, float("nan"), float("inf"), 10**400, *NO_NUMBERS[:-1])),
+        *((kind(torch.tensor(1e-4)), TO_LEARN) for kind in (torch.Tensor, torch.nn.Parameter)),
+    ],
+    ids=lambda value: repr(value)[:9],
 )
-def test_lam_is_a_finite_number_of_at_least_0(lam: Any) -> None:
-    message = "lam must be a finite number of at least 0"
-    with pytest.raises(ValueError, match=message):
-        SimAM(lam=lam)
-    with pytest.raises(ValueError, match=message):
-        attention_factory("simam", lam=lam)
+def test_lam_is_a_finite_number_of_at_least_0_and_nothing_to_learn(lam: Any, message: str) -> None:
     module = SimAM()
-    with pytest.raises(ValueError, match=message):
-        module.lam = lam
+    for call in (
+        lambda: SimAM(lam=lam),
+        lambda: attention_factory("simam", lam=lam),
+        lambda: setattr(module, "lam", lam),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
     assert module.lam == 1e-4
-
-
-@pytest.mark.parametrize("kind", [torch.tensor, lambda value: torch.nn.Parameter(torch.tensor(value))])
-def test_a_lam_to_learn_is_refused_with_the_reason(kind: Any) -> None:
-    message = r"lam must be a number of Python or numpy, got a .*: use lam=float\(value\)"
-    with pytest.raises(ValueError, match=message):
-        SimAM(lam=kind(1e-4))
-    module = SimAM()
-    with pytest.raises(ValueError, match=message):
-        module.lam = kind(1e-4)
     assert list(module.parameters()) == []
 
 
@@ -71,6 +68,25 @@ def test_lam_is_any_real_number_of_python_or_numpy(lam: Any) -> None:
     module = SimAM(lam=lam)
     assert module.lam == float(lam)
     assert type(module.lam) is float
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
+def test_energy_and_solvers_take_the_lam_that_the_module_takes(value: Any) -> None:
+    x, others = np.arange(12.0).reshape(3, 4), np.arange(3.0)
+    least = solvers.condition_number, solvers.largest_stable_step, solvers.energy_hessian
+    for function, *arguments in (
+        (energy.gain, x),
+        (energy.importance, x),
+        (energy.neuron_energy, 1.0, 0.0, 4.0, others),
+        (energy.minimal_energy, 4.0, 1.0, 1.0),
+        (energy.optimal_weight_bias, 4.0, 1.0, 1.0),
+        (gradient.simam_gradient, x, np.ones_like(x)),
+        *((solve, 4.0, others) for solve in (solvers.solve_linear, solvers.solve_newton, solvers.solve_bfgs)),
+        *((look, 4.0, others) for look in least),
+    ):
+        function(*arguments, lam=1e-4)
+        with pytest.raises(ValueError, match=REFUSED_LAM):
+            function(*arguments, lam=value)
 
 
 @pytest.mark.parametrize("value", [64, 1e-4, True, None, "1e-4", [1024]], ids=repr)
@@ -82,30 +98,42 @@ def test_a_positional_argument_is_refused_with_the_right_calls(value: Any) -> No
         partial(SimAM, lam=0.1)(value)
 
 
-def test_the_name_of_the_authors_leads_to_lam() -> None:
-    words = r"no argument e_lambda; it has lam \(the authors' e_lambda\)"
-    with pytest.raises(TypeError, match=words):
-        SimAM(e_lambda=1e-4)
-    with pytest.raises(ValueError, match=words):
-        attention_factory("simam", e_lambda=1e-4)
-
-
-def test_the_signature_shows_the_arguments_and_no_positional_one() -> None:
+def test_the_signature_shows_the_arguments_no_positional_one_and_no_other() -> None:
     parameters = inspect.signature(SimAM).parameters
     named = [name for name, value in parameters.items() if value.kind == value.KEYWORD_ONLY]
     assert named == ["lam", "dims", "statistics", "one_position", "backend"]
     others = {name: value.annotation for name, value in parameters.items() if name not in named}
     assert others == {"refused": Never, "unknown": Never}
+    with pytest.raises(TypeError, match=r"no argument e_lambda; it has lam \(the authors' e_lambda\)"):
+        SimAM(e_lambda=1e-4)
 
 
-@pytest.mark.parametrize("make", [SqueezeExcite, CBAM, ECA, GlobalContext])
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("statistics", "exact", "shared, population, leave_one_out, got 'exact'"),
+        ("statistics", None, "shared, population, leave_one_out, got None"),
+        ("one_position", "nan", "refuse, half, got 'nan'"),
+        ("backend", "fast", "auto, native, torch, triton, reference, got 'fast'"),
+        ("backend", "plain", "reference, got 'plain'"),
+        *(("dims", value, f"1, 2, 3, got {value}") for value in (4, True, 2.0)),
+        ("dims", torch.tensor(2), r"1, 2, 3, got tensor\(2\)"),
+    ],
+)
+def test_an_option_of_simam_must_be_one_of_its_choices(name: str, value: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be one of .*{words}"):
+        SimAM(**{name: value})
+
+
+WHOLE = ["channels", "reduction", "min_hidden", "kernel_size"]
+
+
+@RIVAL_MODULES
 @pytest.mark.parametrize("value", [0, -16, 16.0, *NO_NUMBERS], ids=repr)
-def test_the_rivals_take_whole_numbers_only(make: Any, value: Any) -> None:
-    names = inspect.signature(make).parameters.keys() - {"gamma", "b", "ratio"}
-    assert "channels" in names
-    for name in names:
-        with pytest.raises(ValueError, match=f"{name} must be a whole number of at least"):
-            make(**({"channels": 16} | {name: value}))
+def test_the_rivals_take_whole_numbers_only(name: str, value: Any) -> None:
+    for argument in inspect.signature(RIVALS[name]).parameters.keys() & WHOLE:
+        with pytest.raises(ValueError, match=f"{argument} must be a whole number of at least"):
+            RIVALS[name](**({"channels": 16} | {argument: value}))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), *NO_NUMBERS], ids=repr)
@@ -116,90 +144,38 @@ def test_the_constants_of_eca_are_finite_numbers(value: Any) -> None:
         ECA(16, b=value)
 
 
-def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
-    x = torch.zeros(1, 16, 4, 4)
-    for make in (SqueezeExcite, CBAM, ECA, GlobalContext):
-        assert make(np.int64(16))(x).shape == x.shape
-
-
-@pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
-def test_energy_and_solvers_take_the_lam_that_the_module_takes(value: Any) -> None:
-    x, others = np.arange(12.0).reshape(3, 4), np.arange(3.0)
-    calls = [
-        lambda lam: energy.gain(x, lam=lam),
-        lambda lam: energy.importance(x, lam=lam),
-        lambda lam: energy.neuron_energy(1.0, 0.0, 4.0, others, lam=lam),
-        lambda lam: energy.minimal_energy(4.0, 1.0, 1.0, lam=lam),
-        lambda lam: energy.optimal_weight_bias(4.0, 1.0, 1.0, lam=lam),
-        lambda lam: gradient.simam_gradient(x, np.ones_like(x), lam=lam),
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        (
+            "simm",
+            {},
+            "attention must be one of cbam, eca, gc, none, one_sided, other_image, reversed, se, shuffled, "
+            "simam, got 'simm'",
+        ),
+        ("simam", {"lam": -1.0}, "lam must be"),
+        ("simam", {"e_lambda": 1e-4}, r"no argument e_lambda; it has lam \(the authors' e_lambda\)"),
+        ("cbam", {"kernel_size": 6}, "kernel_size must be odd, so that a map keeps its size, got 6"),
+        ("eca", {"gamma": 0.0}, "gamma must be a finite positive number"),
+        ("gc", {"min_hidden": 1}, "min_hidden must be a whole number of at least 2, got 1; a layer norm"),
         *(
-            lambda lam, solve=solve: solve(4.0, others, lam=lam)
-            for solve in (
-                solvers.solve_linear,
-                solvers.solve_newton,
-                solvers.solve_bfgs,
-                solvers.condition_number,
-                solvers.largest_stable_step,
-                solvers.energy_hessian,
+            (name, options, "does not take these options")
+            for name, options in (
+                ("simam", {"lambda_": 1.0}),
+                ("none", {"lam": 1.0}),
+                ("se", {"ratio": 16}),
+                ("eca", {"k_size": 3}),
+                ("gc", {"r": 16}),
             )
         ),
-    ]
-    for call in calls:
-        call(1e-4)
-        with pytest.raises(ValueError, match="lam must be a finite number of at least 0"):
-            call(value)
-
-
-@pytest.mark.parametrize(
-    ("x", "message"),
-    [
-        (torch.zeros(2, 3, 1, 1), "at least two positions"),
-        (torch.zeros(16, 8, 8), r"a single image is x\[None\], a batch \(n, c, l\) is for SimAM\(dims=1\)"),
-        (torch.zeros(2, 3, 4, 5, 6), r"\(n, c, h, w\), .* batch \(n, c, d, h, w\) is for SimAM\(dims=3\)"),
-        (torch.zeros(3, 4), r"the axes \(n, c, h, w\), got shape \(3, 4\)"),
-        (torch.zeros(1, 2, 3, 4, 5, 6), "must have the axes"),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("backend", ["auto", "torch", "reference"])
-def test_a_map_of_another_number_of_axes_is_refused(backend: Any, x: torch.Tensor, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        SimAM(backend=backend)(x)
-
-
-@pytest.mark.parametrize(
-    ("dims", "shape", "message"),
-    [
-        (1, (3, 8), r"\(n, c, l\), got shape .*; a single sound is x\[None\]$"),
-        (1, (2, 3, 8, 8), r"a batch \(n, c, h, w\) is for SimAM\(dims=2\)"),
-        (3, (2, 3, 8, 8), r"a single volume is x\[None\], a batch \(n, c, h, w\) is for SimAM\(dims=2\)"),
     ],
 )
-def test_dims_says_how_many_axes_a_map_has(dims: int, shape: tuple[int, ...], message: str) -> None:
+def test_the_registry_refuses_before_a_network_is_built(name: str, options: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        SimAM(dims=dims)(torch.zeros(shape))
-    x = draw(2, 3, *(4,) * dims)
-    flat = SimAM()(x.reshape(2, 3, 1, -1)).reshape(x.shape)
-    for backend in ("auto", "torch", "reference"):
-        torch.testing.assert_close(SimAM(dims=dims, backend=backend)(x), flat)
+        attention_factory(name, **options)
 
 
-@pytest.mark.filterwarnings("ignore")  # of torch.jit.trace
-def test_compiled_and_mapped_it_refuses_another_number_of_axes() -> None:
-    """Maps over a batch are of vmap; what each call gets is counted."""
-    with pytest.raises(ValueError, match=r"a single image is x\[None\]"):
-        torch.func.vmap(SimAM())(torch.zeros(2, 3, 4, 4))
-    assert torch.func.vmap(SimAM(dims=1))(torch.zeros(2, 3, 4, 4)).shape == (2, 3, 4, 4)
-    x = torch.zeros(3, 4, 4)
-    unsupported = torch._dynamo.exc.Unsupported  # what torch 2.6 makes of an error
-    for call in (
-        lambda: torch.export.export(SimAM(), (x,)),
-        lambda: torch.jit.trace(SimAM(), x),
-        lambda: torch.compile(SimAM(), backend="eager")(x),
-    ):
-        with pytest.raises((ValueError, unsupported), match=r"a single image is x\[None\]|Observed exc"):
-            call()
-
+# The inputs.
 
 MAPS = torch.zeros(2, 16, 4, 4)
 
@@ -228,48 +204,88 @@ def nested() -> torch.Tensor:
         (lambda: MAPS.to_mkldnn(), r"got torch._mkldnn; convert it with x.to_dense\(\)"),
         (nested, "got a nested one; call the module on each part"),
         (lambda: MAPS[:, :, :0], "at least one channel and one position"),
+        (lambda: MAPS[0, 0], r"the axes \(n, c, h, w\), got shape \(4, 4\); merge or add axes with x"),
+        (lambda: MAPS[0], r"got shape \(16, 4, 4\); a single image is x\[None\]"),
     ],
 )
-@pytest.mark.parametrize("name", ["simam", "se", "cbam", "eca", "gc"])
+@pytest.mark.parametrize("name", ["simam", *RIVALS])
 @pytest.mark.filterwarnings("ignore:.*quantiz.*")
 def test_what_is_no_batch_of_maps_is_refused_with_the_way_out(name: str, make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^x must .*{message}"):
         attention_factory(name)(16)(make())
 
 
-@pytest.mark.parametrize("name", ["se", "cbam", "eca", "gc"])
-def test_a_single_image_is_told_to_the_rivals_user(name: str) -> None:
-    with pytest.raises(ValueError, match=r"got shape \(16, 4, 4\); a single image is x\[None\]$"):
-        attention_factory(name)(16)(MAPS[0])
+@RIVAL_MODULES
+@pytest.mark.parametrize("shape", [(2, 8, 4, 4), (2, 4, 4, 16), (1, 1, 16, 4, 4), (16, 4, 4)], ids=str)
+def test_the_rivals_refuse_other_channels_and_have_no_dims(name: str, shape: tuple[int, ...]) -> None:
+    words = "must have 16 channels on its second axis" if len(shape) == 4 else "must have the axes"
+    advice = r"(make the module for .*|merge or add axes .*|a single image is x\[None\])"
+    with pytest.raises(ValueError, match=rf"^x {words}.*, got shape .*; {advice}$"):
+        attention_factory(name)(16)(torch.zeros(shape))
 
 
-def test_registry_makes_modules() -> None:
-    assert set(ATTENTION) == {"none", "simam", "se", "cbam", "eca", "gc", *CONTROLS}
+@pytest.mark.parametrize(
+    ("dims", "shape", "message"),
+    [
+        (2, (2, 3, 1, 1), "at least two positions"),
+        (2, (16, 8, 8), r"a single image is x\[None\], a batch \(n, c, l\) is for SimAM\(dims=1\)"),
+        (2, (2, 3, 4, 5, 6), r"\(n, c, h, w\), .* batch \(n, c, d, h, w\) is for SimAM\(dims=3\)"),
+        (2, (1, 2, 3, 4, 5, 6), "must have the axes"),
+        (1, (3, 8), r"\(n, c, l\), got shape .*; a single sound is x\[None\]$"),
+        (1, (2, 3, 8, 8), r"a batch \(n, c, h, w\) is for SimAM\(dims=2\)"),
+        (3, (2, 3, 8, 8), r"a single volume is x\[None\], a batch \(n, c, h, w\) is for SimAM\(dims=2\)"),
+    ],
+)
+@pytest.mark.parametrize("backend", ["auto", "torch", "reference"])
+def test_dims_says_how_many_axes_a_map_has(
+    backend: Any, dims: int, shape: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        SimAM(dims=dims, backend=backend)(torch.zeros(shape))
+    x = draw(2, 3, *(4,) * dims)
+    flat = SimAM()(x.reshape(2, 3, 1, -1)).reshape(x.shape)
+    torch.testing.assert_close(SimAM(dims=dims, backend=backend)(x), flat)
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch.jit.trace
+def test_compiled_and_mapped_it_refuses_another_number_of_axes() -> None:
+    """Maps over a batch are of vmap; what each call gets is counted."""
+    with pytest.raises(ValueError, match=r"a single image is x\[None\]"):
+        torch.func.vmap(SimAM())(torch.zeros(2, 3, 4, 4))
+    assert torch.func.vmap(SimAM(dims=1))(torch.zeros(2, 3, 4, 4)).shape == (2, 3, 4, 4)
+    x = torch.zeros(3, 4, 4)
+    unsupported = torch._dynamo.exc.Unsupported  # what torch 2.6 makes of an error
+    for call in (
+        lambda: torch.export.export(SimAM(), (x,)),
+        lambda: torch.jit.trace(SimAM(), x),
+        lambda: torch.compile(SimAM(), backend="eager")(x),
+    ):
+        with pytest.raises((ValueError, unsupported), match=r"a single image is x\[None\]|Observed exc"):
+            call()
+
+
+@pytest.mark.parametrize("backend", ["torch", "reference"])
+def test_one_position_is_half_where_that_is_chosen(backend: Any) -> None:
+    x = draw(2, 3, 1, 1).requires_grad_()
+    with pytest.raises(ValueError, match=r"at least two positions, got shape .* choose one_position='half'"):
+        SimAM(backend=backend)(x)
+    y = SimAM(backend=backend, one_position="half")(x)
+    torch.testing.assert_close(y, x * torch.tensor(0.5).sigmoid())
+
+
+# The names.
+
+
+def test_the_registry_makes_new_modules_with_their_options() -> None:
+    assert set(ATTENTION) == {"none", "simam", *RIVALS, *CONTROLS}
     assert isinstance(attention_factory("none")(16), torch.nn.Identity)
     made = attention_factory("simam", lam=0.1)
     first, second = made(16), made(16)
     assert isinstance(first, SimAM)
     assert first.lam == 0.1
     assert first is not second
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        (
-            "simm",
-            {},
-            "attention must be one of cbam, eca, gc, none, one_sided, other_image, reversed, se, shuffled, "
-            "simam, got 'simm'",
-        ),
-        ("simam", {"lambda_": 1.0}, "does not take these options"),
-        ("none", {"lam": 1.0}, "does not take these options"),
-        ("simam", {"lam": -1.0}, "lam must be"),
-    ],
-)
-def test_registry_refuses(name: str, options: dict[str, float], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        attention_factory(name, **options)
+    for name in RIVALS:
+        assert attention_factory(name)(np.int64(16))(MAPS).shape == MAPS.shape
 
 
 def test_package_offers_simam_and_nothing_else() -> None:
@@ -278,11 +294,8 @@ def test_package_offers_simam_and_nothing_else() -> None:
         simam_edu.SimAm  # noqa: B018
 
 
-MODULES = [squeeze_excite, cbam, eca, global_context, simam]
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
-def test_the_example_in_the_docstring_runs(module: Any) -> None:
-    result = doctest.testmod(module)
+@pytest.mark.parametrize("kind", [SimAM, *RIVALS.values()], ids=lambda kind: kind.__name__)
+def test_the_example_in_the_docstring_runs(kind: type) -> None:
+    result = doctest.testmod(sys.modules[kind.__module__])
     assert result.attempted > 0
     assert result.failed == 0

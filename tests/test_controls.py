@@ -3,28 +3,29 @@
 import pytest
 import torch
 
+from simam_cases import draw
 from simam_edu import SimAM
 from simam_edu.attention import CONTROLS, attention_factory
 
 
-def gains(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-    return module(x) / x
-
-
 @pytest.fixture
 def x() -> torch.Tensor:
-    return torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return draw(3, 4, 5, 6, dtype=torch.float64)
 
 
 @pytest.fixture
 def own(x: torch.Tensor) -> torch.Tensor:
-    return gains(SimAM(), x)
+    return SimAM()(x) / x
+
+
+def gains(name: str, x: torch.Tensor) -> torch.Tensor:
+    return attention_factory(name)(4)(x) / x
 
 
 def test_shuffled_gains_are_those_of_the_channel_in_an_order_that_all_images_share(
     x: torch.Tensor, own: torch.Tensor
 ) -> None:
-    moved = gains(attention_factory("shuffled")(4), x).flatten(2)
+    moved = gains("shuffled", x).flatten(2)
     own = own.flatten(2)
     assert torch.allclose(moved.sort(dim=2).values, own.sort(dim=2).values, rtol=1e-12)
     order = (moved[0, :, :, None] - own[0, :, None, :]).abs().argmin(dim=2)
@@ -34,33 +35,25 @@ def test_shuffled_gains_are_those_of_the_channel_in_an_order_that_all_images_sha
     assert (order != torch.arange(30)).double().mean() > 0.8
 
 
-def test_shuffled_draws_anew_in_training_and_never_in_evaluation(x: torch.Tensor) -> None:
-    module = attention_factory("shuffled")(4)
+def test_shuffled_draws_anew_in_training_never_in_evaluation_and_apart_from_others(x: torch.Tensor) -> None:
+    module, other = attention_factory("shuffled")(4), attention_factory("shuffled")(4)
     first, second = module(x), module(x)
     assert not torch.equal(first, second)
+    assert not torch.equal(first, other(x))
+    other.load_state_dict(module.state_dict())
+    assert torch.equal(module(x), other(x)), "it goes on from its state with the same draws"
     module.eval()
     assert torch.equal(module(x), first)
     assert torch.equal(module(x), first)
 
 
-def test_shuffled_goes_on_from_its_state_with_the_same_draws(x: torch.Tensor) -> None:
-    module, other = attention_factory("shuffled")(4), attention_factory("shuffled")(4)
-    module(x)
-    other.load_state_dict(module.state_dict())
-    assert torch.equal(module(x), other(x))
-
-
-def test_two_shuffled_modules_draw_apart(x: torch.Tensor) -> None:
-    assert not torch.equal(attention_factory("shuffled")(4)(x), attention_factory("shuffled")(4)(x))
-
-
 def test_other_image_gives_each_image_the_gains_of_the_one_before(x: torch.Tensor, own: torch.Tensor) -> None:
-    moved = gains(attention_factory("other_image")(4), x)
+    moved = gains("other_image", x)
     assert torch.allclose(moved, own[[2, 0, 1]], rtol=1e-12)
 
 
 def test_reversed_keeps_mean_and_variance_and_turns_the_order(x: torch.Tensor, own: torch.Tensor) -> None:
-    moved = gains(attention_factory("reversed")(4), x)
+    moved = gains("reversed", x)
     assert torch.allclose(moved.mean((2, 3)), own.mean((2, 3)), rtol=1e-12)
     assert torch.allclose(moved.var((2, 3)), own.var((2, 3)), rtol=1e-9)
     ranks = own.flatten(2).argsort(dim=2)
@@ -70,24 +63,22 @@ def test_reversed_keeps_mean_and_variance_and_turns_the_order(x: torch.Tensor, o
 def test_one_sided_keeps_the_gain_above_the_mean_and_the_least_elsewhere(
     x: torch.Tensor, own: torch.Tensor
 ) -> None:
-    moved = gains(attention_factory("one_sided")(4), x)
+    moved = gains("one_sided", x)
     above = x > x.mean((2, 3), keepdim=True)
     least = torch.full_like(x, 1.0 / (1.0 + 2.718281828459045**-0.5))
     assert torch.allclose(moved, torch.where(above, own, least), rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("name", CONTROLS)
-def test_the_penalty_and_the_gradient_reach_every_control(name: str, x: torch.Tensor) -> None:
+def test_every_control_has_lam_a_gradient_and_no_weights_and_is_not_recorded(
+    name: str, x: torch.Tensor
+) -> None:
     module = attention_factory(name, lam=0.3)(4).eval()
     assert not torch.allclose(module(x), attention_factory(name)(4).eval()(x))
     assert torch.autograd.gradcheck(module, x.clone().requires_grad_())
     assert not list(module.parameters())
     with pytest.raises(ValueError, match=r"x must have the axes \(n, c, h, w\)"):
         module(x[0])
-
-
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-@pytest.mark.parametrize("name", CONTROLS)
-def test_no_control_is_recorded(name: str) -> None:
     with pytest.raises(ValueError, match="module must be one to be recorded, got the control"):
-        torch.jit.trace(attention_factory(name)(4).eval(), torch.zeros(2, 4, 3, 3))
+        torch.jit.trace(module, x)

@@ -9,19 +9,18 @@ import pytest
 import torch
 from torch import nn
 
+from simam_cases import draw
 from simam_edu import SimAM
 from simam_edu.attention import CBAM, ECA, Attention, GlobalContext, SqueezeExcite
 
 CHANNELS = 8
-OPSETS = [11, 13, 17, 20]
 SIZES = [(2, 8, 6, 5), (3, 8, 4, 7), (1, 8, 17, 32)]  # the first one is recorded
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch, of its own older parts
 
 
-def draw(*shape, dtype=torch.float32, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return (1.0 + 3.0 * torch.randn(shape, generator=generator, dtype=torch.float64)).to(dtype)
+def inputs(*shape, dtype=torch.float32, seed=0):
+    return draw(*shape, dtype=dtype, mean=1.0, std=3.0, seed=seed)
 
 
 def context():
@@ -90,53 +89,38 @@ def export(module, file, *, dynamo, opset):
         step = 2 if isinstance(module, Detector) else 1
         sides = {axis: step * dim(name, min=2) for axis, name in ((2, "h"), (3, "w"))}
         sizes = {"dynamic_shapes": ({0: dim("n")} | sides,), "verbose": False}
-        x = draw(2, 8, 6, 10)
     else:
         sizes = {"dynamic_axes": {"x": {0: "n", 2: "h", 3: "w"}}, "input_names": ["x"]}
-        x = draw(2, 8, 6, 10)
     logging.disable(logging.WARNING)
     try:
-        torch.onnx.export(module, (x,), file, dynamo=dynamo, opset_version=opset, **sizes)
+        torch.onnx.export(module, (inputs(2, 8, 6, 10),), file, dynamo=dynamo, opset_version=opset, **sizes)
     finally:
         logging.disable(logging.NOTSET)
     return next(entry.version for entry in onnx.load(file).opset_import if not entry.domain)
 
 
-def assert_runs(file, module, shapes):
-    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    (name,) = (entry.name for entry in session.get_inputs())
-    for shape in shapes:
-        x = draw(*shape, seed=1)
-        (found,) = session.run(None, {name: x.numpy()})
-        wanted = module(x).detach().numpy()
-        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("opset", OPSETS)
-@every_module
-def test_the_older_onnx_exporter_agrees_for_any_size(tmp_path, name, opset):
-    file, module = str(tmp_path / "module.onnx"), make(name)
-    assert export(module, file, dynamo=False, opset=opset) == opset
-    assert_runs(file, module, SIZES)
-
-
-def test_the_newer_onnx_exporter_agrees_for_any_size(tmp_path):
-    file, module = str(tmp_path / "modules.onnx"), Side()
-    assert export(module, file, dynamo=True, opset=20) == 20
-    assert_runs(file, module, SIZES)
+NETWORKS = {Side: SIZES, Detector: [(1, 8, 16, 16), (2, 8, 6, 10), (3, 8, 32, 24)]}
 
 
 @pytest.mark.parametrize(
-    ("dynamo", "opset"), [*((False, opset) for opset in OPSETS), (True, 11), (True, 17), (True, 20)]
+    ("network", "dynamo", "opset"),
+    [
+        *((network, False, opset) for network in NETWORKS for opset in (11, 13, 17, 20)),
+        *((Side, True, 20), (Detector, True, 11), (Detector, True, 17), (Detector, True, 20)),
+    ],
 )
-def test_a_small_detector_agrees_in_onnx_runtime(tmp_path, dynamo, opset):
+def test_both_onnx_exporters_agree_in_the_runtime_for_any_size(tmp_path, network, dynamo, opset):
     """The newer exporter writes opset 18 and leaves it where it cannot go lower."""
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     torch.manual_seed(0)
-    file, module = str(tmp_path / "detector.onnx"), Detector().eval()
-    written = export(module, file, dynamo=dynamo, opset=opset)
-    assert written == (max(opset, 18) if dynamo else opset)
-    assert_runs(file, module, [(1, 8, 16, 16), (2, 8, 6, 10), (3, 8, 32, 24)])
+    file, module = str(tmp_path / "network.onnx"), network().eval()
+    assert export(module, file, dynamo=dynamo, opset=opset) == (max(opset, 18) if dynamo else opset)
+    session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    (name,) = (entry.name for entry in session.get_inputs())
+    for shape in NETWORKS[network]:
+        x = inputs(*shape, seed=1)
+        (found,) = session.run(None, {name: x.numpy()})
+        np.testing.assert_allclose(found, module(x).detach().numpy(), rtol=1e-5, atol=1e-5)
 
 
 def network(name):
@@ -153,24 +137,19 @@ class Leaves(torch.fx.Tracer):
 
 @pytest.mark.parametrize("tracer", [torch.fx.Tracer, Leaves])
 @every_module
-def test_an_fx_graph_computes_and_checks_what_the_network_does(name, tracer):
+def test_an_fx_graph_computes_and_checks_what_the_network_does_and_gives_its_features(name, tracer):
     model = network(name)
-    graph = torch.fx.GraphModule(model, tracer().trace(model))
+    nodes = tracer().trace(model)
+    graph = torch.fx.GraphModule(model, nodes)
     for shape in SIZES:
-        torch.testing.assert_close(graph(draw(*shape)), model(draw(*shape)))
+        torch.testing.assert_close(graph(inputs(*shape)), model(inputs(*shape)))
     with pytest.raises(ValueError, match=r"a single image is x\[None\]"):
-        graph(draw(8, 4, 4))
-
-
-@pytest.mark.parametrize("tracer", [torch.fx.Tracer, Leaves])
-@every_module
-def test_features_are_extracted_behind_the_module(name, tracer):
-    model, x = network(name), draw(*SIZES[0])
-    graph = tracer().trace(model)
-    *_, behind, output = graph.nodes
+        graph(inputs(8, 4, 4))
+    *_, behind, output = nodes.nodes
     output.args = (behind.args[0],)  # what the last layer is given
-    graph.erase_node(behind)
-    torch.testing.assert_close(torch.fx.GraphModule(model, graph)(x), model[:2](x))
+    nodes.erase_node(behind)
+    x = inputs(*SIZES[0])
+    torch.testing.assert_close(torch.fx.GraphModule(model, nodes)(x), model[:2](x))
 
 
 @pytest.mark.parametrize(("name", "whole"), [("simam", False), *((name, True) for name in MODULES)])
@@ -184,9 +163,9 @@ def test_fx_quantization_leaves_the_module_as_it_is(name, whole):
     custom = PrepareCustomConfig().set_non_traceable_module_classes(kinds)
     engine = next(kind for kind in torch.backends.quantized.supported_engines if kind != "none")
     prepared = quantize_fx.prepare_fx(
-        model, get_default_qconfig_mapping(engine), (draw(*SIZES[0]),), prepare_custom_config=custom
+        model, get_default_qconfig_mapping(engine), (inputs(*SIZES[0]),), prepare_custom_config=custom
     )
-    x = draw(*SIZES[0])
+    x = inputs(*SIZES[0])
     prepared(x)
     quantized = quantize_fx.convert_fx(prepared)
     assert "quantized" in type(quantized.get_submodule("0")).__module__
@@ -198,10 +177,10 @@ def test_fx_quantization_leaves_the_module_as_it_is(name, whole):
 @every_module
 def test_a_trace_holds_for_other_sizes_in_a_scripted_network(name, dtype):
     module = make(name).to(dtype)
-    traced = torch.jit.trace(module, draw(*SIZES[0], dtype=dtype))
+    traced = torch.jit.trace(module, inputs(*SIZES[0], dtype=dtype))
     scripted = torch.jit.script(nn.Sequential(traced, nn.ReLU()))
     for shape in SIZES:
-        x = draw(*shape, dtype=dtype, seed=1)
+        x = inputs(*shape, dtype=dtype, seed=1)
         tolerance = 16 * torch.finfo(dtype).eps
         torch.testing.assert_close(scripted(x), module(x).relu(), rtol=tolerance, atol=tolerance)
 
@@ -216,5 +195,5 @@ def test_to_script_it_is_refused_with_what_to_do(name):
 def test_a_trace_of_simam_warns_of_nothing_of_its_own():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        torch.jit.trace(SimAM(statistics="leave_one_out"), draw(*SIZES[0]))
+        torch.jit.trace(SimAM(statistics="leave_one_out"), inputs(*SIZES[0]))
     assert not [entry for entry in caught if "simam_edu" in entry.filename]

@@ -1,7 +1,6 @@
 """SimAM where torch changes how a module runs: compile, export, ONNX, torch.func, autocast, DDP, copies."""
 
 import copy
-import io
 import pickle
 import subprocess
 import sys
@@ -49,12 +48,19 @@ def test_compiled_code_agrees_forward_and_backward():
 
 
 @two_statistics
-def test_exported_for_any_batch_and_map(statistics):
+def test_exported_for_any_batch_and_map_one_position_gives_the_limit(statistics):
+    """A recorded program has no checks: what the docstring says of it."""
     module = SimAM(statistics=statistics).eval()
-    sizes = {0: torch.export.Dim("n"), 2: torch.export.Dim("h", min=2), 3: torch.export.Dim("w", min=2)}
-    program = torch.export.export(module, (draw(2, 3, 8, 8),), dynamic_shapes={"x": sizes})
+    sizes = {0: torch.export.Dim("n"), 2: torch.export.Dim("h"), 3: torch.export.Dim("w")}
+    program = torch.export.export(module, (draw(2, 3, 8, 8),), dynamic_shapes={"x": sizes}).module()
     for shape in [(2, 3, 8, 8), (5, 3, 7, 9)]:
-        torch.testing.assert_close(program.module()(draw(*shape)), module(draw(*shape)))
+        torch.testing.assert_close(program(draw(*shape)), module(draw(*shape)))
+    x = draw(2, 3, 1, 1)
+    if statistics == "leave_one_out":
+        with pytest.raises(ZeroDivisionError):
+            program(x)
+    else:
+        torch.testing.assert_close(program(x), x * torch.tensor(0.5).sigmoid())
 
 
 def test_exported_by_a_process_that_has_loaded_no_kernel():
@@ -68,16 +74,6 @@ def test_exported_by_a_process_that_has_loaded_no_kernel():
     assert run.returncode == 0, run.stderr
 
 
-def test_exported_with_dynamic_sizes_one_position_gives_the_limit():
-    """A recorded program has no checks: what the docstring says of it."""
-    sizes = {2: torch.export.Dim("h"), 3: torch.export.Dim("w")}
-    program = torch.export.export(SimAM(), (draw(2, 3, 8, 8),), dynamic_shapes={"x": sizes})
-    x = draw(2, 3, 1, 1)
-    torch.testing.assert_close(program.module()(x), x * torch.tensor(0.5).sigmoid())
-    with pytest.raises(ValueError, match="at least two positions"):
-        SimAM()(x)
-
-
 @two_statistics
 def test_vmap_is_a_loop(statistics):
     module = SimAM(statistics=statistics)
@@ -88,28 +84,20 @@ def test_vmap_is_a_loop(statistics):
 
 
 @ignore_script
-def test_jvp_is_the_derivative_along_a_direction():
-    x, direction = draw(1, 2, 4, 4, dtype=torch.float64), draw(1, 2, 4, 4, dtype=torch.float64, seed=1)
-    y, change = torch.func.jvp(SimAM(), (x,), (direction,))
-    step = 1e-6
-    differences = (SimAM()(x + step * direction) - SimAM()(x - step * direction)) / (2 * step)
-    torch.testing.assert_close(y, SimAM()(x))
-    torch.testing.assert_close(change, differences, rtol=1e-7, atol=1e-8)
-    with torch.autograd.forward_ad.dual_level():
-        dual = SimAM()(torch.autograd.forward_ad.make_dual(x, direction))
-        torch.testing.assert_close(torch.autograd.forward_ad.unpack_dual(dual).tangent, change)
-
-
-@ignore_script
-def test_grad_and_hessian_of_func():
-    x = draw(1, 1, 2, 3, dtype=torch.float64)
+def test_jvp_grad_and_hessian_of_func_are_those_of_autograd():
+    x, direction = draw(1, 1, 2, 3, dtype=torch.float64), draw(1, 1, 2, 3, dtype=torch.float64, seed=1)
 
     def loss(value):
         return SimAM()(value).square().sum()
 
+    y, change = torch.func.jvp(SimAM(), (x,), (direction,))
+    torch.testing.assert_close(y, SimAM()(x))
+    torch.testing.assert_close(change, torch.autograd.functional.jvp(SimAM(), x, direction)[1])
+    with torch.autograd.forward_ad.dual_level():
+        dual = SimAM()(torch.autograd.forward_ad.make_dual(x, direction))
+        torch.testing.assert_close(torch.autograd.forward_ad.unpack_dual(dual).tangent, change)
     torch.testing.assert_close(torch.func.grad(loss)(x), gradient(loss, x, torch.ones((), dtype=x.dtype)))
-    hessian = torch.func.hessian(loss)(x).reshape(6, 6)
-    torch.testing.assert_close(hessian, torch.autograd.functional.hessian(loss, x).reshape(6, 6))
+    torch.testing.assert_close(torch.func.hessian(loss)(x), torch.autograd.functional.hessian(loss, x))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
@@ -165,30 +153,24 @@ def test_copies_and_pickles_are_the_same_module():
         assert torch.equal(twin(x), module(x))
 
 
-def old(**state):
+def old_pickle(**state):
     """A module as one of an earlier version is pickled: without dims, with other names, and with any lam."""
     module = SimAM()
     for name in ("dims", "backend"):
         del module.__dict__[name]
     module.__dict__.update({"correction": 1, "path": "plain"} | state)
-    file = io.BytesIO()
-    torch.save(nn.Sequential(module), file)
-    file.seek(0)
-    return file
+    return pickle.dumps(nn.Sequential(module))
 
 
 def test_a_pickle_of_an_earlier_version_is_the_module_that_it_was():
-    module = torch.load(old(lam=0.1, correction=0), weights_only=False)
+    module = pickle.loads(old_pickle(lam=0.1, correction=0))
     x = draw(2, 3, 4, 4)
     assert torch.equal(module(x), SimAM(lam=0.1, statistics="population", backend="reference")(x))
     assert repr(module[0]) == "SimAM(lam=0.1, statistics=population, backend=reference)"
     with pytest.raises(ValueError, match=r"\(n, c, l\) is for SimAM\(dims=1\)"):
         module(draw(2, 3, 4))
-
-
-def test_a_pickle_with_a_tensor_for_lam_is_refused():
     with pytest.raises(ValueError, match="lam must be a number of Python or numpy, got a Tensor"):
-        torch.load(old(lam=torch.tensor(0.1)), weights_only=False)
+        pickle.loads(old_pickle(lam=torch.tensor(0.1)))
 
 
 def test_in_a_network_under_ddp(tmp_path):
@@ -206,32 +188,6 @@ def test_in_a_network_under_ddp(tmp_path):
         torch.distributed.destroy_process_group()
     for ours, theirs in zip(network.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad)
-
-
-@pytest.mark.parametrize("backend", ["torch", "reference"])
-def test_one_position_is_refused_or_half(backend):
-    x = draw(2, 3, 1, 1).requires_grad_()
-    with pytest.raises(ValueError, match=r"at least two positions, got shape .* choose one_position='half'"):
-        SimAM(backend=backend)(x)
-    y = SimAM(backend=backend, one_position="half")(x)
-    torch.testing.assert_close(y, x * torch.tensor(0.5).sigmoid())
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("statistics", "exact", "shared, population, leave_one_out, got 'exact'"),
-        ("statistics", None, "shared, population, leave_one_out, got None"),
-        ("one_position", "nan", "refuse, half, got 'nan'"),
-        ("backend", "fast", "auto, native, torch, triton, reference, got 'fast'"),
-        ("backend", "plain", "reference, got 'plain'"),
-        *(("dims", value, f"1, 2, 3, got {value}") for value in (4, True, 2.0)),
-        ("dims", torch.tensor(2), r"1, 2, 3, got tensor\(2\)"),
-    ],
-)
-def test_an_option_must_be_one_of_its_choices(name, value, words):
-    with pytest.raises(ValueError, match=f"{name} must be one of .*{words}"):
-        SimAM(**{name: value})
 
 
 def test_the_meta_device_gives_the_shape():

@@ -37,20 +37,16 @@ Shape = tuple[int, int, int, int]
 
 
 class TenLines(nn.Module):
-    """SimAM as its paper's Figure 3 has it, with the missing ``keepdim``, written afresh.
-
-    Args:
-        lam: The penalty.
-    """
+    """SimAM as in the paper's Figure 3, with the missing keepdim."""
 
     def __init__(self, lam: float = 1e-4) -> None:
         super().__init__()
         self.lam = lam
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return ``x`` times its gain."""
-        squares = (x - x.mean(dim=(2, 3), keepdim=True)).pow(2)
-        var = squares.sum(dim=(2, 3), keepdim=True) / (x.shape[2] * x.shape[3] - 1)
+        """Return x times its gain."""
+        squares = (x - x.mean(dim=(-2, -1), keepdim=True)).square()
+        var = squares.sum(dim=(-2, -1), keepdim=True) / (x.shape[-2] * x.shape[-1] - 1)
         return x * torch.sigmoid(squares / (4 * (var + self.lam)) + 0.5)
 
 

@@ -88,6 +88,19 @@ def test_a_solution_on_the_page_is_that_of_the_package(chapter):
             assert inspect.getsource(exercise.solution) in cell, exercise.name
 
 
+PRINTED = {
+    "index": "TenLines",
+    "module": "TenLines",
+    "gradients": "fused.backward",
+    "training": "loop.train",
+}
+
+
+@pytest.mark.parametrize("page", PRINTED)
+def test_the_page_prints_the_code_of_the_package(page):
+    assert f"print(inspect.getsource({PRINTED[page]}))" in text_of(BOOK / f"{page}.md")
+
+
 @by_name(PAGES)
 def test_every_assert_says_what_must_hold(page):
     for cell in code_cells(text_of(page)):

@@ -50,17 +50,13 @@ ATTENTION: dict[str, Callable[..., nn.Module]] = {
 
 
 def attention_factory(name: str, **options: Any) -> AttentionFactory:
-    """Return the factory of a registered attention module.
+    """Return the factory of the attention module that is registered under a name, with its own options.
 
-    Args:
-        name: A key of :data:`ATTENTION`.
-        **options: The module's own options, such as ``lam`` for ``"simam"`` or ``reduction`` for ``"se"``.
-
-    Returns:
-        A function from the number of channels to a new module.
+    ``attention_factory("simam", lam=0.1)(64)`` is a new ``SimAM(lam=0.1)``.
 
     Raises:
-        ValueError: If the name is not registered, or an option is not one of the module's or has a bad value.
+        ValueError: If :data:`ATTENTION` has no such name, or an option is not one of the module's or has a
+            bad value.
     """
     if name not in ATTENTION:
         raise ValueError(f"attention must be one of {', '.join(sorted(ATTENTION))}, got {name!r}")

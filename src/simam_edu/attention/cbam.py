@@ -12,18 +12,13 @@ gives all of it to one.
 """
 
 import torch
-import torch.fx
-from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from simam_edu.arguments import check_whole
-from simam_edu.attention.checks import Attention, check_maps, hidden_width
-
-torch.fx.wrap("check_maps")  # what looks at the shape stays one call in a graph
+from simam_edu.attention.checks import ImageAttention, hidden_width
 
 
-class CBAM(Attention):
+class CBAM(ImageAttention):
     r"""Multiply every channel by a gain, and then every position by another.
 
     .. math::
@@ -35,58 +30,47 @@ class CBAM(Attention):
         \operatorname{mean}_c x'])\bigr)\, x'
 
     :math:`K` is one zero-padded filter of side :math:`k` on two channels, the norm a batch norm of one
-    channel. With :math:`h` hidden units it has :math:`2 C h + 2 k^2 + 2` parameters. The input is
-    (n, c, h, w) in a floating dtype, the output has its shape and dtype; gains are computed in the dtype of
-    the weights and lie in (0, 1).
+    channel. With :math:`h` hidden units it has :math:`2 C h + 2 k^2 + 2` parameters. The gains lie in (0, 1);
+    shapes, dtypes, ``reduction``, ``min_hidden`` and errors are those of
+    :class:`~simam_edu.attention.SqueezeExcite`.
 
     Args:
         channels: Channels of the input.
-        reduction: The hidden width is :math:`\lfloor C / r \rfloor`. The default 16 is the paper's.
+        reduction: By how much they are divided, 16 by default.
         kernel_size: The side of the filter, odd. The default 7 is the paper's.
-        min_hidden: The least hidden width, 4 by default, as in :class:`simam_edu.attention.SqueezeExcite`.
+        min_hidden: The least hidden width, 4 by default.
 
-    Raises:
-        ValueError: If an argument is not a whole number of at least 1, or the kernel is even; when called, if
-            the input is not a floating tensor of four axes with this number of channels.
-
-    Example:
-        >>> import torch
-        >>> from simam_edu.attention import CBAM
-        >>> CBAM(16)(torch.zeros(1, 16, 4, 4)).shape
-        torch.Size([1, 16, 4, 4])
+    >>> CBAM(16)(torch.zeros(1, 16, 4, 4)).shape
+    torch.Size([1, 16, 4, 4])
     """
 
     def __init__(
         self, channels: int, *, reduction: int = 16, kernel_size: int = 7, min_hidden: int = 4
     ) -> None:
-        super().__init__()
-        hidden = hidden_width(channels, reduction=reduction, min_hidden=min_hidden)
+        super().__init__(channels)
+        hidden = hidden_width(self.channels, reduction, min_hidden)
         check_whole("kernel_size", kernel_size, least=1, why="the paper uses 7")
         if kernel_size % 2 == 0:
             raise ValueError(
                 f"kernel_size must be odd, so that a map keeps its size, got {kernel_size}; the paper uses 7"
             )
-        self.channels = channels
-        self.reduce = nn.Linear(channels, hidden, bias=False)
-        self.expand = nn.Linear(hidden, channels, bias=False)
+        self.reduce = nn.Linear(self.channels, hidden, bias=False)
+        self.expand = nn.Linear(hidden, self.channels, bias=False)
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
         self.norm = nn.BatchNorm2d(1, momentum=0.01)
 
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Return ``x`` times both gains; see the class for the formula and the errors."""
-        check_maps(x, self.channels)
+    def attend(self, x: Tensor) -> Tensor:
+        """Return ``x`` times both gains."""
         x = x * self._channel_gain(x)
         return x * self._position_gain(x)
 
     def _channel_gain(self, x: Tensor) -> Tensor:
         dtype = self.reduce.weight.dtype
-        mean, largest = x.mean(dim=(-2, -1)).to(dtype), x.amax(dim=(-2, -1)).to(dtype)  # (n, c)
-        logits = self._bottleneck(mean) + self._bottleneck(largest)  # (n, c)
-        return torch.sigmoid(logits).to(x.dtype)[:, :, None, None]
-
-    def _bottleneck(self, pooled: Tensor) -> Tensor:
-        result: Tensor = self.expand(functional.relu(self.reduce(pooled)))
-        return result
+        mean, largest = (
+            self.expand(self.reduce(pooled.to(dtype)).relu())  # (n, c)
+            for pooled in (x.mean(dim=(-2, -1)), x.amax(dim=(-2, -1)))
+        )
+        return torch.sigmoid(mean + largest).to(x.dtype)[:, :, None, None]
 
     def _position_gain(self, x: Tensor) -> Tensor:
         pooled = torch.cat((x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)), dim=1)  # (n, 2, h, w)

@@ -1,8 +1,11 @@
-"""What the attention modules ask of their arguments and inputs."""
+"""What the attention modules have in common: what records them, and what they refuse."""
 
+from abc import ABC, abstractmethod
 from typing import NoReturn
 
 import torch
+import torch.fx
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from simam_edu.arguments import check_whole
@@ -22,11 +25,7 @@ class Attention(nn.Module):
     """
 
     def __prepare_scriptable__(self) -> NoReturn:
-        """Say what takes the place of torch.jit.script, which asks for this and is always refused.
-
-        Raises:
-            ValueError: The code asks for dtype and shape in ways that TorchScript does not know.
-        """
+        """Refuse torch.jit.script, which asks for this and cannot read how dtype and shape are asked for."""
         name = type(self).__name__
         raise ValueError(
             f"module must be one that TorchScript can read, got {name}; put "
@@ -35,17 +34,28 @@ class Attention(nn.Module):
         )
 
 
+class ImageAttention(Attention, ABC):
+    """A module for images, (n, c, h, w), with weights for a number of channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = check_channels(channels)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return the output of the class's formula."""
+        check_maps(x, self.channels)
+        return self.attend(x)
+
+    @abstractmethod
+    def attend(self, x: Tensor) -> Tensor:
+        """Return the output of a checked input."""
+
+
+@torch.fx.wrap  # what looks at the shape stays one call in a graph
 def check_maps(x: Tensor, channels: int | None = None, *, dims: int = 2, choice: str = "") -> None:
-    """Refuse what is not a dense floating tensor with batch, channel and map axes; an empty batch is fine.
+    """Refuse what is not a dense floating tensor of these axes and channels; an empty batch is fine.
 
-    Args:
-        x: The input of a module.
-        channels: As many as the module was made for; None where any number will do.
-        dims: How many axes a map has; two in an image.
-        choice: The name of a class whose argument ``dims`` takes other numbers.
-
-    Raises:
-        ValueError: With what to do about it.
+    ``choice`` is the name of a class whose argument ``dims`` takes other numbers of map axes.
     """
     _check_tensor(x)
     if x.ndim != dims + 2:
@@ -75,8 +85,6 @@ def _check_tensor(x: Tensor) -> None:
             "x must be a dense tensor, got a nested one; call the module on each part, "
             "since zeros to fill it up would count as neurons"
         )
-    if x.is_floating_point() and x.layout == torch.strided:
-        return
     kind: object = x.dtype
     if x.layout != torch.strided:
         kind, advice = x.layout, "convert it with x.to_dense()"
@@ -84,14 +92,11 @@ def _check_tensor(x: Tensor) -> None:
         advice = "convert it with x.dequantize()"
     elif x.is_complex():
         advice = "take x.abs(), or call the module on x.real and on x.imag"
-    else:
+    elif not x.is_floating_point():
         advice = "convert it with x.float()"
+    else:
+        return
     raise ValueError(f"x must be a dense floating tensor, got {kind}; {advice}")
-
-
-def is_traced() -> bool:
-    """Return whether torch.jit.trace, or the older ONNX exporter by it, records."""
-    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _readings(axes: int, dims: int, choice: str) -> str:
@@ -104,23 +109,18 @@ def _readings(axes: int, dims: int, choice: str) -> str:
     return ", ".join(readings) or "merge or add axes with x.flatten or x[None]"
 
 
+def is_traced() -> bool:
+    """Return whether torch.jit.trace, or the older ONNX exporter by it, records."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
 def check_channels(channels: int) -> int:
     """Return the number of channels, a whole number of at least 1, or raise ValueError."""
     return check_whole("channels", channels, least=1, why="it is the second axis of the input")
 
 
-def hidden_width(channels: int, *, reduction: int, min_hidden: int) -> int:
-    r"""Return the width of a bottleneck, :math:`\max(\lfloor C / r \rfloor, h_{\min})`.
-
-    Args:
-        channels: Channels :math:`C` of the input, at least 1.
-        reduction: By how much they are divided, the papers' :math:`r`, at least 1.
-        min_hidden: The least width :math:`h_{\min}`, at least 1.
-
-    Raises:
-        ValueError: If one of them is not a whole number of at least 1.
-    """
-    channels = check_channels(channels)
+def hidden_width(channels: int, reduction: int, min_hidden: int) -> int:
+    r"""Return the width of a bottleneck, :math:`\max(\lfloor C / r \rfloor, h_{\min})`."""
     reduction = check_whole("reduction", reduction, least=1, why="the papers use 16")
     why = "a layer needs a unit; 1 is the papers' own C / r"
     return max(channels // reduction, check_whole("min_hidden", min_hidden, least=1, why=why))

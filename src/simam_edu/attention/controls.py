@@ -24,12 +24,12 @@ FLOOR = 0.5
 class Control(Attention, ABC):
     r"""Multiply every neuron by a gain that is made of SimAM's gains.
 
-    The input is (n, c, h, w) in a floating dtype, the output has its shape and dtype. The statistics are
-    computed in the dtype of the input: the controls are for training in float32, not for use.
+    The input is (n, c, h, w), and the statistics are computed in its dtype: the controls are for training in
+    float32, not for use.
 
     Args:
         channels: Of the input; not used, but every attention module is made for a number of channels.
-        lam: The weight :math:`\lambda \ge 0` of the penalty; 1e-4 is the default of SimAM.
+        lam: The regularization coefficient :math:`\lambda \ge 0`, by default 1e-4 as in SimAM.
 
     Raises:
         ValueError: If ``channels`` or ``lam`` is out of its range; when called, if the input is not a dense
@@ -44,17 +44,17 @@ class Control(Attention, ABC):
         """Return ``x`` times the gain of the control."""
         check_maps(x)
         if is_traced():  # a recorded draw would be the same for ever
-            name = type(self).__name__
             raise ValueError(
-                f"module must be one to be recorded, got the control {name}; train and test with it"
+                f"module must be one to be recorded, got the control {type(self).__name__}; "
+                "train and test with it"
             )
         deviation = x - x.mean(AXES, keepdim=True)
         variance = deviation.square().sum(AXES, keepdim=True) / (x[0, 0].numel() - 1)
         importance = deviation.square() / (4.0 * (variance + self.lam)) + FLOOR
-        return x * self.control(importance.sigmoid(), deviation)
+        return x * self._moved(importance.sigmoid(), deviation)
 
     @abstractmethod
-    def control(self, gain: Tensor, deviation: Tensor) -> Tensor:
+    def _moved(self, gain: Tensor, deviation: Tensor) -> Tensor:
         """Return the gains of the control from those of SimAM and the deviations from the mean."""
 
 
@@ -75,8 +75,7 @@ class Shuffled(Control):
         self.register_buffer("start", torch.randint(2**31, ()))
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
 
-    def control(self, gain: Tensor, _deviation: Tensor) -> Tensor:
-        """Return the gains, permuted within each channel."""
+    def _moved(self, gain: Tensor, _deviation: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(int(self.start + self.calls * self.training))
         self.calls += self.training
         flat = gain.flatten(2)  # (n, c, h * w)
@@ -90,8 +89,7 @@ class OtherImage(Control):
     The first is given those of the last. In a batch of one image it is SimAM.
     """
 
-    def control(self, gain: Tensor, _deviation: Tensor) -> Tensor:
-        """Return the gains, moved on by one image."""
+    def _moved(self, gain: Tensor, _deviation: Tensor) -> Tensor:
         return gain.roll(1, dims=0)
 
 
@@ -102,16 +100,14 @@ class Reversed(Control):
     the variance of its gains. They lie in (0.24, 1).
     """
 
-    def control(self, gain: Tensor, _deviation: Tensor) -> Tensor:
-        """Return the gains, mirrored at the mean of their channel."""
+    def _moved(self, gain: Tensor, _deviation: Tensor) -> Tensor:
         return 2.0 * gain.mean(AXES, keepdim=True) - gain
 
 
 class OneSided(Control):
     """The sign: only neurons above their channel's mean are raised, all others have the least gain."""
 
-    def control(self, gain: Tensor, deviation: Tensor) -> Tensor:
-        """Return the gains above the mean, sigmoid(1/2) elsewhere."""
+    def _moved(self, gain: Tensor, deviation: Tensor) -> Tensor:
         least = torch.sigmoid(gain.new_tensor(FLOOR))
         return torch.where(deviation > 0, gain, least)
 

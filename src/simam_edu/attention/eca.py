@@ -10,17 +10,13 @@ authors' code are handed one for each layer.
 import math
 
 import torch
-import torch.fx
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from simam_edu.arguments import check_number
-from simam_edu.attention.checks import Attention, check_channels, check_maps
-
-torch.fx.wrap("check_maps")  # what looks at the shape stays one call in a graph
+from simam_edu.attention.checks import ImageAttention, check_channels
 
 
-class ECA(Attention):
+class ECA(ImageAttention):
     r"""Multiply every channel by a gain, :math:`\operatorname{sigmoid}(K * z)`.
 
     :math:`z` holds the mean of each channel over its positions; :math:`K` is one filter of
@@ -29,31 +25,25 @@ class ECA(Attention):
     dtype of the weights and lies in (0, 1).
 
     Args:
-        channels: Channels of the input.
+        channels: Channels :math:`C` of the input.
         gamma: The paper's :math:`\gamma`, which divides. The default 2 is the paper's.
         b: The paper's :math:`b`, which is added. The default 1 is the paper's.
 
     Raises:
         ValueError: If ``channels`` is not a whole number of at least 1, ``gamma`` not a finite positive
-            number or ``b`` not a finite one; when called, if the input is not a floating tensor of four axes
-            with this number of channels.
+            number or ``b`` not a finite one; when called, as :class:`~simam_edu.attention.SqueezeExcite`.
 
-    Example:
-        >>> import torch
-        >>> from simam_edu.attention import ECA
-        >>> ECA(16)(torch.zeros(1, 16, 4, 4)).shape
-        torch.Size([1, 16, 4, 4])
+    >>> ECA(16)(torch.zeros(1, 16, 4, 4)).shape
+    torch.Size([1, 16, 4, 4])
     """
 
     def __init__(self, channels: int, *, gamma: float = 2.0, b: float = 1.0) -> None:
-        super().__init__()
-        self.channels = channels
-        kernel_size = eca_kernel(channels, gamma=gamma, b=b)
+        super().__init__(channels)
+        kernel_size = eca_kernel(self.channels, gamma=gamma, b=b)
         self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Return ``x`` with each channel times its gain; see the class for the formula and the errors."""
-        check_maps(x, self.channels)
+    def attend(self, x: Tensor) -> Tensor:
+        """Return ``x`` with each channel times its gain."""
         squeezed = x.mean(dim=(-2, -1)).to(self.conv.weight.dtype)  # (n, c)
         gain = torch.sigmoid(self.conv(squeezed[:, None, :])[:, 0, :])  # (n, c)
         return x * gain.to(x.dtype)[:, :, None, None]

@@ -11,18 +11,13 @@ import math
 import warnings
 
 import torch
-import torch.fx
-from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from simam_edu.arguments import check_whole
-from simam_edu.attention.checks import Attention, check_maps, hidden_width
-
-torch.fx.wrap("check_maps")  # what looks at the shape stays one call in a graph
+from simam_edu.attention.checks import ImageAttention, hidden_width
 
 
-class GlobalContext(Attention):
+class GlobalContext(ImageAttention):
     r"""Add to every position one vector that is computed from a weighted mean over all positions.
 
     .. math::
@@ -32,55 +27,42 @@ class GlobalContext(Attention):
 
     where :math:`x_p` is the vector of all channels at position :math:`p`, :math:`k` the key of one weight per
     channel, and the norm a layer norm with gain and bias. With :math:`h` hidden units it has
-    :math:`C + 2 C h + 2 h` parameters. :math:`W_2` starts at zero, so a new module is the identity. The input
-    is (n, c, h, w) in a floating dtype, the output has its shape and dtype; the added vector is computed in
-    the dtype of the weights, by linear layers in place of the paper's 1x1 convolutions.
+    :math:`C + 2 C h + 2 h` parameters. :math:`W_2` starts at zero, so a new module is the identity. The paper
+    has 1x1 convolutions for the linear layers. Shapes, dtypes, ``reduction`` and errors are those of
+    :class:`~simam_edu.attention.SqueezeExcite`.
 
     Args:
         channels: Channels of the input.
-        reduction: The hidden width is :math:`\lfloor C / r \rfloor`. The default 16 is the paper's.
+        reduction: By how much they are divided, 16 by default.
         min_hidden: The least hidden width, at least 2. A layer norm over one unit is always zero; over two
             units it gives plus or minus one and nearly no gradient. The default 4 leaves it room.
         ratio: The deprecated name of ``reduction``.
 
-    Raises:
-        ValueError: If ``channels`` or ``reduction`` is not a whole number of at least 1, or ``min_hidden`` of
-            at least 2; when called, if the input is not a floating tensor of four axes with this number of
-            channels.
-
-    Example:
-        >>> import torch
-        >>> from simam_edu.attention import GlobalContext
-        >>> GlobalContext(16)(torch.zeros(1, 16, 4, 4)).shape
-        torch.Size([1, 16, 4, 4])
+    >>> GlobalContext(16)(torch.zeros(1, 16, 4, 4)).shape
+    torch.Size([1, 16, 4, 4])
     """
 
     def __init__(
         self, channels: int, *, reduction: int = 16, min_hidden: int = 4, ratio: int | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         if ratio is not None:
-            warnings.warn(
-                "GlobalContext(ratio=...) will go with the next version; it is now reduction",
-                DeprecationWarning,
-                stacklevel=2,
-            )
+            now = "GlobalContext(ratio=...) will go with the next version; it is now reduction"
+            warnings.warn(now, DeprecationWarning, stacklevel=2)
             reduction = ratio
         check_whole("min_hidden", min_hidden, least=2, why="a layer norm over one unit is always zero")
-        hidden = hidden_width(channels, reduction=reduction, min_hidden=min_hidden)
-        self.channels = channels
-        self.key = nn.Linear(channels, 1, bias=False)
-        self.reduce = nn.Linear(channels, hidden, bias=False)
+        hidden = hidden_width(self.channels, reduction, min_hidden)
+        self.key = nn.Linear(self.channels, 1, bias=False)
+        self.reduce = nn.Linear(self.channels, hidden, bias=False)
         self.norm = nn.LayerNorm(hidden)
-        self.expand = nn.Linear(hidden, channels, bias=False)
-        nn.init.normal_(self.key.weight, std=math.sqrt(2 / channels))
+        self.expand = nn.Linear(hidden, self.channels, bias=False)
+        nn.init.normal_(self.key.weight, std=math.sqrt(2 / self.channels))
         nn.init.zeros_(self.expand.weight)
 
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Return ``x`` plus its context; see the class for the formula and the errors."""
-        check_maps(x, self.channels)
+    def attend(self, x: Tensor) -> Tensor:
+        """Return ``x`` plus its context."""
         pooled = self._pool(x).to(self.reduce.weight.dtype)  # (n, c)
-        context: Tensor = self.expand(functional.relu(self.norm(self.reduce(pooled))))  # (n, c)
+        context: Tensor = self.expand(self.norm(self.reduce(pooled)).relu())  # (n, c)
         return x + context.to(x.dtype)[:, :, None, None]
 
     def _pool(self, x: Tensor) -> Tensor:

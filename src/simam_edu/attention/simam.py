@@ -26,6 +26,7 @@ from simam_edu.kernels import Backend, Statistics
 OnePosition = Literal["refuse", "half"]
 """What to do with maps of one position."""
 
+DEFAULTS = {"dims": 2, "statistics": "shared", "one_position": "refuse", "backend": "auto"}
 CHOICES: dict[str, tuple[Any, ...]] = {
     "dims": tuple(AXES),
     "statistics": get_args(Statistics),
@@ -34,11 +35,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 }
 """The values that each option may take."""
 
-DEFAULTS = {"dims": 2, "statistics": "shared", "one_position": "refuse", "backend": "auto"}
-
-
 RENAMED = {"correction": "statistics", "path": "backend"}
-"""Attributes of earlier versions, which would be set without an effect, and their names now."""
+"""What the options of earlier versions are called now; their attributes would be set without an effect."""
 
 
 class SimAM(Attention):
@@ -56,13 +54,14 @@ class SimAM(Attention):
 
     A program recorded by torch.export, torch.jit.trace or an ONNX exporter holds the formula and not the
     checks: where its sizes are dynamic, a map of one position gets the gain sigmoid(1/2), whatever
-    ``one_position`` says. torch.fx takes the whole of SimAM as one call, checks and all.
+    ``one_position`` says; with leave-one-out statistics it is divided by zero. torch.fx takes the whole
+    of SimAM as one call, checks and all.
 
     Args:
         lam: The regularization coefficient :math:`\lambda \ge 0`, in units of the input squared. The
-            default 1e-4 is the paper's choice for CIFAR; it took 0.1 for ImageNet. A real number of Python or
-            numpy, and no tensor: SimAM has nothing to learn. It goes by name, as all arguments do: SimAM has
-            no channels, and a number of channels taken for :math:`\lambda` would turn the module off.
+            default 1e-4 is the paper's choice for CIFAR; it took 0.1 for ImageNet. It goes by name: SimAM has
+            no channels, and their number taken for :math:`\lambda` would turn the module off. It is no
+            tensor: SimAM has nothing to learn.
         dims: How many axes a map has: 2, the default, takes (n, c, h, w) and nothing else; 1 takes
             (n, c, l), as of sounds, and 3 takes (n, c, d, h, w). The shape alone does not say: (c, h, w)
             could be one image or a batch of sounds.
@@ -85,11 +84,8 @@ class SimAM(Attention):
     ``correction=1`` and ``correction=0`` are deprecated names of the statistics ``"shared"`` and
     ``"population"``, and ``path`` of ``backend``.
 
-    Example:
-        >>> import torch
-        >>> from simam_edu import SimAM
-        >>> SimAM()(torch.zeros(1, 2, 4, 4)).shape
-        torch.Size([1, 2, 4, 4])
+    >>> SimAM()(torch.zeros(1, 2, 4, 4)).shape
+    torch.Size([1, 2, 4, 4])
     """
 
     dims: int
@@ -110,15 +106,18 @@ class SimAM(Attention):
         super().__init__()
         self.lam = lam
         _refuse_positional(refused, self.lam)
-        options = {"statistics": statistics, "backend": backend} | _renamed(unknown, statistics)
-        _refuse_unknown(unknown)
-        options |= {"dims": dims, "one_position": one_position}
+        options = {"dims": dims, "statistics": statistics, "one_position": one_position, "backend": backend}
+        options |= _renamed(unknown, statistics)
+        if unknown:
+            raise TypeError(
+                f"SimAM has no argument {', '.join(unknown)}; it has lam (the authors' e_lambda), "
+                "dims, statistics, one_position and backend"
+            )
         for name, known in CHOICES.items():
             value = options[name]
             # 2.0, True and a tensor of 2 equal what is known, and are none of it.
             if not _is_word_or_whole(value) or value not in known:
-                words = ", ".join(map(str, known))
-                raise ValueError(f"{name} must be one of {words}, got {value!r}")
+                raise ValueError(f"{name} must be one of {', '.join(map(str, known))}, got {value!r}")
             setattr(self, name, value)
         self.dims = int(dims)
 
@@ -135,20 +134,18 @@ class SimAM(Attention):
         One from before there was ``dims`` has maps of two axes. If it served others, its first call says so
         and names the ``dims`` that it needs.
         """
-        state = DEFAULTS | state
+        state = DEFAULTS | state | {"lam": _number(state["lam"])}
         if state.pop("correction", 1) == 0:
             state["statistics"] = "population"
         if "path" in state:
             state["backend"] = _backend(state.pop("path"))
         super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self.lam = getattr(self, "lam")  # noqa: B009
 
     def extra_repr(self) -> str:
         """Show ``lam``, and what differs from the defaults, where torch prints the module."""
-        shown = {
-            name: getattr(self, name) for name, usual in DEFAULTS.items() if getattr(self, name) != usual
-        }
-        return ", ".join([f"lam={self.lam:g}", *(f"{name}={value}" for name, value in shown.items())])
+        options = ((name, getattr(self, name), usual) for name, usual in DEFAULTS.items())
+        shown = [f"{name}={value}" for name, value, usual in options if value != usual]
+        return ", ".join([f"lam={self.lam:g}", *shown])
 
     def forward(self, x: Float[Tensor, "n c *map"]) -> Float[Tensor, "n c *map"]:
         """Return ``x`` times its gain; see the class for the formula and the errors."""
@@ -173,12 +170,8 @@ def weigh(
     check_maps(x, dims=dims, choice="SimAM")
     # dims again, but known to torch.compile, for which a number of the module may change.
     options = kernels.Options(lam, statistics, x.ndim - 2)
-    if not is_traced() and options.positions(x) == 1:
-        return _of_one_position(x, one_position)
-    return kernels.simam(x, options, backend)
-
-
-def _of_one_position(x: Tensor, one_position: OnePosition) -> Tensor:
+    if is_traced() or options.positions(x) != 1:
+        return kernels.simam(x, options, backend)
     if one_position == "half":
         return x * (1.0 / (1.0 + math.exp(-0.5)))
     raise ValueError(
@@ -210,14 +203,6 @@ def _refuse_positional(refused: tuple[Any, ...], lam: float) -> None:
         )
 
 
-def _refuse_unknown(unknown: dict[str, Any]) -> None:
-    if unknown:
-        raise TypeError(
-            f"SimAM has no argument {', '.join(unknown)}; it has lam (the authors' e_lambda), "
-            "dims, statistics, one_position and backend"
-        )
-
-
 # The names of the first edition, kept for one version.
 
 
@@ -225,26 +210,25 @@ def _renamed(old: dict[str, Any], statistics: Any) -> dict[str, Any]:
     """Take the old names out of the arguments, and return what they are called now."""
     now: dict[str, Any] = {}
     if "correction" in old:
-        correction = old.pop("correction")
-        if not _is_word_or_whole(correction) or correction not in (0, 1):
-            raise ValueError(
-                f"correction must be 1, as in the authors' code, or 0, as in Eq. (5), got {correction!r}"
-            )
-        if statistics != "shared" and correction != int(statistics == "leave_one_out"):
-            raise ValueError(
-                f"correction must not contradict statistics={statistics!r}, got {correction}; leave it out"
-            )
-        now["statistics"] = statistics if correction else "population"
+        now["correction"] = _statistics(old.pop("correction"), statistics)
     if "path" in old:
-        now["backend"] = _backend(old.pop("path"))
+        now["path"] = _backend(old.pop("path"))
     for name, value in now.items():
-        old_name = {"statistics": "correction", "backend": "path"}[name]
-        warnings.warn(
-            f"SimAM({old_name}=...) will go with the next version; it is now {name}={value!r}",
-            DeprecationWarning,
-            stacklevel=3,
+        words = f"SimAM({name}=...) will go with the next version; it is now {RENAMED[name]}={value!r}"
+        warnings.warn(words, DeprecationWarning, stacklevel=3)
+    return {RENAMED[name]: value for name, value in now.items()}
+
+
+def _statistics(correction: Any, statistics: Any) -> Any:
+    if not _is_word_or_whole(correction) or correction not in (0, 1):
+        raise ValueError(
+            f"correction must be 1, as in the authors' code, or 0, as in Eq. (5), got {correction!r}"
         )
-    return now
+    if statistics != "shared" and correction != int(statistics == "leave_one_out"):
+        raise ValueError(
+            f"correction must not contradict statistics={statistics!r}, got {correction}; leave it out"
+        )
+    return statistics if correction else "population"
 
 
 def _backend(path: Any) -> Any:

@@ -7,17 +7,12 @@ need. The layers have no biases, as in the paper's equations.
 """
 
 import torch
-import torch.fx
-from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
-from simam_edu.attention.checks import Attention, check_maps, hidden_width
-
-torch.fx.wrap("check_maps")  # what looks at the shape stays one call in a graph
+from simam_edu.attention.checks import ImageAttention, hidden_width
 
 
-class SqueezeExcite(Attention):
+class SqueezeExcite(ImageAttention):
     r"""Multiply every channel by a gain, :math:`\operatorname{sigmoid}(W_2 \operatorname{relu}(W_1 z))`.
 
     :math:`z` holds the mean of each channel over its positions. With :math:`h` hidden units it has
@@ -33,26 +28,21 @@ class SqueezeExcite(Attention):
             in sixteen. 1 gives the paper's own count.
 
     Raises:
-        ValueError: If an argument is not a whole number of at least 1; when called, if the input is not a
-            floating tensor of four axes with this number of channels.
+        ValueError: If an argument is not a whole number of at least 1; when called, as any of these modules,
+            if the input is not a floating tensor of four axes with this number of channels.
 
-    Example:
-        >>> import torch
-        >>> from simam_edu.attention import SqueezeExcite
-        >>> SqueezeExcite(16)(torch.zeros(1, 16, 4, 4)).shape
-        torch.Size([1, 16, 4, 4])
+    >>> SqueezeExcite(16)(torch.zeros(1, 16, 4, 4)).shape
+    torch.Size([1, 16, 4, 4])
     """
 
     def __init__(self, channels: int, *, reduction: int = 16, min_hidden: int = 4) -> None:
-        super().__init__()
-        hidden = hidden_width(channels, reduction=reduction, min_hidden=min_hidden)
-        self.channels = channels
-        self.reduce = nn.Linear(channels, hidden, bias=False)
-        self.expand = nn.Linear(hidden, channels, bias=False)
+        super().__init__(channels)
+        hidden = hidden_width(self.channels, reduction, min_hidden)
+        self.reduce = nn.Linear(self.channels, hidden, bias=False)
+        self.expand = nn.Linear(hidden, self.channels, bias=False)
 
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Return ``x`` with each channel times its gain; see the class for the formula and the errors."""
-        check_maps(x, self.channels)
+    def attend(self, x: Tensor) -> Tensor:
+        """Return ``x`` with each channel times its gain."""
         squeezed = x.mean(dim=(-2, -1)).to(self.reduce.weight.dtype)  # (n, c)
-        gain = torch.sigmoid(self.expand(functional.relu(self.reduce(squeezed))))  # (n, c)
+        gain = torch.sigmoid(self.expand(self.reduce(squeezed).relu()))  # (n, c)
         return x * gain.to(x.dtype)[:, :, None, None]

@@ -52,8 +52,10 @@ class Fused(torch.autograd.Function):
         """Return the gradient of the input."""
         x, *saved = ctx.saved_tensors
         if torch.is_grad_enabled():  # this pass will be differentiated
-            return reference.gradient(x, grad_output, ctx.options, create_graph=True), None, None
-        return ctx.kernel.backward(x, grad_output, tuple(saved), ctx.options), None, None
+            grad = reference.gradient(x, grad_output, ctx.options, create_graph=True)
+        else:
+            grad = ctx.kernel.backward(x, grad_output, tuple(saved), ctx.options)
+        return grad, None, None
 
 
 def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
@@ -77,27 +79,29 @@ def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
 
 
 def backward(x: Tensor, grad_output: Tensor, saved: Saved, options: Options) -> Tensor:
-    """Return the gradient of the input; ``saved`` is what the forward pass returned beside the output."""
+    """Return the gradient of the input; ``saved`` is what the forward pass saved."""
     if not saved:
         return reference.gradient(x, grad_output, options, create_graph=False)
-    sums, r = saved[0], saved[1].rsqrt()
+    sums, r = saved[0], saved[1].rsqrt()  # r = 1 / (2 tau)
     values, grad = _to(r.dtype, x), _to(r.dtype, grad_output)
     positions, axes = options.positions(x), options.axes
-    z = (values - _first(values, options)).sub_(sums, alpha=1.0 / positions).mul_(r)
-    s = _importance(z.square(), positions, options).sigmoid_()
-    # In-place steps change only what holds the upstream gradient, or what does not meet it any more: vmap may
-    # give a batch of these.
-    result = grad * s
+    distance = (values - _first(values, options)).sub_(sums, alpha=1.0 / positions)
+    z = distance.mul_(r)  # zeta / 2
+    s = _importance(z.square(), positions, options).sigmoid_()  # the gain
+    # In-place steps change only what holds the upstream gradient, or what does not
+    # meet it any more: vmap may give a batch of these.
+    result = grad * s  # the direct path
     share = s.sub_(_constant(1.0, s.dtype)).mul_(values).mul_(z)  # -(1 - s) x z
     if options.leave_one_out:
         a2, b = leave_one_out_constants(positions)
         share.mul_(a2).div_(_variance_ratio(z.square(), b).square_())
-    qz = result * share  # -q z / r
-    # The mean of qz leaves with that of d. As z has the mean 0, the sum below is the same with it or without.
+    qz = result * share  # minus what arrives at the importance, times z
+    # The mean of qz leaves with that of d. As z has the mean 0, the sum below is the
+    # same with it or without.
     qz.sub_(qz.sum(axes, keepdim=True), alpha=1.0 / positions)
-    result.addcmul_(qz, r, value=-2.0)
+    result.addcmul_(qz, r, value=-2.0)  # the neuron's own deviation, and the mean
     slope = qz.mul_(z).sum(axes, keepdim=True).mul_(r)
-    result.addcmul_(z, slope, value=8.0 / (positions - options.correction))
+    result.addcmul_(z, slope, value=8.0 / (positions - options.correction))  # the spread
     return _to(x.dtype, result)
 
 

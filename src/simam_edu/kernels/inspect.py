@@ -13,7 +13,7 @@ from torch import Tensor
 
 from simam_edu.kernels.options import Options, accumulation_dtype
 from simam_edu.kernels.tiling import Plan, plan
-from simam_edu.kernels.triton_kernels import compile_time, interpreted, programs
+from simam_edu.kernels.triton_kernels import compile_time, interpreted, program
 
 _TYPES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32", torch.float64: "fp64"}
 _BITS = {"f16": 16, "bf16": 16, "f32": 32, "f64": 64}
@@ -22,12 +22,9 @@ _INSTRUCTION = re.compile(r"\b(ld|st)\.global(?:\.v(\d+))?\.b(\d+)\b")
 
 
 class GeneratedCode(NamedTuple):
-    """A compiled kernel.
+    """How a tensor is cut, and its kernel in Triton's intermediate and in NVIDIA's assembly language.
 
-    Attributes:
-        plan: How the tensor is cut into tiles.
-        ttir: Triton's intermediate language, where a load or a store is of a whole tile.
-        ptx: NVIDIA's assembly language, where it is of one thread.
+    In the former a load or a store is of a whole tile, in the latter of one thread.
     """
 
     plan: Plan
@@ -36,17 +33,11 @@ class GeneratedCode(NamedTuple):
 
 
 class Access(NamedTuple):
-    """One place of a kernel that touches the memory of the GPU.
+    """One place of a kernel that touches the memory of the GPU, and the tile that is moved at once."""
 
-    Attributes:
-        kind: ``"load"`` or ``"store"``.
-        elements: Of the tile that is moved at once.
-        size: Of the tile, in bytes.
-    """
-
-    kind: str
+    kind: Literal["load", "store"]
     elements: int
-    size: int
+    size: int  # in bytes
 
 
 def generate(
@@ -56,19 +47,17 @@ def generate(
     leave_one_out: bool = False,
     capability: int = 80,
 ) -> GeneratedCode:
-    """Return the code of the kernel that is launched for a tensor.
+    """Return the code of the kernel that is launched for a contiguous or channels-last tensor.
 
-    Args:
-        which: The forward or the backward.
-        x: A contiguous or channels-last tensor; on the device ``"meta"`` it takes no memory.
-        leave_one_out: Whether the statistics are those of the other neurons.
-        capability: The compute capability of the GPU times ten. The default, 80, is that of an A100.
+    On the device ``"meta"`` the tensor takes no memory. ``capability`` is the compute capability of the GPU
+    times ten; the default, 80, is that of an A100.
 
     Raises:
         ModuleNotFoundError: If Triton is not installed.
         RuntimeError: If Triton is interpreted in this process.
     """
-    kernels = programs()
+    cut = plan(x)
+    kernel = program(which, cut)
     if interpreted():
         raise RuntimeError(
             "Triton must compile, got a process in which it interprets; start one without TRITON_INTERPRET"
@@ -77,9 +66,7 @@ def generate(
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    cut = plan(x)
-    kernel = getattr(kernels, f"{which}_{'loop' if cut.looped else 'tile'}")
-    fixed = compile_time(x, cut, Options(statistics="leave_one_out" if leave_one_out else "shared"))
+    fixed = compile_time(cut, Options(statistics="leave_one_out" if leave_one_out else "shared"))
     source = ASTSource(kernel, *_specialized(kernel.arg_names, x.dtype, cut, fixed))
     built = triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": cut.warps})
     return GeneratedCode(cut, built.asm["ttir"], built.asm["ptx"])

@@ -19,16 +19,14 @@ SECTOR_BYTES = 32
 
 @dataclass(frozen=True)
 class Plan:
-    """How a tensor is cut into tiles, one a program.
+    """How a tensor is cut into tiles, one per program.
 
     Attributes:
         images: Groups of channels that are cut on their own. A contiguous tensor is one group, because all
             channels of all images follow each other.
         channels: Channels in each group.
         positions: Positions :math:`M` of a map.
-        image_stride: Elements from one group to the next.
-        channel_stride: Elements from one channel to the next.
-        position_stride: Elements from one position to the next.
+        last: Whether the channels are the last axis in memory, else the positions.
         block_c: Channels in a tile, a power of two.
         block_m: Positions in a tile, a power of two.
         looped: Whether a program goes over its channels tile by tile, because they do not fit on chip.
@@ -37,9 +35,7 @@ class Plan:
     images: int
     channels: int
     positions: int
-    image_stride: int
-    channel_stride: int
-    position_stride: int
+    last: bool
     block_c: int
     block_m: int
     looped: bool
@@ -60,17 +56,16 @@ def plan(x: Tensor) -> Plan:
     n, c, positions = x.shape[0], x.shape[1], math.prod(x.shape[2:])
     size = accumulation_dtype(x.dtype).itemsize
     block_m = _next_power_of_two(positions)
-    if x.is_contiguous():
-        images, channels, strides, least = 1, n * c, (0, positions, 1), 1
-        enough, in_loop = max(256 // block_m, 1), 1  # small maps share a program, so that no thread is idle
-    else:
-        images, channels, strides = n, c, (c * positions, 1, c)
-        least = min(_next_power_of_two(c), SECTOR_BYTES // size)
+    last = not x.is_contiguous()
+    if last:
+        images, channels, least = n, c, min(_next_power_of_two(c), SECTOR_BYTES // size)
         enough, in_loop = max(2048 // block_m, least), 4 * SECTOR_BYTES // size
+    else:
+        images, channels, least = 1, n * c, 1
+        enough, in_loop = max(256 // block_m, 1), 1  # small maps share a program, so that no thread is idle
     looped = least * block_m * size > TILE_BYTES
     block_c = min(_next_power_of_two(channels), in_loop if looped else enough)
-    block_m = 2048 // block_c if looped else block_m
-    return Plan(images, channels, positions, *strides, block_c, block_m, looped)
+    return Plan(images, channels, positions, last, block_c, 2048 // block_c if looped else block_m, looped)
 
 
 def _next_power_of_two(count: int) -> int:

@@ -67,20 +67,14 @@ def interpreted() -> bool:
         return False
     from triton.runtime.jit import JITFunction
 
-    return not isinstance(programs().forward_tile, JITFunction)
+    return not isinstance(_programs().forward_tile, JITFunction)
 
 
 def forward(x: Tensor, options: Options) -> tuple[Tensor, tuple[Tensor]]:
     r"""Return SimAM of a tensor, and what the backward needs beside the input.
 
-    Args:
-        x: As :func:`supports` it. Contiguous and channels-last tensors are read where they lie; any other is
-            copied first.
-        options: Already checked.
-
-    Returns:
-        The output, of the shape, dtype and (contiguous or channels-last) memory format of ``x``, and a tensor
-        of shape (2, n, c) in the accumulation dtype: for each channel its mean on its scale, and the scale.
+    A contiguous or channels-last tensor is read where it lies; any other is copied first. What is saved is a
+    tensor (2, n, c) in the accumulation dtype: the mean of each channel on its scale, and the scale.
 
     Raises:
         ModuleNotFoundError: If Triton is not installed.
@@ -94,13 +88,9 @@ def forward(x: Tensor, options: Options) -> tuple[Tensor, tuple[Tensor]]:
 
 
 def backward(x: Tensor, grad_output: Tensor, saved: tuple[Tensor, ...], options: Options) -> Tensor:
-    """Return the gradient of the input of :func:`forward`, of its shape, dtype and memory format.
+    """Return the gradient of the input of :func:`forward` from that of its output and what it saved.
 
-    Args:
-        x: The input of the forward.
-        grad_output: The gradient of its output; copied if it does not lie in memory as ``x`` does.
-        saved: The second value that the forward returned.
-        options: As in the forward; so are the errors.
+    A gradient that does not lie in memory as ``x`` does is copied. The errors are those of the forward.
     """
     x = _readable(x)
     grad_input = torch.empty_like(x)
@@ -112,7 +102,8 @@ def backward(x: Tensor, grad_output: Tensor, saved: tuple[Tensor, ...], options:
 
 def _launch(which: str, tensors: tuple[Tensor, ...], saved: Tensor, options: Options) -> None:
     x = tensors[0]
-    kernels = programs()
+    cut = plan(x)
+    kernel = program(which, cut)
     if not (x.is_cuda or interpreted()):
         raise RuntimeError(
             f"x must be on a CUDA device, got one on {x.device}; move it there, or set TRITON_INTERPRET=1 "
@@ -120,39 +111,32 @@ def _launch(which: str, tensors: tuple[Tensor, ...], saved: Tensor, options: Opt
         )
     if not x.numel():
         return
-    cut = plan(x)
-    kernel = getattr(kernels, f"{which}_{'loop' if cut.looped else 'tile'}")
+    numbers = cut.channels, cut.positions, float(options.lam)
+    fixed = compile_time(cut, options)
     with torch.cuda.device(x.device.index if x.is_cuda else -1):  # -1 is: leave it as it is
-        kernel[(cut.programs,)](
-            *tensors,
-            saved[0],
-            saved[1],
-            cut.channels,
-            cut.positions,
-            cut.image_stride,
-            cut.channel_stride,
-            cut.position_stride,
-            float(options.lam),
-            **compile_time(x, cut, options),
-            num_warps=cut.warps,
-        )
+        kernel[(cut.programs,)](*tensors, *saved, *numbers, **fixed, num_warps=cut.warps)
 
 
-def compile_time(x: Tensor, cut: Plan, options: Options) -> dict[str, Any]:
+def program(which: str, cut: Plan) -> Any:
+    """Return the program, forward or backward, for a tensor that is cut so.
+
+    It imports Triton the first time, and raises ModuleNotFoundError where that is not installed.
+    """
+    return getattr(_programs(), f"{which}_{'loop' if cut.looped else 'tile'}")
+
+
+def compile_time(cut: Plan, options: Options) -> dict[str, Any]:
     """Return what is fixed when a program is compiled for a tensor."""
-    import triton.language as tl
-
     return {
         "CORRECTION": options.correction,
         "LEAVE_ONE_OUT": options.leave_one_out,
-        "STATS": tl.float64 if accumulation_dtype(x.dtype) == torch.float64 else tl.float32,
         "BLOCK_C": cut.block_c,
         "BLOCK_M": cut.block_m,
+        "LAST": cut.last,
     }
 
 
-def programs() -> ModuleType:
-    """Return the module that holds the programs, importing it and Triton the first time."""
+def _programs() -> ModuleType:
     if importlib.util.find_spec("triton") is None:
         raise ModuleNotFoundError(
             "triton must be installed for the kernels of the GPU, and is not; it comes with CUDA builds of "
