@@ -17,7 +17,6 @@ from simam_edu.networks import NETWORKS
 from simam_edu.training import Progress, TrainConfig, TrainResult, finish, make_record, train
 from simam_edu.training import folder as folder_module
 from simam_edu.training.checkpoint import (
-    load_checkpoint,
     newest_checkpoint,
     save_checkpoint,
     write_atomically,
@@ -99,11 +98,9 @@ def test_a_run_stopped_again_and_again_ends_and_tells_how_far_it_is(
 
 def test_minutes_add_up_over_the_parts(tmp_path: Path) -> None:
     stopped(tmp_path, 6)
-    path, content = newest_checkpoint(tmp_path)
-    before = load_checkpoint(content, path)["state"]
+    _, content = newest_checkpoint(tmp_path)
+    before = content["state"]
     result = train(CONFIG, TRAIN, TEST, folder=tmp_path)
-    assert before["seconds"] > 0
-    assert 60 * result.minutes > before["seconds"]
     assert result.epochs[1].seconds > before["epoch_seconds"] > 0
     assert sum(epoch.seconds for epoch in result.epochs) <= 60 * result.minutes
 
@@ -290,7 +287,7 @@ def test_no_checkpoint_holds_what_is_not_finite(tmp_path: Path, monkeypatch: pyt
         with pytest.raises(FloatingPointError, match="got nan at step 7, in epoch 3"):
             train(CONFIG, TRAIN, TEST, folder=tmp_path)
     for path in checkpoints(tmp_path):
-        network = load_checkpoint(path.read_bytes(), path)["state"]["network"]
+        network = torch.load(path, weights_only=True)["state"]["network"]
         assert all(value.isfinite().all() for value in network.values())
 
 

@@ -1,12 +1,14 @@
 """The command line from the outside: what it writes and what it says when something is wrong."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from simam_edu import cli
+from simam_edu import cli, cli_study
 from simam_edu.datasets import ImageSet, Split, load, shapes
 from simam_edu.training import RECIPES, Progress
 
@@ -24,7 +26,7 @@ def few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
             mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), source="drawn for a test",
         )  # fmt: skip
 
-    monkeypatch.setattr(cli, "load", load_few)
+    monkeypatch.setattr(cli_study, "load", load_few)
 
 
 @pytest.mark.usefixtures("few_shapes")
@@ -62,7 +64,7 @@ def test_a_run_in_a_folder_goes_on_and_is_not_run_twice(
             raise OSError("the machine is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(cli, "_show", interrupt)
+        patch.setattr(cli_study, "_show", interrupt)
         assert cli.main(command) == 2
     assert not (folder / "record.json").exists()
     capsys.readouterr()
@@ -126,7 +128,7 @@ def test_mistakes_are_told_in_one_line(
 def test_record_that_cannot_be_written_is_told_before_the_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "train", lambda *_, **__: pytest.fail("the training began"))
+    monkeypatch.setattr(cli_study, "train", lambda *_, **__: pytest.fail("the training began"))
     (tmp_path / "file").write_text("")
     status = cli.main(
         ["train", "--dataset", "shapes", "--device", "cpu", "--record", str(tmp_path / "file" / "r.jsonl")]
@@ -136,7 +138,17 @@ def test_record_that_cannot_be_written_is_told_before_the_training(
 
 
 def test_unknown_names_are_refused_with_the_choices(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["train", "--network", "resnet18"])
-    assert stop.value.code == 2
+    assert cli.main(["train", "--network", "resnet18"]) == 2
     assert "resnet20" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["train", "--attention", "sam"])
+    assert "simam" in capsys.readouterr().err
+
+
+def test_the_help_of_the_command_line_loads_nothing_heavy() -> None:
+    code = "import sys; from simam_edu.cli import main; main(['--help'])"
+    run = subprocess.run([sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0 and "report" in run.stdout
+    loaded = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
+    assert "simam_edu.cli" in loaded
+    assert not loaded & {"torch", "numpy", "scipy", "matplotlib", "pandas", "sympy"}

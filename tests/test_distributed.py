@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import two_processes
-from simam_edu import cli
+from simam_edu import cli, cli_study
 from simam_edu.networks import NETWORKS
 from simam_edu.training import DeviceImages, TrainConfig, TrainResult, loop, train
 from simam_edu.training.distributed import World, join, read_world
@@ -100,9 +100,9 @@ def test_without_torchrun_there_is_one_process() -> None:
 @pytest.mark.usefixtures("tiny")
 def test_a_command_joins_the_processes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     joined: list[str] = []
-    for module in (cli, loop):
+    for module in (cli_study, loop):
         monkeypatch.setattr(module, "join", lambda device: (joined.append(device), World())[1])
-    monkeypatch.setattr(cli, "load", lambda *_, **__: toy(40))
+    monkeypatch.setattr(cli_study, "load", lambda *_, **__: toy(40))
     command = ["train", "--network", "tiny", "--recipe", "smoke", "--epochs", "1", "--device", "cpu"]
     assert cli.main([*command, "--folder", str(tmp_path / "run")]) == 0
     assert cli.main([*command, "--record", str(tmp_path / "records.jsonl")]) == 0
@@ -156,7 +156,7 @@ def test_the_devices_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_process_without_an_image_adds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     images = DeviceImages.put(toy(3), torch.device("cpu"))
-    of_the_others = torch.tensor([1.5, 2.0, 0.0, 0.0, 3.0])  # loss, correct, first bad, last loss, images
-    monkeypatch.setattr(World, "gather", lambda _, own: own[None] + of_the_others)
+    others = [[(1.0, 1.0, 2.0)], [(0.5, 1.0, 1.0)], []]  # of each batch loss, correct, images
+    monkeypatch.setattr(World, "gather", lambda _, own: [*others, own])
     score = loop.evaluate(torch.nn.Identity(), images, world=World(rank=3, size=4))
     assert (score.images, score.loss, score.accuracy) == (3, 0.5, 2 / 3)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from simam_edu import cli
+from simam_edu import cli, cli_study
 from simam_edu.networks import NETWORKS
 from simam_edu.training import Progress, TrainConfig, TrainResult, train
 from simam_edu.training import folder as folder_module
-from simam_edu.training.checkpoint import load_checkpoint, newest_checkpoint
-from simam_edu.training.interruption import signal_of, signals_interrupt, signals_wait
+from simam_edu.training.checkpoint import newest_checkpoint
+from simam_edu.training.interruption import signals_interrupt, signals_wait
 from toys import Tiny, same, toy
 
 TRAIN, TEST = toy(100), toy(20, seed=1)
@@ -60,9 +60,8 @@ def test_each_signal_that_asks_to_end_interrupts_and_says_which_it_was(number: s
     before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt) as told, signals_interrupt(), signals_wait():
         signal.raise_signal(number)
-    assert signal_of(told.value) == number
+    assert told.value.args == (number,)
     assert signal.getsignal(number) == before
-    assert signal_of(KeyboardInterrupt()) == signal.SIGINT
 
 
 def test_a_signal_that_is_ignored_or_handled_is_left_alone() -> None:
@@ -167,8 +166,8 @@ def test_a_loss_read_every_few_steps_loses_none_of_them(
     """As on a GPU: the metrics are read before they are kept."""
     monkeypatch.setattr("simam_edu.training.loop.read_every", lambda _: 10)
     interrupted(tmp_path, 2, training=True)
-    path, content = newest_checkpoint(tmp_path) or pytest.fail("none is kept")
-    assert load_checkpoint(content, path)["state"]["sums"]["images"] == 64
+    _, content = newest_checkpoint(tmp_path) or pytest.fail("none is kept")
+    assert content["state"]["sums"]["images"] == 64
     same(train(CONFIG, TRAIN, TEST, folder=tmp_path), whole)
 
 
@@ -198,7 +197,7 @@ def command(*more: str) -> list[str]:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "load", lambda _, split, **__: TRAIN if split == "train" else TEST)
+    monkeypatch.setattr(cli_study, "load", lambda _, split, **__: TRAIN if split == "train" else TEST)
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> str:
@@ -221,7 +220,7 @@ def test_train_ends_in_one_line_and_the_same_command_goes_on(
     assert cli.main(command("--folder", str(tmp_path / "whole"))) == 0
     count = countdown(2, number)
     with monkeypatch.context() as patch:
-        patch.setattr(cli, "_show", lambda *_: count())
+        patch.setattr(cli_study, "_show", lambda *_: count())
         assert cli.main(command("--folder", str(tmp_path / "run"))) == status
     said = f"simam-edu: interrupted; the same command goes on from what is in {tmp_path / 'run'}"
     assert last_line(capsys) == said
@@ -235,7 +234,7 @@ def test_train_ends_in_one_line_and_the_same_command_goes_on(
 def test_train_without_a_folder_says_how_to_keep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "_show", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(cli_study, "_show", lambda *_: signal.raise_signal(signal.SIGTERM))
     assert cli.main(command("--record", str(tmp_path / "records.jsonl"))) == 143
     assert "nothing is kept; with --folder DIR a run keeps checkpoints" in last_line(capsys)
 
@@ -243,7 +242,7 @@ def test_train_without_a_folder_says_how_to_keep(
 def test_a_signal_while_the_images_are_loaded_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "load", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(cli_study, "load", lambda *_, **__: signal.raise_signal(signal.SIGINT))
     assert cli.main(command("--folder", str(tmp_path))) == 130
     assert "the same command goes on" in last_line(capsys)
 
@@ -252,13 +251,13 @@ def test_a_signal_while_the_images_are_loaded_is_one_line(
 def test_a_signal_while_the_record_is_appended_waits_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    append = cli.append_record
+    append = cli_study.append_record
 
     def interrupted_append(*arguments: object) -> None:
         signal.raise_signal(signal.SIGINT)
         append(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(cli, "append_record", interrupted_append)
+    monkeypatch.setattr(cli_study, "append_record", interrupted_append)
     assert cli.main(command("--record", str(tmp_path / "records.jsonl"))) == 130
     assert "the run was finished, and its record is kept" in last_line(capsys)
     assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 1
@@ -276,7 +275,7 @@ def test_another_number_of_threads_is_not_mixed_in(
     try:
         torch.set_num_threads(1)
         with monkeypatch.context() as patch:
-            patch.setattr(cli, "_show", lambda *_: signal.raise_signal(signal.SIGTERM))
+            patch.setattr(cli_study, "_show", lambda *_: signal.raise_signal(signal.SIGTERM))
             assert cli.main(command("--folder", str(folder))) == 143
         torch.set_num_threads(2)
         config = TrainConfig(network="tiny", recipe="smoke", epochs=2, device="cpu")

@@ -14,7 +14,7 @@ def kills(benchmark_script):
 
 def test_a_run_killed_again_and_again_ends_as_the_run_that_was_left_alone(kills, tmp_path, monkeypatch):
     monkeypatch.setattr(kills.folder, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(kills.cli, "load", kills.cli.load)  # is put back at the end
+    monkeypatch.setattr(kills.cli_study, "load", kills.cli_study.load)  # is put back at the end
     threads, start = torch.get_num_threads(), time.perf_counter()
     try:
         kills.run(tmp_path / "alone")

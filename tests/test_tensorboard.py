@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from simam_edu import cli
+from simam_edu import cli, cli_study
 from simam_edu.training import Progress, TrainConfig, train
 from simam_edu.training import folder as folder_module
 from simam_edu.training.tensorboard import tensorboard_curves
@@ -62,8 +62,8 @@ def test_without_tensorboard_the_command_says_what_to_install(
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard.writer", raising=False)
-    monkeypatch.setattr(cli, "load", lambda *_, **__: toy(40))
-    monkeypatch.setattr(cli, "finish", lambda *_, **__: pytest.fail("the training began"))
+    monkeypatch.setattr(cli_study, "load", lambda *_, **__: toy(40))
+    monkeypatch.setattr(cli_study, "finish", lambda *_, **__: pytest.fail("the training began"))
     command = ["train", "--network", "tiny", "--device", "cpu", "--tensorboard", "--folder", str(tmp_path)]
     assert cli.main(command) == 2
     assert "pip install 'simam-edu[tensorboard]'" in capsys.readouterr().err

@@ -35,7 +35,7 @@ from simam_edu.training import (
 )
 from simam_edu.training import record as record_module
 from simam_edu.training.data import PADDING
-from simam_edu.training.distributed import World, choose_device, choose_precision, keep_freed_memory
+from simam_edu.training.distributed import World, choose_precision, keep_freed_memory
 from simam_edu.training.folder import fingerprint
 from simam_edu.training.loop import evaluate, new_network
 from toys import toy
@@ -212,9 +212,12 @@ def test_records_are_read_whatever_an_editor_makes_of_the_file(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"seed": 0}\n'.encode("utf-16"), "must be text in UTF-8, got UTF-16; save it as UTF-8"),
+        (
+            '{"seed": 0}\n'.encode("utf-16"),
+            "must be text in UTF-8, got 'utf-8' codec .*; unpack it, or save it as UTF-8",
+        ),
         ('{"source": "Größe"}\n'.encode("latin1"), "must be text in UTF-8, got 'utf-8' codec"),
-        (gzip.compress(b'{"seed": 0}\n'), "got a file packed by gzip; unpack it"),
+        (gzip.compress(b'{"seed": 0}\n'), "must be text in UTF-8, got 'utf-8' codec .*; unpack it"),
         (b'{"seed": 0}\n\0\0\0\n', "line 2, must be one JSON record, got '.x00.x00.x00'; delete the line"),
         (b"5\n", "line 1, must be one JSON record, got '5'"),
         (b'{"a": 1}\n{"a": ', "line 2, must be one JSON record"),
@@ -423,12 +426,12 @@ def test_freed_memory_is_not_kept_where_nothing_can(library, monkeypatch) -> Non
 
 
 def test_device_and_precision() -> None:
-    assert choose_device("cpu") == CPU
+    assert World().device("cpu") == CPU
     assert choose_precision(CPU) == torch.float32
     for name in ("cuda", "mps"):
-        if choose_device("auto").type != name:
+        if World().device("auto").type != name:
             with pytest.raises(ValueError, match=f"got '{name}'"):
-                choose_device(name)  # type: ignore[arg-type]
+                World().device(name)  # type: ignore[arg-type]
 
 
 def test_records_of_the_book_are_installed_with_the_package() -> None:

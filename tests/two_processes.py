@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from simam_edu import cli
+from simam_edu import cli, cli_study
 from simam_edu.networks import NETWORKS
 from simam_edu.training import DeviceImages, Progress, TrainConfig, TrainResult, finish, folder, train
 from simam_edu.training.distributed import join
@@ -66,7 +66,7 @@ def main(out: Path) -> None:
         "record": finish(CONFIG, TRAIN, TEST, folder=out / "finished"),
     }
     torch.save(found, out / f"rank-{world.rank}.pt")
-    cli.load = lambda _, split, **__: TRAIN if split == "train" else TEST
+    cli_study.load = lambda _, split, **__: TRAIN if split == "train" else TEST
     command = "train --network tiny --recipe smoke --epochs 1 --device cpu --record"
     if cli.main([*command.split(), str(out / "records.jsonl")]) != 0:
         raise RuntimeError("the command must succeed")
