@@ -27,13 +27,13 @@ from simam_edu.training import (
     read_records,
     recorded,
     train,
-)  # fmt: skip
+)
 from simam_edu.training import record as record_module
 from simam_edu.training.data import PADDING
 from simam_edu.training.distributed import World, choose_precision, keep_freed_memory
 from simam_edu.training.folder import fingerprint
 from simam_edu.training.loop import new_network
-from simam_edu.training.metrics import evaluate
+from simam_edu.training.metrics import RunningMetrics, evaluate
 from toys import CONFIG, full_disk, toy
 
 CPU = torch.device("cpu")
@@ -216,11 +216,24 @@ def test_writers_at_once_and_a_full_disk_leave_whole_lines(tmp_path):
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4])
+def test_running_metrics_keep_the_first_bad_batch_and_the_loss_before_it_whenever_they_are_read(cut):
+    metrics, labels = RunningMetrics(), torch.tensor([0, 1])
+    for number, loss in enumerate((2.0, 1.5, math.nan, 1.0, math.inf)):
+        metrics.add(torch.tensor(loss), torch.eye(2), labels)
+        if number == cut:
+            metrics.read(World())
+    metrics.read(World())
+    assert (metrics.first_bad, metrics.last_loss) == (3, 1.5)
+    assert (metrics.batches, metrics.images, metrics.correct) == (5, 10, 10)
+
+
 class ZeroOverZero(torch.nn.Module):
     def forward(self, x):
         return (x - x) / (x - x)
 
 
+@pytest.mark.usefixtures("tiny")
 @pytest.mark.parametrize(
     ("change", "of_training", "of_test", "every", "message"),
     [
@@ -233,13 +246,7 @@ class ZeroOverZero(torch.nn.Module):
     ids=["learning rate", "read every few steps", "network", "training images", "test images"],
 )
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_and_cause(
-    change,
-    of_training,
-    of_test,
-    every,
-    message,
-    tiny,
-    monkeypatch,  # noqa: ARG001
+    change, of_training, of_test, every, message, monkeypatch
 ):
     wild = replace(RECIPES["smoke"], schedule=OneCycle(peak_learning_rate=1e30, warmup=0.2))
     monkeypatch.setitem(RECIPES, "wild", wild)

@@ -37,6 +37,7 @@ from simam_edu.training.record import Record
 
 FILE, FOLDER = ({"type": Path, "metavar": name} for name in ("FILE", "DIR"))
 FLAG = {"action": "store_true"}
+PARTS: tuple[Split, ...] = get_args(Split)
 DATA: dict[str, dict[str, Any]] = {
     "--data": {"type": Path, "metavar": "PLACE", "help": "folder of the data sets, or an archive"},
     "--download": FLAG | {"help": "fetch a data set where it is missing"},
@@ -146,13 +147,10 @@ def _load(options: argparse.Namespace, world: World) -> tuple[ImageSet, ImageSet
     """Load the images; the first process of a machine fetches them, and the others wait for it."""
     if world.local_rank:
         world.gather(None)
-    train_set, test_set = (
-        load(options.dataset, split, root=options.data, download=options.download)
-        for split in get_args(Split)
-    )
+    images = [load(options.dataset, part, root=options.data, download=options.download) for part in PARTS]
     if not world.local_rank:
         world.gather(None)
-    return train_set, test_set
+    return images[0], images[1]
 
 
 @contextlib.contextmanager
@@ -196,8 +194,8 @@ def _sweep(options: argparse.Namespace) -> int:
     for run in runs:
         run.check()
     for name in dict.fromkeys(run.dataset for run in runs):  # found or fetched once, and not in each run
-        for split in get_args(Split):
-            images = load(name, split, root=options.data, download=options.download)
+        for part in PARTS:
+            images = load(name, part, root=options.data, download=options.download)
         _say(f"{name}: {images.source}")
     records: Path = options.record or folder / "records.jsonl"
     command = [sys.executable, "-m", "simam_edu.cli", "train", "--device", options.device]

@@ -38,7 +38,7 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
 class World:
     """This process among all that train together; a single process is a world of one."""
 
-    rank: int = 0  # its number among all; the process of rank 0 writes the files
+    rank: int = 0  # its number among all; that of rank 0 writes the files
     size: int = 1  # how many there are
     local_rank: int = 0  # its number on its machine, which is also that of its CUDA card
 

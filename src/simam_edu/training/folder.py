@@ -21,24 +21,22 @@ from simam_edu.training.distributed import World, choose_precision
 from simam_edu.training.interruption import signals_wait
 from simam_edu.training.state import TrainState
 
+# What a crash costs at most. Writing a checkpoint of ResNet-20 takes a few hundredths of a second, one of
+# the largest network here (0.3 GB) a second or so: some 2 % at most.
 CHECKPOINT_SECONDS = 60.0
-"""How long a run goes without a checkpoint: what a crash costs at most. Writing that of ResNet-20 takes a
-few hundredths of a second, that of the largest network here (0.3 GB) a second or so: some 2 % at most."""
 FINGERPRINT_FILE = "config.json"
-RECORD_FILE = "record.json"
-"""A run is finished if and only if its folder has this file."""
+RECORD_FILE = "record.json"  # a run is finished if and only if its folder has this file
+# Held by the process that is at work in the folder. It stays there: the lock of a removed file would not
+# keep anybody from locking a new one.
 LOCK_FILE = "lock"
-"""Held by the process that is at work in the folder. It stays there, as the lock of a removed file would not
-keep anybody from locking a new one."""
 
 
 def fingerprint(config: TrainConfig, train_set: ImageSet, test_set: ImageSet, world: World) -> dict[str, Any]:
     """Return what decides the numbers of a run, ready for JSON; images enter by their checksum.
 
-    A run goes on only where all of it is as it was; else two results would be mixed and its record would
-    name one. What rounds differently belongs to it, such as the number of threads on the CPU, where a run
-    can be repeated to the last bit. The processor's model, Python and numpy are recorded and not compared;
-    settings that a caller changes in torch, such as its default type, are neither.
+    A run goes on only where all of it is as it was; else two results would be mixed under the name of one.
+    What rounds differently belongs to it, such as the number of threads on the CPU. The processor's model,
+    Python and numpy are recorded and not compared; settings that a caller changes in torch are neither.
     """
     device = world.device(config.device)
     on_cpu, with_simam = device.type == "cpu", "simam" in config.attention
@@ -95,23 +93,21 @@ def require_same(wanted: Mapping[str, Any], written: str, path: Path) -> None:
         found = dict(json.loads(written))
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"{path} must say what run it is of, in JSON; use another folder ({error})"
+            f"{path} must say in JSON whose it is; use another folder ({error})"
         ) from error
     here = json.loads(json.dumps(wanted))
-    both = {key: [repr(of[key]) if key in of else "not said" for of in (found, here)] for key in found | here}
-    differences = [
-        f"{key} is {there} there and {ours} here"
-        for key, (there, ours) in sorted(both.items())
-        if there != ours
-    ]
-    if not differences:
-        return
-    cure = "use another folder"
-    if found.get("threads", here["threads"]) != here["threads"]:
-        cure += f", or set OMP_NUM_THREADS={found['threads']} to go on with as many threads"
-    raise ValueError(
-        f"{path} must be of the run that is asked for, got another one: {'; '.join(differences)}; {cure}"
-    )
+    differences = []
+    for key in sorted(found | here):
+        theirs, ours = (repr(of[key]) if key in of else "not said" for of in (found, here))
+        if theirs != ours:
+            differences.append(f"{key} is {theirs} there and {ours} here")
+    if differences:
+        cure = "use another folder"
+        if found.get("threads", here["threads"]) != here["threads"]:
+            cure += f", or set OMP_NUM_THREADS={found['threads']} to go on with as many threads"
+        raise ValueError(
+            f"{path} must be of the run that is asked for, got another one: {'; '.join(differences)}; {cure}"
+        )
 
 
 class Checkpointing:
