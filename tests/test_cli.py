@@ -83,7 +83,6 @@ def test_the_help_tells_each_recipe_and_the_line_of_each_field(capsys):
         (["--lam", "-1"], "lam must be a finite number of at least 0"),
         (["--epochs", "0"], "epochs must be at least 1"),
         (["--attention", "none", "--lam", "1"], "does not take these options"),
-        (["--network", "resnet18"], "resnet20"),
         (["--dataset", "cifar10", "--data", "nowhere"], "nowhere"),
         (["--tensorboard"], "--tensorboard must come with --folder"),
         (["--folder", "here", "--record", "there"], "--record must come without --folder"),
@@ -104,7 +103,10 @@ def test_a_record_that_cannot_be_written_is_told_before_the_training(tmp_path, m
     assert "file" in capsys.readouterr().err
 
 
-def test_unknown_names_are_refused_with_the_choices(capsys):
+def test_unknown_names_are_refused_with_the_choices_before_images_are_loaded(monkeypatch, capsys):
+    monkeypatch.setattr(cli_study, "load", lambda *_, **__: pytest.fail("images were loaded"))
+    assert cli.main(["train", "--network", "resnet18"]) == 2
+    assert "resnet20" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         cli.main(["train", "--attention", "sam"])
     assert "simam" in capsys.readouterr().err
