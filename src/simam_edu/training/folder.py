@@ -92,9 +92,7 @@ def require_same(wanted: Mapping[str, Any], written: str, path: Path) -> None:
     try:
         found = dict(json.loads(written))
     except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"{path} must say in JSON whose it is; use another folder ({error})"
-        ) from error
+        raise ValueError(f"{path} must say in JSON whose it is; use another folder ({error})") from error
     here = json.loads(json.dumps(wanted))
     differences = []
     for key in sorted(found | here):
