@@ -41,7 +41,8 @@ def test_two_processes_train_and_score_the_network_of_one(two, one):
     begin, alone = one
     first, second = (found["whole"] for found in two[2])
     assert first.processes == second.processes == two[2][0]["size"] == 2
-    for key, value in alone.network.state_dict().items():
+    assert first.network["seen"] == second.network["seen"] > 0, "the buffers of the first"
+    for key, value in alone.network.named_parameters():
         assert torch.equal(first.network[key], second.network[key]), key
         torch.testing.assert_close(first.network[key], value, rtol=1e-5, atol=1e-7, msg=key)
         assert (value - begin[key]).abs().max() > 1e-4, f"{key} must have moved, or this says nothing"
