@@ -55,3 +55,15 @@ def tiny(monkeypatch):
     from toys import Tiny
 
     monkeypatch.setitem(NETWORKS, "tiny", Tiny)
+
+
+@pytest.fixture(scope="session")
+def whole():
+    """What the run of toys.CONFIG gives when nothing stops it."""
+    import toys
+    from simam_edu.networks import NETWORKS
+    from simam_edu.training import train
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NETWORKS, "tiny", toys.Tiny)
+        return train(toys.CONFIG, toys.TRAIN, toys.TEST)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from simam_edu import SimAM, benchmark, cli
+from simam_edu import SimAM, benchmark, cli, cli_bench
 from simam_edu.benchmark import FORMS, Row, Timing, measure, peak_bytes, saved_bytes
 from simam_edu.traffic import Traffic
 
@@ -146,7 +146,7 @@ def test_the_table_shows_ratios_to_silu():
             peak=2.0,
         )
 
-    lines = cli.cli_bench.table([row("silu", 2.0), row("ten lines", 5.0)]).splitlines()
+    lines = cli_bench.table([row("silu", 2.0), row("ten lines", 5.0)]).splitlines()
     assert lines[-1].split()[2:] == [
         "5.000",
         "(5.000-5.000)",
@@ -157,17 +157,17 @@ def test_the_table_shows_ratios_to_silu():
         "1.00",
         "2.0",
     ]
-    assert cli.cli_bench.steps_table({"none": TIME, "simam": TIME}).splitlines()[-1].endswith("1.00")
+    assert cli_bench.steps_table({"none": TIME, "simam": TIME}).splitlines()[-1].endswith("1.00")
 
 
 def test_the_kernels_command_says_where_the_kernel_is(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(cli.cli_bench.kernels, "build", lambda: tmp_path / "simam.so")
+    monkeypatch.setattr(cli_bench.kernels, "build", lambda: tmp_path / "simam.so")
     assert cli.main(["kernels"]) == 0
     assert str(tmp_path / "simam.so") in capsys.readouterr().out
 
     def without_compiler():
         raise OSError("a C++ compiler is needed")
 
-    monkeypatch.setattr(cli.cli_bench.kernels, "build", without_compiler)
+    monkeypatch.setattr(cli_bench.kernels, "build", without_compiler)
     assert cli.main(["kernels"]) == 2
     assert "a C++ compiler is needed" in capsys.readouterr().err

@@ -14,26 +14,22 @@ def kills(benchmark_script):
 
 def test_a_run_killed_again_and_again_ends_as_the_run_that_was_left_alone(kills, tmp_path, monkeypatch):
     monkeypatch.setattr(kills.folder, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(kills.cli, "load", kills.cli.load)  # is put back at the end
+    monkeypatch.setattr(kills.cli_study, "load", kills.cli_study.load)  # is put back at the end
     threads, start = torch.get_num_threads(), time.perf_counter()
     try:
         kills.run(tmp_path / "alone")
     finally:
         torch.set_num_threads(threads)
     seconds = time.perf_counter() - start
-    for moment, name in ((0.3, "KILL"), (0.2, "TERM"), (0.15, "INT")):
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a shell
+    try:
+        assert not kills.kill_one(tmp_path / "killed", 0.0, signal.SIGINT).startswith("status 0")
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    for moment, name in ((0.3, "KILL"), (0.2, "TERM")):
         kills.kill_one(tmp_path / "killed", moment * seconds, signal.Signals[f"SIG{name}"])
     kills.to_the_end(tmp_path / "killed")
     assert kills.equal(kills.outcome(tmp_path / "killed"), kills.outcome(tmp_path / "alone"))
-
-
-def test_ctrl_c_ends_a_run_though_its_parent_ignores_it(kills, tmp_path):
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a shell
-    try:
-        left = kills.kill_one(tmp_path / "killed", 0.0, signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    assert not left.startswith("status 0")
 
 
 def test_another_outcome_is_seen(kills, monkeypatch, capsys):

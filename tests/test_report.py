@@ -458,7 +458,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(swept, capsys):
 def test_arguments_of_a_run_are_those_that_train_takes():
     """What the sweep hands over is read by the parser of the command that it starts."""
     for run in grid("smoke"):
-        options = cli._parser().parse_args(["train", *run.arguments()])
+        options = cli.parse(["train", *run.arguments()])
         found = (options.network, options.attention, options.slot, options.dataset, options.recipe)
         assert found == (run.network, run.attention, run.slot, run.dataset, run.recipe)
         assert (options.seed, options.epochs, options.held_out) == (run.seed, run.epochs, run.held_out)

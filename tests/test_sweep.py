@@ -252,12 +252,12 @@ def test_runs_of_a_killed_sweep_go_on_and_are_not_run_twice(tmp_path, stand_in, 
 TRAINING = """
 import sys
 from dataclasses import replace
-from simam_edu import cli
-load = cli.load
+from simam_edu import cli, cli_study
+load = cli_study.load
 def few(*arguments, **options):
     images = load(*arguments, **options)
     return replace(images, images=images.images[:64], labels=images.labels[:64], masks=None)
-cli.load = few
+cli_study.load = few
 sys.exit(cli.main())
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 
@@ -16,30 +16,25 @@ from simam_edu.benchmark import FORMS, Row, Timing
 from simam_edu.training.distributed import keep_freed_memory
 from simam_edu.training.record import environment
 
-WIDTHS = (28, 8, 28, 8, 7, 6)
-"""Of the columns of a table."""
-
 KEPT = ("silu", "ten lines", "simam")
 """The forms that are timed once more with freed memory kept."""
+LINE, STEP_LINE = "{:24}{:>28}{:>8}{:>28}{:>8}{:>7}{:>6}", "{:24}{:>28}{:>8}"
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-
-def add_commands(commands: Commands) -> None:
-    """Add the two commands to the parser of the command line."""
-    bench = commands.add_parser("bench", help="time SimAM beside other modules, on a quiet machine")
-    bench.set_defaults(command=_bench)
-    bench.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS), metavar="FORM",
-                       help=f"which forms: {', '.join(FORMS)} (default: all)")  # fmt: skip
-    bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    bench.add_argument("--seconds", type=float, default=2.0, help="for each form, shape and pass (default 2)")
-    bench.add_argument("--sweeps", action="store_true", help="also growing sizes, map sizes and channels")
-    bench.add_argument(
-        "--steps", action="store_true", help="also training steps of ResNet-20, with freed memory kept"
-    )
-    bench.add_argument("--record", type=Path, metavar="FILE", help="file for the figures, as lines of JSON")
-    build = commands.add_parser("kernels", help="build the native kernel of SimAM, once for this machine")
-    build.set_defaults(command=_kernels)
+def add_options(name: str, command: argparse.ArgumentParser) -> None:
+    """Add the options of a command to its parser, and the function that runs it."""
+    if name == "kernels":
+        command.set_defaults(run=_kernels)
+        return
+    command.set_defaults(run=_bench)
+    told = f"which forms: {', '.join(FORMS)} (default: all)"
+    add = command.add_argument
+    add("--forms", nargs="+", choices=FORMS, default=list(FORMS), metavar="FORM", help=told)
+    add("--device", choices=("cpu", "cuda"), default="cpu")
+    add("--seconds", type=float, default=2.0, help="for each form, shape and pass (default 2)")
+    add("--sweeps", action="store_true", help="also growing sizes, map sizes and channels")
+    add("--steps", action="store_true", help="also training steps of ResNet-20, with freed memory kept")
+    add("--record", type=Path, metavar="FILE", help="file for the figures, as lines of JSON")
 
 
 def _kernels(_options: argparse.Namespace) -> None:
@@ -51,6 +46,7 @@ def _kernels(_options: argparse.Namespace) -> None:
 
 def _bench(options: argparse.Namespace) -> None:
     lines: list[dict[str, Any]] = []
+    seconds, device = options.seconds, options.device
 
     def show(kind: str, rows: Sequence[Row]) -> None:
         lines.extend({"kind": kind, **row.record()} for row in rows)
@@ -59,21 +55,19 @@ def _bench(options: argparse.Namespace) -> None:
     def show_shapes(kind: str, forms: Sequence[str]) -> None:
         for shape in benchmark.SHAPES:
             for layout in ("contiguous", "channels_last"):
-                show(kind, benchmark.measure(
-                    shape, forms, device=options.device, layout=layout, seconds=options.seconds
-                ))  # fmt: skip
+                show(kind, benchmark.measure(shape, forms, device=device, layout=layout, seconds=seconds))
 
-    path = kernels.backend_for(torch.zeros(1, 1, 2, 2, device=options.device))
+    path = kernels.backend_for(torch.zeros(1, 1, 2, 2, device=device))
     print(f"{torch.get_num_threads()} threads, path of SimAM: {path}", file=sys.stderr)
     show_shapes("shape", options.forms)
     if options.sweeps:
-        show("elements", benchmark.elements_sweep(seconds=options.seconds))
-        show("cut", benchmark.shapes_sweep(seconds=options.seconds / 2))
+        show("elements", benchmark.elements_sweep(seconds=seconds))
+        show("cut", benchmark.shapes_sweep(seconds=seconds / 2))
     if options.steps:
         keep_freed_memory()
         print("\nFrom here on the process keeps the memory that it frees, as simam-edu train does.")
         show_shapes("kept", [form for form in KEPT if form in options.forms])
-        steps = benchmark.training_steps(seconds=10 * options.seconds, device=options.device)
+        steps = benchmark.training_steps(seconds=10 * seconds, device=device)
         lines.extend({"kind": "step", "name": name, "step": asdict(time)} for name, time in steps.items())
         print(steps_table(steps))
     if options.record:
@@ -86,39 +80,27 @@ def _bench(options: argparse.Namespace) -> None:
 
 def table(rows: Sequence[Row]) -> str:
     """Return rows as text: times in milliseconds with quartiles, and ratios to SiLU on the same shape."""
-    lines = []
-    shown: tuple[object, str] | None = None
-    for row in rows:
-        if (row.shape, row.layout) != shown:
-            shown = (row.shape, row.layout)
-            heads = ("forward ms", "/ SiLU", "forward and backward ms", "/ SiLU", "saved", "peak")
-            lines += [f"\n{row.shape} {row.layout}", f"{'':24}" + "".join(map(_cell, heads, WIDTHS))]
-        floor = next((r for r in rows if r.name == "silu" and (r.shape, r.layout) == shown), None)
-        cells = (
-            _spread(row.forward), _ratio(row.forward, floor.forward if floor else None),
-            _spread(row.both), _ratio(row.both, floor.both if floor else None),
-            f"{row.saved:.2f}", f"{row.peak:.1f}",
-        )  # fmt: skip
+    silu = {(row.shape, row.layout): row for row in rows if row.name == "silu"}
+    heads = ("forward ms", "/ SiLU", "forward and backward ms", "/ SiLU", "saved", "peak")
+    lines: list[str] = []
+    for before, row in zip([None, *rows], rows, strict=False):
+        if before is None or (before.shape, before.layout) != (row.shape, row.layout):
+            lines += [f"\n{row.shape} {row.layout}", LINE.format("", *heads)]
         name = row.name if row.path is None else f"{row.name} ({row.path})"
-        lines.append(f"{name:24}" + "".join(map(_cell, cells, WIDTHS)))
+        floor = silu.get((row.shape, row.layout))
+        forward = _times(row.forward, floor.forward if floor else None)
+        both = _times(row.both, floor.both if floor else None)
+        lines.append(LINE.format(name, *forward, *both, f"{row.saved:.2f}", f"{row.peak:.1f}"))
     return "\n".join(lines)
 
 
 def steps_table(steps: dict[str, Timing]) -> str:
     """Return the training steps as text, with ratios to the network without attention."""
-    lines = ["\none training step of ResNet-20, 128 images", f"{'':24}{'ms':>28}{'/ none':>8}"]
-    for name, time in steps.items():
-        lines.append(f"{name:24}{_spread(time):>28}{_ratio(time, steps.get('none')):>8}")
+    lines = ["\none training step of ResNet-20, 128 images", STEP_LINE.format("", "ms", "/ none")]
+    lines += [STEP_LINE.format(name, *_times(time, steps.get("none"))) for name, time in steps.items()]
     return "\n".join(lines)
 
 
-def _cell(text: str, width: int) -> str:
-    return text.rjust(width)
-
-
-def _ratio(time: Timing, floor: Timing | None) -> str:
-    return "" if floor is None else f"{time.median / floor.median:.2f}"
-
-
-def _spread(time: Timing) -> str:
-    return f"{time.median:.3f} ({time.low:.3f}-{time.high:.3f})"
+def _times(time: Timing, floor: Timing | None) -> tuple[str, str]:
+    ratio = "" if floor is None else f"{time.median / floor.median:.2f}"
+    return f"{time.median:.3f} ({time.low:.3f}-{time.high:.3f})", ratio

@@ -1,69 +1,189 @@
-"""The commands of a study: ``simam-edu sweep`` and ``simam-edu report``."""
+"""The commands of a study: ``simam-edu train``, ``simam-edu sweep`` and ``simam-edu report``."""
 
 import argparse
+import contextlib
 import json
 import sys
+import textwrap
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeAlias, get_args
+from typing import Any, get_args
 
-from simam_edu.datasets import Split, load
-from simam_edu.experiments import GRIDS, Run, grid, make_tables, missing_runs
-from simam_edu.experiments import shard as part
-from simam_edu.experiments.sweep import Outcome, finished_records, sweep
+import torch
+from tqdm import tqdm
+
+from simam_edu.datasets import NAMES, ImageSet, Split, load
+from simam_edu.experiments import GRIDS, grid, make_tables, missing_runs, shard
+from simam_edu.experiments.sweep import finished_records, sweep
 from simam_edu.experiments.text import describe
-from simam_edu.training import read_records, recorded
+from simam_edu.training import (
+    RECIPES,
+    Progress,
+    TrainConfig,
+    append_record,
+    finish,
+    make_record,
+    read_records,
+    recorded,
+    tensorboard_curves,
+    train,
+)
 from simam_edu.training.config import Device
+from simam_edu.training.distributed import World, join, keep_freed_memory
+from simam_edu.training.folder import RECORD_FILE, recorded_threads
+from simam_edu.training.interruption import signals_wait
+from simam_edu.training.record import Record
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+FILE, FOLDER = ({"type": Path, "metavar": name} for name in ("FILE", "DIR"))
+FLAG = {"action": "store_true"}
+PARTS: tuple[Split, ...] = get_args(Split)
+DATA: dict[str, dict[str, Any]] = {
+    "--data": {"type": Path, "metavar": "PLACE", "help": "folder of the data sets, or an archive"},
+    "--download": FLAG | {"help": "fetch a data set where it is missing"},
+}
+OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "train": DATA | {
+        "--dataset": {"choices": NAMES, "default": "cifar10"},
+        "--tensorboard": FLAG | {"help": "write curves to DIR/tensorboard, with --folder DIR"},
+        "--folder": FOLDER | {"help": "folder of this run alone: called again after an interruption, the run "
+                              "goes on from its last checkpoint there, and DIR/record.json says that it is "
+                              "finished"},
+        "--record": FILE | {"help": "without --folder, file to which the record is appended (default "
+                            "runs/records.jsonl)"},
+    },
+    "sweep": DATA | {
+        "name": {"choices": GRIDS, "metavar": "NAME", "help": f"which grid: {', '.join(GRIDS)}"},
+        "--jobs": {"type": int, "default": 1, "metavar": "N", "help": "runs at a time (default 1); on a CPU, "
+                   "as many as it has cores get most done"},
+        "--seeds": {"type": int, "nargs": "+", "metavar": "S", "help": "in place of the grid's own seeds"},
+        "--part": {"metavar": "K/N", "help": "only the K-th of N parts, for a job of an array"},
+        "--show": FLAG | {"help": "show what is left and start nothing"},
+        "--runs": FOLDER | {"help": "folder of the runs (default runs/NAME)"},
+        "--record": FILE | {"help": "file to which each finished record is appended once (default "
+                            "runs/NAME/records.jsonl)"},
+        "--device": {"choices": get_args(Device), "default": "auto"},
+    },
+    "report": {
+        "files": FILE | {"nargs": "*", "help": "records (default: those of the book's study)"},
+        "--baseline": {"default": "none", "metavar": "COLUMN", "help": "what the others are compared with"},
+        "--grid": {"choices": GRIDS, "help": "say which runs of this grid are missing"},
+        "--json": FLAG | {"help": "print the tables as JSON"},
+        "--plot": FILE | {"help": "draw them too, as .png, .pdf or .svg"},
+    },
+}  # fmt: skip
 
 
-def add_commands(commands: Commands) -> None:
-    """Add the two commands to the parser of the command line."""
-    _add_sweep(
-        commands.add_parser("sweep", help="run a grid of networks, modules and seeds, and go on with it")
-    )
-    _add_report(commands.add_parser("report", help="turn records into tables and plots"))
+def add_options(name: str, command: argparse.ArgumentParser) -> None:
+    """Add the options of a command to its parser, and the function that runs it."""
+    if name == "train":
+        TrainConfig.add_options(command)
+        recipes = [textwrap.fill(f"{name}: {recipe.expected}", 78) for name, recipe in RECIPES.items()]
+        command.epilog = "\n\n".join(["recipes", *recipes])
+    for option, takes in OPTIONS[name].items():
+        command.add_argument(option, **takes)
+    command.set_defaults(run={"train": _train, "sweep": _sweep, "report": _report}[name])
 
 
-def _add_sweep(command: argparse.ArgumentParser) -> None:
-    goes_on = "the same command goes on from where the runs were"
-    command.set_defaults(command=_sweep, interrupted=lambda _options: goes_on)
-    command.add_argument("name", choices=GRIDS, metavar="NAME", help=f"which grid: {', '.join(GRIDS)}")
-    command.add_argument(
-        "--jobs", type=int, default=1, metavar="N",
-        help="runs at a time (default 1); on a CPU, as many as it has cores get most done",
-    )  # fmt: skip
-    command.add_argument("--seeds", type=int, nargs="+", metavar="S", help="in place of the grid's own seeds")
-    command.add_argument("--part", metavar="K/N", help="only the K-th of N parts, for a job of an array")
-    command.add_argument("--show", action="store_true", help="show what is left and start nothing")
-    command.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs (default runs/NAME)")
-    command.add_argument(
-        "--record", type=Path, metavar="FILE",
-        help="file to which each finished record is appended once (default runs/NAME/records.jsonl)",
-    )  # fmt: skip
-    command.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the data sets")
-    command.add_argument("--download", action="store_true", help="fetch a data set where it is missing")
-    command.add_argument("--device", choices=get_args(Device), default="auto")
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
-def _add_report(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(command=_report)
-    command.add_argument(
-        "files", type=Path, nargs="*", metavar="FILE", help="records (default: those of the book's study)"
-    )
-    command.add_argument(
-        "--baseline", default="none", metavar="COLUMN", help="what the others are compared with"
-    )
-    command.add_argument("--grid", choices=GRIDS, help="say which runs of this grid are missing")
-    command.add_argument("--json", action="store_true", help="print the tables as JSON")
-    command.add_argument("--plot", type=Path, metavar="FILE", help="draw them too, as .png, .pdf or .svg")
+def _train(options: argparse.Namespace) -> None:
+    folder: Path | None = options.folder
+    file: Path = options.record or Path("runs/records.jsonl")
+    if folder is None:
+        options.kept = "nothing is kept; with --folder DIR a run keeps checkpoints and goes on from them"
+        if options.tensorboard:
+            raise ValueError("--tensorboard must come with --folder, got none; its curves are kept there")
+    else:
+        options.kept = f"the same command goes on from what is in {folder}"
+        if options.record:
+            raise ValueError("--record must come without --folder, got both; DIR/record.json is the record")
+    config = TrainConfig.from_options(options)
+    keep_freed_memory()
+    world = join(config.device)
+    _take_recorded_threads(folder)
+    images = _load(options, world)
+
+    def run(on_step: Callable[[Progress], None] | None) -> Record:
+        if folder is not None:
+            return finish(config, *images, folder=folder, on_step=on_step, world=world)
+        # A record that cannot be written is better known before the training than after it.
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.open("a").close()
+        return make_record(config, images[0], train(config, *images, on_step=on_step, world=world))
+
+    if world.rank:
+        run(None)
+    elif folder is not None and (folder / RECORD_FILE).exists():
+        run(None)
+        _say(f"{folder} holds this run, and it is finished")
+    else:
+        _say(f"{options.dataset}: {images[0].source}")
+        learned = len(images[0].labels) - round(config.held_out * len(images[0].labels))
+        with _shown(options, config.total_epochs * learned) as on_step:
+            record = run(on_step)
+        with signals_wait():
+            print(json.dumps(record), flush=True)
+            if folder is None:
+                append_record(file, record)
+            options.kept = "the run was finished, and its record is kept"
+        _say(
+            f"test accuracy {record['test_accuracy']:.4f} after {record['epochs']} epochs and "
+            f"{record['minutes']:.1f} minutes; record {f'in {folder}' if folder else f'appended to {file}'}"
+        )
+
+
+def _take_recorded_threads(folder: Path | None) -> None:
+    """Go on with as many threads as the run began with: another number gives other digits."""
+    threads, before = folder and recorded_threads(folder), torch.get_num_threads()
+    if threads and threads != before:
+        torch.set_num_threads(threads)
+        _say(f"{folder} began with {threads} threads and goes on so, not with {before}")
+
+
+def _load(options: argparse.Namespace, world: World) -> tuple[ImageSet, ImageSet]:
+    """Load the images; the first process of a machine fetches them, and the others wait for it."""
+    if world.local_rank:
+        world.gather(None)
+    images = [load(options.dataset, part, root=options.data, download=options.download) for part in PARTS]
+    if not world.local_rank:
+        world.gather(None)
+    return images[0], images[1]
+
+
+@contextlib.contextmanager
+def _shown(options: argparse.Namespace, images: int) -> Iterator[Callable[[Progress], None]]:
+    """Yield what shows the progress of a run: a bar, and the curves that were asked for."""
+    with contextlib.ExitStack() as stack:
+        curves = None
+        if options.tensorboard:
+            curves = stack.enter_context(tensorboard_curves(options.folder / "tensorboard"))
+        bar = stack.enter_context(tqdm(total=images, unit=" images", smoothing=0.05))
+
+        def on_step(progress: Progress) -> None:
+            _show(bar, progress)
+            if curves is not None:
+                curves(progress)
+
+        yield on_step
+
+
+def _show(bar: "tqdm[None]", progress: Progress) -> None:
+    if bar.n == 0:  # a run that goes on: what was seen before counts, but not for the speed
+        bar.n = bar.initial = progress.seen - progress.images
+    bar.set_description(f"epoch {progress.epoch}/{progress.epochs}", refresh=False)
+    metrics = progress.metrics
+    bar.set_postfix(loss=f"{metrics.loss:.3f}", accuracy=f"{metrics.accuracy:.3f}", refresh=False)
+    bar.update(progress.images)
 
 
 def _sweep(options: argparse.Namespace) -> int:
+    options.kept = "the same command goes on from where the runs were"
     runs = grid(options.name, seeds=options.seeds)
     if options.part is not None:
-        runs = part(runs, options.part)
+        runs = shard(runs, options.part)
     folder: Path = options.runs or Path("runs") / options.name
     if options.show:
         done = finished_records(runs, folder)
@@ -73,34 +193,24 @@ def _sweep(options: argparse.Namespace) -> int:
         return 0
     for run in runs:
         run.check()
-    _check_images(runs, options)
+    for name in dict.fromkeys(run.dataset for run in runs):  # found or fetched once, and not in each run
+        for part in PARTS:
+            images = load(name, part, root=options.data, download=options.download)
+        _say(f"{name}: {images.source}")
     records: Path = options.record or folder / "records.jsonl"
     command = [sys.executable, "-m", "simam_edu.cli", "train", "--device", options.device]
     command += ["--data", str(options.data)] if options.data else []
-    outcome = sweep(runs, folder=folder, records=records, command=command, jobs=options.jobs, say=_say)
-    return _conclude(outcome, records)
-
-
-def _check_images(runs: list[Run], options: argparse.Namespace) -> None:
-    """Find, or fetch, the images before the first run: once, and not in each run."""
-    for name in dict.fromkeys(run.dataset for run in runs):
-        for split in get_args(Split):
-            images = load(name, split, root=options.data, download=options.download)
-        _say(f"{name}: {images.source}")
-
-
-def _conclude(outcome: Outcome, records: Path) -> int:
-    for failure in outcome.failures:
+    end = sweep(runs, folder=folder, records=records, command=command, jobs=options.jobs, say=_say)
+    for failure in end.failures:
         _say(f"\n{failure.run} {failure.reason}. The last lines of its log:\n{failure.log}")
-    failed = {failure.run for failure in outcome.failures}
-    elsewhere = [name for name in outcome.left if name not in failed]
-    if elsewhere:
+    failed = {failure.run for failure in end.failures}
+    if elsewhere := [name for name in end.left if name not in failed]:
         _say(f"left to other sweeps, which have their locks: {', '.join(elsewhere)}")
-    _say(f"done: {outcome.done}, left: {len(outcome.left)}; `simam-edu report {records}` shows the results")
-    return 1 if outcome.failures else 0
+    _say(f"done: {end.done}, left: {len(end.left)}; `simam-edu report {records}` shows the results")
+    return 1 if failed else 0
 
 
-def _report(options: argparse.Namespace) -> int:
+def _report(options: argparse.Namespace) -> None:
     files: list[Path] = options.files
     records = [record for file in files for record in read_records(file)] if files else recorded("study")
     tables = make_tables(records, baseline=options.baseline)
@@ -118,8 +228,3 @@ def _report(options: argparse.Namespace) -> int:
 
         report_figure(tables).savefig(options.plot)
         _say(f"drawn to {options.plot}")
-    return 0
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

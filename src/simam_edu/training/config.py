@@ -1,19 +1,26 @@
 """What a run is: its fields, in the one list from which options, fingerprint and record are made."""
 
 import argparse
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
 from simam_edu.attention import ATTENTION
 from simam_edu.datasets import ImageSet
 from simam_edu.kernels import Statistics
-from simam_edu.networks import NETWORKS, FirstWeights, Slot, find
-from simam_edu.networks.first_weights import checked_first_weights
+from simam_edu.networks import FirstWeights, Slot, find
 from simam_edu.training.recipes import RECIPES
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
+CHOICES: dict[str, Iterable[str]] = {
+    "attention": ATTENTION,
+    "slot": get_args(Slot),
+    "first_weights": get_args(FirstWeights),
+    "recipe": RECIPES,
+    "device": get_args(Device),
+}
 ATTENTION_OPTIONS: dict[str, dict[str, Any]] = {
     "lam": {"type": float, "help": "lambda of SimAM (default 1e-4)"},
     "statistics": {"choices": get_args(Statistics), "help": "of SimAM (default shared)"},
@@ -21,68 +28,42 @@ ATTENTION_OPTIONS: dict[str, dict[str, Any]] = {
 """The options of attention modules that the command line knows, as argparse takes them."""
 
 
-def network_name(name: str) -> str:
-    """Return the name of a network, or refuse it as argparse wants to be told."""
-    try:
-        find(name)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return name
-
-
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """One run, completely.
 
     Attributes:
-        network: A name that :func:`simam_edu.networks.find` takes.
-        attention: A name of :data:`simam_edu.attention.ATTENTION`.
+        network: resnet20, preresnet20, wrn28_10, mobilenetv2, or another depth or width.
+        attention: A name of ``simam_edu.attention.ATTENTION``.
         attention_options: The module's options, such as ``{"lam": 1e-4}``.
-        slot: Where in a block the module stands; ``"pre_norm"`` is the SimAM authors' place.
-        first_weights: ``"he"``, or ``"authors"`` for those of the SimAM authors' repository; see
-            :data:`simam_edu.networks.FirstWeights`.
-        recipe: A name of :data:`simam_edu.training.RECIPES`.
-        epochs: Passes over the training images; ``None`` for the recipe's own number.
-        seed: Decides the first weights, the order of the images and the augmentation; in [0, 2**64).
-        held_out: The fraction of the training images, in [0, 1), that is the validation set, evaluated after
-            each epoch. One tenth is the paper's 45,000/5,000 split. 0 trains on all images, for a run in
-            which nothing is chosen.
-        device: ``"auto"`` takes CUDA where it is, then Apple's, then the CPU.
+        slot: The position in the block; pre_norm is the place that the SimAM authors chose.
+        first_weights: He initialization, or as in the repository of the SimAM authors.
+        recipe: A name of ``simam_edu.training.RECIPES``.
+        epochs: Passes over the training images; None takes the number of the recipe.
+        seed: Decides first weights, order of the images and augmentation; in [0, 2**64).
+        held_out: Fraction of the training images, in [0, 1), for validation; 0 trains on all.
+        device: Where to compute; auto takes CUDA where it is, then Apple's, then the CPU.
 
     Raises:
         ValueError: If a value is out of its range or a recipe, slot or device is unknown.
     """
 
-    network: str = field(default="resnet20", metadata={
-        "type": network_name, "metavar": "NAME",
-        "help": f"{', '.join(NETWORKS)}, or another depth or width (default %(default)s)",
-    })  # fmt: skip
-    attention: str = field(default="simam", metadata={"choices": ATTENTION})
+    network: str = "resnet20"
+    attention: str = "simam"
     attention_options: Mapping[str, float | str] = field(default_factory=dict)
-    slot: Slot = field(
-        default="pre_norm", metadata={"choices": get_args(Slot), "help": "position in the block"}
-    )
-    first_weights: FirstWeights = field(default="he", metadata={
-        "choices": get_args(FirstWeights),
-        "help": "He initialization (default), or as in the SimAM authors' repository",
-    })  # fmt: skip
-    recipe: str = field(default="budget", metadata={"choices": RECIPES})
-    epochs: int | None = field(
-        default=None, metadata={"type": int, "metavar": "N", "help": "default: the recipe's own number"}
-    )
-    seed: int = field(default=0, metadata={"type": int, "metavar": "S"})
-    held_out: float = field(default=0.1, metadata={
-        "type": float, "metavar": "FRACTION",
-        "help": "fraction of the training images that is the validation set (default %(default)s); 0 trains "
-        "on all",
-    })  # fmt: skip
-    device: Device = field(default="auto", metadata={"choices": get_args(Device)})
+    slot: Slot = "pre_norm"
+    first_weights: FirstWeights = "he"
+    recipe: str = "budget"
+    epochs: int | None = None
+    seed: int = 0
+    held_out: float = 0.1  # the paper's 45,000 and 5,000 images
+    device: Device = "auto"
 
     def __post_init__(self) -> None:
-        for name, known in (("recipe", RECIPES), ("slot", get_args(Slot)), ("device", get_args(Device))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
-        checked_first_weights(self.first_weights)
+        for name in CHOICES.keys() - {"attention"}:  # attention_factory knows more about it
+            if getattr(self, name) not in CHOICES[name]:
+                known = ", ".join(CHOICES[name])
+                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
         if self.epochs is not None and self.epochs < 1:
             raise ValueError(f"epochs must be at least 1, got {self.epochs}")
         check_seed(self.seed)
@@ -111,26 +92,29 @@ class TrainConfig:
 
     @staticmethod
     def add_options(parser: argparse.ArgumentParser) -> None:
-        """Add an option per field to the parser of a command."""
-        for entry in fields(TrainConfig):
-            if entry.metadata:
-                parser.add_argument(
-                    f"--{entry.name.replace('_', '-')}", default=entry.default, **entry.metadata
-                )
+        """Add an option per field, with its line of the list above, to the parser of a command."""
+        types = {"epochs": int, "seed": int, "held_out": float}  # the others are text
+        told = dict(re.findall(r"^ {8}(\w+): (.*)$", TrainConfig.__doc__ or "", re.MULTILINE))
+        for name, default in _defaults().items():
+            parser.add_argument(
+                f"--{name.replace('_', '-')}", type=types.get(name, str), choices=CHOICES.get(name),
+                default=default, help=f"{told.get(name, '')} (default %(default)s)",
+            )  # fmt: skip
         for name, argparse_takes in ATTENTION_OPTIONS.items():
             parser.add_argument(f"--{name}", **argparse_takes)
 
     @classmethod
     def from_options(cls, options: argparse.Namespace) -> Self:
-        """Return the run that the options of :meth:`add_options` name.
-
-        Raises:
-            ValueError: As the class does.
-        """
+        """Return the run that the options of :meth:`add_options` name, or raise a ValueError."""
         given = vars(options)
-        values = {entry.name: given[entry.name] for entry in fields(cls) if entry.metadata}
+        find(given["network"])
         chosen = {name: given[name] for name in ATTENTION_OPTIONS if given[name] is not None}
-        return cls(**values, attention_options=chosen)
+        return cls(**{name: given[name] for name in _defaults()}, attention_options=chosen)
+
+
+def _defaults() -> dict[str, Any]:
+    own = (entry for entry in fields(TrainConfig) if entry.name != "attention_options")
+    return {entry.name: entry.default for entry in own}
 
 
 def check_seed(seed: int) -> None:

@@ -69,12 +69,7 @@ class DeviceImages:
         return (window * self.scale + self.shift).permute(0, 3, 1, 2)
 
     def training_batches(
-        self,
-        batch_size: int,
-        *,
-        generator: torch.Generator,
-        skip: int = 0,
-        shard: slice = ALL,
+        self, batch_size: int, *, generator: torch.Generator, skip: int = 0, shard: slice = ALL
     ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
         """Yield every image once, in random order, randomly cropped and mirrored.
 
@@ -88,18 +83,14 @@ class DeviceImages:
         for number, index in enumerate(order.split(batch_size)):  # type: ignore[no-untyped-call]
             top, left = torch.randint(0, 2 * PADDING + 1, (2, len(index)), generator=generator)
             flip = torch.randint(0, 2, (len(index),), generator=generator)
-            if number < skip:
-                continue
-            index, top, left, flip = (draw[shard].to(self.device) for draw in (index, top, left, flip))
-            yield self.crop(index, top, left, flip), self.labels[index]
+            if number >= skip:
+                index, top, left, flip = (draw[shard].to(self.device) for draw in (index, top, left, flip))
+                yield self.crop(index, top, left, flip), self.labels[index]
 
     def plain_batches(
         self, batch_size: int, *, shard: slice = ALL
     ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
-        """Yield every image once, in order and as it is, for evaluation.
-
-        Of each batch a process takes its shard, which may be empty in the last one.
-        """
+        """Yield every image once, in order and as it is; the shard of the last batch may be empty."""
         order = torch.arange(len(self), device=self.device)
         for batch in order.split(batch_size):  # type: ignore[no-untyped-call]
             index = batch[shard]

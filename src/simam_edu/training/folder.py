@@ -15,38 +15,28 @@ from filelock import FileLock, Timeout
 import simam_edu
 from simam_edu.datasets import ImageSet
 from simam_edu.kernels import backend_for
-from simam_edu.training.checkpoint import (
-    TrainState,
-    load_checkpoint,
-    newest_checkpoint,
-    save_checkpoint,
-    write_atomically,
-)
+from simam_edu.training.checkpoint import newest_checkpoint, save_checkpoint, write_atomically
 from simam_edu.training.config import TrainConfig
 from simam_edu.training.distributed import World, choose_precision
 from simam_edu.training.interruption import signals_wait
+from simam_edu.training.state import TrainState
 
+# What a crash costs at most. Writing a checkpoint of ResNet-20 takes a few hundredths of a second, one of
+# the largest network here (0.3 GB) a second or so: some 2 % at most.
 CHECKPOINT_SECONDS = 60.0
-"""How long a run goes without a checkpoint: what a crash costs at most. Writing that of ResNet-20 takes a
-few hundredths of a second, that of the largest network here (0.3 GB) a second or so: some 2 % at most."""
 FINGERPRINT_FILE = "config.json"
-RECORD_FILE = "record.json"
-"""A run is finished if and only if its folder has this file."""
+RECORD_FILE = "record.json"  # a run is finished if and only if its folder has this file
+# Held by the process that is at work in the folder. It stays there: the lock of a removed file would not
+# keep anybody from locking a new one.
 LOCK_FILE = "lock"
-"""Held by the process that is at work in the folder. It stays there, as the lock of a removed file would not
-keep anybody from locking a new one."""
-
-Fingerprint = Mapping[str, Any]
-"""Everything that decides the numbers of a run, as JSON has it."""
 
 
-def fingerprint(config: TrainConfig, train_set: ImageSet, test_set: ImageSet, world: World) -> Fingerprint:
-    """Return what decides the numbers of a run, to the kind of its device; images enter by their checksum.
+def fingerprint(config: TrainConfig, train_set: ImageSet, test_set: ImageSet, world: World) -> dict[str, Any]:
+    """Return what decides the numbers of a run, ready for JSON; images enter by their checksum.
 
-    A run goes on only where all of it is as it was; else two results would be mixed and its record would
-    name one. What rounds differently belongs to it, such as the number of threads on the CPU, where a run
-    can be repeated to the last bit. The processor's model, Python and numpy are recorded and not compared;
-    settings that a caller changes in torch, such as its default type, are neither.
+    A run goes on only where all of it is as it was; else two results would be mixed under the name of one.
+    What rounds differently belongs to it, such as the number of threads on the CPU. The processor's model,
+    Python and numpy are recorded and not compared; settings that a caller changes in torch are neither.
     """
     device = world.device(config.device)
     on_cpu, with_simam = device.type == "cpu", "simam" in config.attention
@@ -75,7 +65,7 @@ def recorded_threads(folder: Path) -> int | None:
     """Return the number of threads that the run of a folder began with, or ``None`` if it does not say."""
     try:
         found = json.loads((folder / FINGERPRINT_FILE).read_text(encoding="utf-8"))["threads"]
-    except (OSError, ValueError, KeyError, TypeError):  # whose folder it is, claim() says
+    except (OSError, ValueError, KeyError, TypeError):  # whose folder it is, Checkpointing says
         return None
     return found if isinstance(found, int) and found > 0 else None
 
@@ -84,50 +74,38 @@ def recorded_threads(folder: Path) -> int | None:
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder, made when missing, or raise an OSError if another process works in it."""
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(FileLock(folder / LOCK_FILE, blocking=False))
-        except Timeout as error:
-            raise BlockingIOError(
-                f"{folder} must be free, got another process at work in it; wait for that, or end it"
-            ) from error
+    lock = FileLock(folder / LOCK_FILE, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise BlockingIOError(
+            f"{folder} must be free, got another process at work in it; wait for that, or end it"
+        ) from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
-def claim(folder: Path, wanted: Fingerprint) -> None:
-    """Make a folder that of one run, or find that it is; raise a ValueError if it holds another."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for unfinished in folder.glob("*.tmp"):  # what a crash left
-        unfinished.unlink()
-    file = folder / FINGERPRINT_FILE
-    if file.exists():
-        require_same(wanted, file.read_text(encoding="utf-8"), file)
-    else:
-        write_atomically(file, (json.dumps(wanted, indent=2) + "\n").encode())
-
-
-def require_same(wanted: Fingerprint, written: str, path: Path) -> None:
+def require_same(wanted: Mapping[str, Any], written: str, path: Path) -> None:
     """Raise a ValueError with the differences if a folder or checkpoint is, as JSON, of another run."""
     try:
         found = dict(json.loads(written))
     except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"{path} must say what run it is of, in JSON; use another folder ({error})"
-        ) from error
+        raise ValueError(f"{path} must say in JSON whose it is; use another folder ({error})") from error
     here = json.loads(json.dumps(wanted))
-    both = [
-        (key, *(repr(of[key]) if key in of else "not said" for of in (found, here)))
-        for key in sorted(found.keys() | here.keys())
-    ]
-    differences = [f"{key} is {one} there and {other} here" for key, one, other in both if one != other]
-    if not differences:
-        return
-    cure = "use another folder"
-    if "threads" in found and found["threads"] != here["threads"]:
-        cure += f", or set OMP_NUM_THREADS={found['threads']} to go on with as many threads"
-    raise ValueError(
-        f"{path} must be of the run that is asked for, got another one: {'; '.join(differences)}; {cure}"
-    )
+    differences = []
+    for key in sorted(found | here):
+        theirs, ours = (repr(of[key]) if key in of else "not said" for of in (found, here))
+        if theirs != ours:
+            differences.append(f"{key} is {theirs} there and {ours} here")
+    if differences:
+        cure = "use another folder"
+        if found.get("threads", here["threads"]) != here["threads"]:
+            cure += f", or set OMP_NUM_THREADS={found['threads']} to go on with as many threads"
+        raise ValueError(
+            f"{path} must be of the run that is asked for, got another one: {'; '.join(differences)}; {cure}"
+        )
 
 
 class Checkpointing:
@@ -148,25 +126,31 @@ class Checkpointing:
         test_set: ImageSet,
         world: World,
     ) -> None:
-        self.folder, self.world = None if folder is None else Path(folder), world
+        self.folder = None if folder is None or world.rank else Path(folder)
+        self.world = world
         self._newest: Path | None = None
         self._saved_at = time.monotonic()
-        if self.folder is not None and world.rank == 0:
-            self._fingerprint = fingerprint(config, train_set, test_set, world)  # hashes the images, once
-            claim(self.folder, self._fingerprint)
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for unfinished in self.folder.glob("*.tmp"):  # what a crash left
+            unfinished.unlink()
+        self._fingerprint = fingerprint(config, train_set, test_set, world)  # hashes the images, once
+        file = self.folder / FINGERPRINT_FILE
+        if file.exists():
+            require_same(self._fingerprint, file.read_text(encoding="utf-8"), file)
+        else:
+            write_atomically(file, (json.dumps(self._fingerprint, indent=2) + "\n").encode())
 
     def restore(self, state: TrainState) -> None:
         """Put a state to where the newest whole checkpoint stood; without one, leave it at the beginning."""
-        if self.folder is None:
-            return
-        content = b""
-        if self.world.rank == 0 and (found := newest_checkpoint(self.folder)):
+        found = None if self.folder is None else newest_checkpoint(self.folder)
+        if found is not None:
             self._newest, content = found
-            loaded = load_checkpoint(content, self._newest)
-            require_same(self._fingerprint, loaded.get("identity", ""), self._newest)
-        content = self.world.from_first(content)
-        if content:
-            state.restore(load_checkpoint(content, self.folder)["state"], self.world)
+            require_same(self._fingerprint, content.get("identity", ""), self._newest)
+        saved = self.world.from_first(found and found[1]["state"])
+        if saved is not None:
+            state.restore(saved)
 
     def save_when_due(self, state: TrainState) -> None:
         """Write a checkpoint inside an epoch when the last one is :data:`CHECKPOINT_SECONDS` old."""
@@ -175,8 +159,7 @@ class Checkpointing:
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint of a state whose metrics are read."""
-        if self.folder is not None and self.world.rank == 0:
-            state.tick()
+        if self.folder is not None:
             content = {"identity": json.dumps(self._fingerprint), "state": state.saved()}
             self._newest = save_checkpoint(self.folder, content, step=state.step, keep=self._newest)
         self._saved_at = time.monotonic()

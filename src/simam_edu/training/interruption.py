@@ -3,22 +3,20 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-"""What asks a process to end: Ctrl-C, schedulers, a closed terminal, and Ctrl-Break on Windows."""
-SIGNALS = tuple(signal.Signals[name] for name in NAMES if hasattr(signal, name))
-
-Handler = Callable[[int, Any], Any]
+# Ctrl-C, schedulers, a closed terminal, and Ctrl-Break on Windows.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+SIGNALS = tuple(signal.Signals[name] for name in _NAMES if hasattr(signal, name))
+"""What asks a process to end."""
 
 
 @contextlib.contextmanager
 def signals_interrupt() -> Iterator[None]:
-    """Let every signal that asks to end raise KeyboardInterrupt in the block, as Ctrl-C does.
+    """Let every signal that asks to end raise KeyboardInterrupt, with its number, in the block.
 
-    The exception's argument is the number of the signal. A signal that is ignored (under nohup) or that has
-    a handler already is left alone, and outside the main thread, where Python sets no handlers, all are.
+    A signal that is ignored (under nohup) or handled already is left alone.
     """
 
     def interrupt(number: int, _frame: object) -> None:
@@ -31,10 +29,7 @@ def signals_interrupt() -> Iterator[None]:
 
 @contextlib.contextmanager
 def signals_wait() -> Iterator[None]:
-    """Let the block come to its end before a signal that arrives meanwhile is handled.
-
-    Only signals with a handler in Python wait, Ctrl-C among them; the others end the process at once.
-    """
+    """Let the block come to its end before a signal with a handler in Python is handled."""
     waiting: list[int] = []
 
     def wait(number: int, _frame: object) -> None:
@@ -46,15 +41,9 @@ def signals_wait() -> Iterator[None]:
         signal.raise_signal(number)
 
 
-def signal_of(interruption: KeyboardInterrupt) -> int:
-    """Return the number of the signal behind an interruption; without one it was Ctrl-C."""
-    number = interruption.args[0] if interruption.args else signal.SIGINT
-    return int(number)
-
-
 @contextlib.contextmanager
-def _handled(handlers: dict[signal.Signals, Handler]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
+def _handled(handlers: Mapping[signal.Signals, Callable[[int, Any], Any]]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # Python sets no handlers there
         yield
         return
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}

@@ -14,22 +14,16 @@ from torch import nn
 from simam_edu.attention import attention_factory
 from simam_edu.datasets import ImageSet
 from simam_edu.networks import build
-from simam_edu.training.checkpoint import TrainState, write_atomically
+from simam_edu.training.checkpoint import write_atomically
 from simam_edu.training.config import TrainConfig
 from simam_edu.training.data import DeviceImages
 from simam_edu.training.distributed import World, autocast, choose_precision, join
 from simam_edu.training.folder import RECORD_FILE, Checkpointing, locked
 from simam_edu.training.interruption import signals_wait
-from simam_edu.training.metrics import (
-    Metrics,
-    Progress,
-    RunningMetrics,
-    TrainResult,
-    evaluate,
-    require_finite,
-)
+from simam_edu.training.metrics import Metrics, Progress, TrainResult, evaluate
 from simam_edu.training.recipes import RECIPES
 from simam_edu.training.record import Record, make_record
+from simam_edu.training.state import TrainState
 
 
 def train(
@@ -105,14 +99,14 @@ def train(
             world.share_buffers(state.network)
             if len(validation_set):
                 validation = evaluate(state.network, validation_set, precision, world=world)
-                require_finite(validation, f"validation images after epoch {state.epoch}")
+                validation.require_finite(f"validation images after epoch {state.epoch}")
             with signals_wait():  # in the history and before the next epoch, or neither
                 state.finish_epoch(learned, validation, learning_rate(state.step))
                 report(state.progress(learned))
                 folder.save(state)
 
     test = evaluate(state.network, DeviceImages.put(test_set, device), precision, world=world)
-    require_finite(test, "test images after the last epoch")
+    test.require_finite("test images after the last epoch")
     return state.result(test, precision, world)
 
 
@@ -127,27 +121,24 @@ def finish(
 ) -> Record:
     """Bring the run of a folder to its end and return its record; a finished run is not run again.
 
-    The arguments are those of :func:`train`. The folder is of this run alone: ``config.json`` says which it
-    is, ``checkpoint-*.pt`` is what it goes on from, and ``record.json``, one line, is there when it is
-    finished. The record is what :func:`make_record` makes, as read back from JSON.
+    Arguments and errors are those of :func:`train`. The folder is of this run alone: ``config.json`` says
+    which it is, ``checkpoint-*.pt`` is what it goes on from, and ``record.json``, one line, is there when it
+    is finished. The record is what :func:`make_record` makes, as read back from JSON.
 
     Raises:
-        ValueError: If the folder is that of another run.
-        FloatingPointError: If a loss is not finite.
         OSError: If the folder cannot be written, or another process is at work in it.
     """
     world = world or join(config.device)
     file = Path(folder) / RECORD_FILE
     with locked(file.parent) if world.rank == 0 else contextlib.nullcontext():
         checkpoints = Checkpointing(file.parent, config, train_set, test_set, world)
-        done = world.from_first(file.read_bytes() if world.rank == 0 and file.exists() else b"")
-        if not done:
+        line = file.read_text(encoding="utf-8") if world.rank == 0 and file.exists() else ""
+        if not world.from_first(line):
             result = train(config, train_set, test_set, folder=checkpoints, on_step=on_step, world=world)
+            line = json.dumps(make_record(config, train_set, result)) + "\n"
             if world.rank == 0:
-                done = (json.dumps(make_record(config, train_set, result)) + "\n").encode()
-                write_atomically(file, done)
-            done = world.from_first(done)
-    record: Record = json.loads(done)
+                write_atomically(file, line.encode())
+        record: Record = json.loads(world.from_first(line))
     return record
 
 
@@ -156,22 +147,20 @@ def first_state(config: TrainConfig, images: DeviceImages, num_classes: int, wor
     network = new_network(config, num_classes).to(images.device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     recipe = RECIPES[config.recipe]
-    state = TrainState(
-        network=network,
-        optimizer=recipe.optimizer(network.parameters()),
-        generator=torch.Generator().manual_seed(config.seed),
-        metrics=RunningMetrics(images.device),
-        epochs=config.total_epochs,
-        images=len(images),
-        batch_size=recipe.batch_size,
-    )
-    last = state.images - (state.batches - 1) * state.batch_size
+    last = len(images) % recipe.batch_size or recipe.batch_size
     if last < world.size:
         raise ValueError(
             f"the last batch of an epoch must have an image for each of {world.size} processes, "
             f"got {last}; take fewer processes or another held_out"
         )
-    return state
+    return TrainState(
+        network=network,
+        optimizer=recipe.optimizer(network.parameters()),
+        generator=torch.Generator().manual_seed(config.seed),
+        epochs=config.total_epochs,
+        images=len(images),
+        batch_size=recipe.batch_size,
+    )
 
 
 def new_network(config: TrainConfig, num_classes: int) -> nn.Module:
@@ -193,10 +182,11 @@ def split(images: ImageSet, held_out: float) -> tuple[ImageSet, ImageSet]:
     cut = count - round(held_out * count)
     if cut < 1:
         raise ValueError(f"held_out must leave at least one image to train on, got {held_out} of {count}")
-    return (
-        replace(images, images=images.images[:cut], labels=images.labels[:cut], masks=None),
-        replace(images, images=images.images[cut:], labels=images.labels[cut:], masks=None),
+    learned, validation = (
+        replace(images, images=images.images[part], labels=images.labels[part], masks=None)
+        for part in (slice(cut), slice(cut, None))
     )
+    return learned, validation
 
 
 def read_every(device: torch.device) -> int:

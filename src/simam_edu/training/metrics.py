@@ -1,9 +1,9 @@
-"""Loss and accuracy: added up on the device, evaluated, and what a run reports of them."""
+"""Loss and accuracy: added up, evaluated, and what a run reports of them."""
 
 import math
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Self
 
 import torch
@@ -24,6 +24,13 @@ class Metrics:
     images: int  #: how many were counted
     loss: float  #: their mean cross-entropy in nats
     accuracy: float  #: the fraction of them, in [0, 1], that was classified correctly
+
+    def require_finite(self, what: str) -> None:
+        """Raise a FloatingPointError, which says over which images, if the loss is not finite."""
+        if not math.isfinite(self.loss):
+            raise FloatingPointError(
+                f"the loss over the {what} must be finite, got {self.loss}; lower the learning rate"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,52 +83,46 @@ class TrainResult:
     training_images: int  #: how many images it learned from
 
 
+@dataclass(kw_only=True)
 class RunningMetrics:
-    """Running sums over images, kept on the device so that adding to them does not wait for it.
+    """Sums over the images of an epoch, of all processes, as far as they were read."""
 
-    Attributes:
-        first_bad: The batch, counted from 1, whose loss was the first that was not finite; 0 for none. This
-            and the next are known to the host after :meth:`read`.
-        last_loss: The last mean loss of a batch that was finite; infinite before the first.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self.device, self.first_bad, self.last_loss = device, 0, math.inf
-        self._batches, self._total = 0, dict[str, float]()
-        # float64 where there is one: fifty thousand float32 losses would lose digits. Apple has none.
-        dtype = torch.float32 if device.type == "mps" else torch.float64
-        # Loss, right answers, first bad batch, last finite loss, and images, in this process.
-        self._sums = torch.tensor([0, 0, 0, math.inf, 0], dtype=dtype, device=device)
+    loss: float = 0.0
+    correct: int = 0
+    images: int = 0
+    batches: int = 0
+    first_bad: int = 0  # the first batch, from 1, whose loss was not finite; 0 for none
+    last_loss: float = math.inf  # the mean over the last batch before that
+    _unread: list[Tensor] = field(default_factory=list)
 
     def add(self, mean_loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Add one batch."""
-        self._batches += 1
-        mean_loss = mean_loss.detach()
-        finite = mean_loss.isfinite()
-        loss, correct, first_bad, last_loss, images = self._sums.unbind()
-        loss += mean_loss * len(labels)
-        correct += (logits.detach().argmax(dim=1) == labels).sum()
-        first_bad += self._batches * (~finite & (first_bad == 0))
-        last_loss.copy_(torch.where(finite, mean_loss, last_loss))
-        images += len(labels)
+        """Add one batch, or this process's shard of it, without waiting for the device."""
+        loss = mean_loss.detach() * len(labels)
+        correct = (logits.detach().argmax(dim=1) == labels).sum()
+        self._unread.append(torch.stack([loss, correct, torch.full_like(loss, len(labels))]))
 
-    def read(self, world: World = ALONE) -> Metrics:
+    def read(self, world: World) -> Metrics:
         """Wait for the device and return the metrics over what all processes have added."""
-        loss, correct, first_bad, last_loss, images = world.gather(self._sums).T.tolist()
-        self.first_bad = int(min((bad for bad in first_bad if bad), default=0))
-        self.last_loss, count = last_loss[0], int(sum(images))
-        self._total = {"loss": sum(loss), "correct": int(sum(correct)), "images": count}
-        return Metrics(images=count, loss=sum(loss) / count, accuracy=self._total["correct"] / count)
+        own = torch.stack(self._unread).tolist() if self._unread else []
+        self._unread.clear()
+        # A process may have no image in the last batch of an evaluation.
+        for shards in zip_longest(*world.gather(own), fillvalue=(0.0, 0.0, 0.0)):
+            loss, correct, images = map(sum, zip(*shards, strict=True))
+            self.batches += 1
+            if not self.first_bad and math.isfinite(loss):
+                self.last_loss = loss / images
+            elif not self.first_bad:
+                self.first_bad = self.batches
+            self.loss += loss
+            self.correct += int(correct)
+            self.images += int(images)
+        n = self.images
+        return Metrics(images=n, loss=self.loss / n, accuracy=self.correct / n)
 
     def saved(self) -> dict[str, float]:
-        """Return what the last :meth:`read` found over all processes, to go on from."""
-        return {**self._total, "batches": self._batches, "last_loss": self.last_loss}
-
-    def restore(self, saved: Mapping[str, float], world: World) -> None:
-        """Go on from what was saved; the process of rank 0 takes all of it, the others begin at zero."""
-        self._batches, first = int(saved["batches"]), int(world.rank == 0)
-        loss, correct, images = (first * saved[name] for name in ("loss", "correct", "images"))
-        self._sums.copy_(self._sums.new_tensor([loss, correct, 0, saved["last_loss"], images]))
+        """Return the arguments that make these metrics, which are finite, anew."""
+        names = ("loss", "correct", "images", "batches", "last_loss")
+        return {name: getattr(self, name) for name in names}
 
 
 @torch.no_grad()
@@ -132,24 +133,12 @@ def evaluate(
     *,
     world: World = ALONE,
 ) -> Metrics:
-    """Return the metrics of a network over images as they are, and leave it in evaluation mode.
-
-    Each image is counted once, though several processes share them; ``precision`` is that of the forward
-    pass.
-    """
+    """Return the metrics over images as they are, each counted once, by a network in evaluation mode."""
     network.eval()
-    metrics = RunningMetrics(images.device)
+    metrics = RunningMetrics()
     for batch, labels in images.plain_batches(EVALUATION_BATCH, shard=world.shard):
         if len(labels):  # none where there are fewer images than processes
             with autocast(images.device, precision):
                 logits = network(batch)
             metrics.add(F.cross_entropy(logits.float(), labels), logits, labels)
     return metrics.read(world)
-
-
-def require_finite(metrics: Metrics, what: str) -> None:
-    """Raise a FloatingPointError, which says over which images, if a loss is not finite."""
-    if not math.isfinite(metrics.loss):
-        raise FloatingPointError(
-            f"the loss over the {what} must be finite, got {metrics.loss}; lower the learning rate"
-        )

@@ -55,15 +55,14 @@ class Recipe:
 
     def optimizer(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.SGD:
         """Return the optimizer of these parameters; the loop sets the learning rate of each step."""
-        return torch.optim.SGD(
-            parameters, lr=0.0, momentum=self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov
-        )
+        same = {name: getattr(self, name) for name in ("momentum", "nesterov", "weight_decay")}
+        return torch.optim.SGD(parameters, lr=0.0, **same)
 
     def values(self) -> dict[str, Any]:
         """Return everything that decides the numbers of a run, ready for JSON."""
-        schedule = {"form": type(self.schedule).__name__, **asdict(self.schedule)}
-        own = {name: value for name, value in asdict(self).items() if name != "expected"}
-        return own | {"schedule": schedule}
+        values = asdict(self)
+        del values["expected"]
+        return values | {"schedule": {"form": type(self.schedule).__name__, **values["schedule"]}}
 
 
 RECIPES: dict[str, Recipe] = {
@@ -75,11 +74,9 @@ RECIPES: dict[str, Recipe] = {
         nesterov=False,
         weight_decay=5e-4,
         epochs=164,
-        expected=(
-            "Not run here. The paper reports a test accuracy of 92.73 % for ResNet-20 with SimAM on "
-            "CIFAR-10, the mean of five runs. At the pace of the study's run with seed 0 it takes about "
-            "8 hours on one core."
-        ),
+        expected="Not run here. The paper reports a test accuracy of 92.73 % for ResNet-20 with SimAM on "
+        "CIFAR-10, the mean of five runs. At the pace of the study's run with seed 0 it takes about "
+        "8 hours on one core.",
     ),
     # In place of the paper's 164 epochs. Batch and learning rate did best on a held-out tenth of the training
     # images among the settings that CONTRIBUTING lists; the momentum's size and weight decay are the paper's.
@@ -88,24 +85,19 @@ RECIPES: dict[str, Recipe] = {
         schedule=OneCycle(peak_learning_rate=0.15, warmup=0.2),
         weight_decay=5e-4,
         epochs=10,
-        expected=(
-            "About 31 minutes on one core for ResNet-20 with SimAM on CIFAR-10; the recorded run with seed 0 "
-            "reached a test accuracy of 84.40 %. The images were CIFAR-10's, saved as JPEG."
-        ),
+        expected="About 31 minutes on one core for ResNet-20 with SimAM on CIFAR-10; the recorded run with "
+        "seed 0 reached a test accuracy of 84.40 %. The images were CIFAR-10's, saved as JPEG.",
     ),
     # For a few thousand images and a minute or two: small batches, so that there are enough steps. On the
     # drawn shapes a run stays at the loss of guessing for one to four epochs, with a module or without; how
-    # long is chance, and changes with the seed and the number of threads. Where it had five epochs and a
-    # peak of 0.05, some runs ended there.
+    # long is chance. Where it had five epochs and a peak of 0.05, some runs ended there.
     "smoke": Recipe(
         batch_size=32,
         schedule=OneCycle(peak_learning_rate=0.02, warmup=0.1),
         weight_decay=1e-4,
         epochs=10,
-        expected=(
-            "A minute or two for 4,000 images. It shows that the loop works; what it reaches, the page on "
-            "training measures each time the book is built."
-        ),
+        expected="A minute or two for 4,000 images. It shows that the loop works; what it reaches, the page "
+        "on training measures each time the book is built.",
     ),
 }
 """Every recipe by its name."""

@@ -1,6 +1,5 @@
 """One line of JSON for each run: what ran, where, and what came out."""
 
-import codecs
 import json
 import os
 import platform
@@ -12,7 +11,6 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from subprocess import DEVNULL
 from typing import Any
 
 import numpy as np
@@ -34,19 +32,17 @@ def make_record(config: TrainConfig, images: ImageSet, result: TrainResult) -> R
     ``test_loss``, ``test_images``, ``minutes``, ``device``, ``precision``, ``processes``, ``finished``
     (UTC), ``environment`` and ``history``, one entry per epoch.
     """
-    return config.definition(images) | {
-        "training_images": result.training_images,
-        "test_accuracy": result.test.accuracy,
-        "test_loss": result.test.loss,
-        "test_images": result.test.images,
-        "minutes": result.minutes,
-        "device": result.device,
-        "precision": result.precision,
-        "processes": result.processes,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": environment(),
-        "history": [asdict(epoch) for epoch in result.epochs],
-    }
+    as_they_are = ("training_images", "minutes", "device", "precision", "processes")
+    return (
+        config.definition(images)
+        | {f"test_{name}": value for name, value in asdict(result.test).items()}
+        | {name: getattr(result, name) for name in as_they_are}
+        | {
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "environment": environment(),
+            "history": [asdict(epoch) for epoch in result.epochs],
+        }
+    )
 
 
 def environment() -> dict[str, str | int | None]:
@@ -74,7 +70,7 @@ def commit() -> str | None:
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(source), *arguments]
-        return subprocess.check_output(command, text=True, stderr=DEVNULL).strip()
+        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).strip()
 
     try:
         if source != Path(git("rev-parse", "--show-toplevel"), "src", "simam_edu").resolve():
@@ -83,6 +79,16 @@ def commit() -> str | None:
         return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _processor() -> str:
+    """Return the processor's name; Linux keeps it only in /proc."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
 
 
 def append_record(path: Path, record: Record) -> None:
@@ -123,9 +129,15 @@ def read_records(path: Traversable) -> Iterator[Record]:
     """Yield the records of a file, one a line; empty lines and a byte order mark are passed over.
 
     Raises:
-        ValueError: If the file is packed or not in UTF-8, or a line is no record, with its number.
+        ValueError: If the file is not text in UTF-8, or a line is no record, with its number.
     """
-    for number, line in enumerate(_text(path).split("\n"), start=1):
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} must be text in UTF-8, got {error}; unpack it, or save it as UTF-8"
+        ) from error
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
@@ -140,19 +152,6 @@ def read_records(path: Traversable) -> Iterator[Record]:
         yield record
 
 
-def _text(path: Traversable) -> str:
-    content = path.read_bytes()
-    if content.startswith(b"\x1f\x8b"):
-        raise ValueError(f"{path} must be lines of text, got a file packed by gzip; unpack it with gunzip")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        raise ValueError(
-            f"{path} must be text in UTF-8, got {'UTF-16' if is_utf16 else error}; save it as UTF-8"
-        ) from error
-
-
 def recorded(name: str) -> list[Record]:
     """Return the records of the runs that the book shows; they are installed with the package.
 
@@ -161,18 +160,11 @@ def recorded(name: str) -> list[Record]:
     Raises:
         ValueError: If there is no such file; the message names those there are.
     """
-    folder = files("simam_edu.results")
-    names = sorted(file.name[: -len(".jsonl")] for file in folder.iterdir() if file.name.endswith(".jsonl"))
-    if name not in names:
-        raise ValueError(f"name must be one of {', '.join(names)}, got {name!r}")
-    return list(read_records(folder.joinpath(f"{name}.jsonl")))
-
-
-def _processor() -> str:
-    """Return the processor's name; Linux keeps it only in /proc."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    known = {
+        file.name.removesuffix(".jsonl"): file
+        for file in files("simam_edu.results").iterdir()
+        if file.name.endswith(".jsonl")
+    }
+    if name not in known:
+        raise ValueError(f"name must be one of {', '.join(sorted(known))}, got {name!r}")
+    return list(read_records(known[name]))

@@ -3,23 +3,16 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from simam_edu.training.metrics import Metrics, Progress
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+from simam_edu.training.metrics import Progress
 
 
 @contextlib.contextmanager
 def tensorboard_curves(folder: Path) -> Iterator[Callable[[Progress], None]]:
     """Open a folder for TensorBoard and yield what to pass to ``train`` as ``on_step``.
 
-    It gets loss, accuracy and learning rate of the steps, and training and validation metrics of each epoch,
-    over the images seen. A run that goes on after an interruption replaces what was written after the
-    checkpoint that it goes on from.
-
-    ``tensorboard --logdir`` takes the folder or one above it.
+    It draws loss, accuracy and learning rate of the steps, and the metrics of each epoch, over the images
+    seen. A run that goes on replaces what was written after the checkpoint that it goes on from.
 
     Raises:
         ModuleNotFoundError: If tensorboard is not installed.
@@ -37,23 +30,19 @@ def tensorboard_curves(folder: Path) -> Iterator[Callable[[Progress], None]]:
         def on_step(progress: Progress) -> None:
             if not writers:
                 first = progress.seen - progress.images + 1
-                writer = SummaryWriter(str(folder), purge_step=first)
-                writers.append(stack.enter_context(writer))
-            _write(writers[0], progress)
+                writers.append(stack.enter_context(SummaryWriter(str(folder), purge_step=first)))
+            writer, epoch_ends = writers[0], progress.images == 0
+            if epoch_ends:
+                done = progress.history[-1]
+                curves = {"training": done.train, "held out": done.held_out}
+            else:
+                curves = {"running": progress.metrics}
+                writer.add_scalar("learning rate", progress.learning_rate, progress.seen)
+            for name, metrics in curves.items():
+                if metrics is not None:
+                    writer.add_scalar(f"loss/{name}", metrics.loss, progress.seen)
+                    writer.add_scalar(f"accuracy/{name}", metrics.accuracy, progress.seen)
+            if epoch_ends:
+                writer.flush()  # an interruption costs no more than an epoch's points
 
         yield on_step
-
-
-def _write(writer: "SummaryWriter", progress: Progress) -> None:
-    def curves(name: str, metrics: Metrics) -> None:
-        writer.add_scalar(f"loss/{name}", metrics.loss, progress.seen)
-        writer.add_scalar(f"accuracy/{name}", metrics.accuracy, progress.seen)
-
-    if progress.images:
-        curves("running", progress.metrics)
-        writer.add_scalar("learning rate", progress.learning_rate, progress.seen)
-    else:
-        curves("training", progress.history[-1].train)
-        if progress.history[-1].held_out is not None:
-            curves("held out", progress.history[-1].held_out)
-        writer.flush()  # an interruption costs no more than an epoch's points
