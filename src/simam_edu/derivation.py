@@ -161,11 +161,10 @@ def derive(
 
 def _energy_in_moments(y_t: sp.Expr, y_o: sp.Expr) -> dict[str, sp.Expr]:
     """Start from Eq. (2), and put mean and variance in the place of the sums over the others."""
-    found = {}
     others = sp.Sum((y_o - (w * x[i] + b)) ** 2, (i, 1, M - 1))
     target, penalty = (y_t - (w * t + b)) ** 2, lam * w**2
     # The one formula that is given and not derived.
-    found["energy"] = sp.Add(others / (M - 1), target, penalty, evaluate=False)
+    found = {"energy": sp.Add(others / (M - 1), target, penalty, evaluate=False)}
     # Multiply out the square under the sum and take all that does not depend on i out of it.
     sums = sp.collect(_split(others), [SUM, SUM_OF_SQUARES], sp.factor)
     by_sums = sp.Add(*[term / (M - 1) for term in sp.Add.make_args(sums)])
@@ -191,8 +190,7 @@ def _minimum(energy: sp.Expr) -> dict[str, sp.Basic]:
     gradient = sp.ImmutableMatrix([sp.collect(slope, [w, b], sp.factor) for slope in slopes])
     hessian = gradient.jacobian([w, b]).applyfunc(sp.factor)
     (of_weight,) = map(sp.factor, sp.solve(gradient[1], b))  # Eq. (4)
-    # Eq. (3), but for its sign.
-    (weight,) = map(_around_mean, sp.solve(gradient[0].subs(b, of_weight), w))
+    (weight,) = map(_around_mean, sp.solve(gradient[0].subs(b, of_weight), w))  # Eq. (3) but for its sign
     bias = of_weight.subs(w, weight)
     # Complete the square of the Hessian's form. The energy is quadratic, so this is exact, and it
     # shows without any calculus that the minimum is one.
@@ -254,8 +252,7 @@ def _exact_label(name: str, value: object) -> sp.Expr:
     wrong = label.has(sp.oo, -sp.oo, sp.zoo, sp.nan, sp.I) or not label.is_commutative
     if wrong or label.is_finite is False or label.is_real is False:
         raise ValueError(
-            f"{name} must be a finite real number or an expression of sympy, got {value!r}; "
-            "Eq. (2) has 1 and -1"
+            f"{name} must be a finite real number or expression of sympy, got {value!r}; Eq. (2) has 1 and -1"
         )
     taken = sorted({symbol.name for symbol in label.atoms(sp.Symbol)} & RESERVED)
     if taken:
