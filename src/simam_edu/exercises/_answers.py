@@ -10,6 +10,7 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -81,9 +82,9 @@ def attempt(
     values: list[Any] = []
     for k, case in enumerate(cases):
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings():  # the arguments are copied: an answer may write into them
                 warnings.simplefilter("ignore")  # of numbers out of range: the result has to say it
-                returned.append(answer(*(tensor(a) if isinstance(a, kinds) else a for a in copies(case))))
+                returned.append(answer(*(tensor(a) if isinstance(a, kinds) else a for a in deepcopy(case))))
             values.append(plain(returned[-1]))
         except Exception as error:  # a reader's code, and what it returns, may raise anything
             # What is returned and cannot be read has come farther than what raises.
@@ -103,11 +104,6 @@ def _places(error: Exception) -> Iterator[int]:
 def tensor(value: Any) -> Any:
     """Return a tensor of the same type; torch itself makes a float of Python one of single precision."""
     return sys.modules["torch"].as_tensor(np.asarray(value))
-
-
-def copies(case: Case) -> Case:
-    """Return the arguments anew: an answer may write into them."""
-    return tuple(part.copy() if isinstance(part, np.ndarray) else part for part in case)
 
 
 def libraries(answer: Callable[..., Any]) -> set[str]:
@@ -218,7 +214,7 @@ def rounded(value: Any, form: str) -> NDArray[np.float64]:
 
 def rounded_case(case: Case, form: str) -> Case:
     """Return the arguments as a format holds them."""
-    return tuple(rounded(part, form)[()] if is_real(part) else part for part in copies(case))
+    return tuple(rounded(part, form)[()] if is_real(part) else part for part in case)
 
 
 def is_real(part: Any) -> bool:

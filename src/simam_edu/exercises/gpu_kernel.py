@@ -26,11 +26,6 @@ def own_idle_part(positions):
     return 1 - positions / tile
 
 
-def sizes(generator):
-    """Numbers of positions around powers of two, and some others."""
-    return [(n,) for n in (2, 3, 49, 64, 65, 3136, 4096, *generator.integers(5, 8000, 4).tolist())]
-
-
 # fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("least_time", "a function of (operations, moved, peak, bandwidth) that returns the least time by the roofline, in seconds", own_least_time, {
@@ -43,7 +38,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         "1 - positions / tile -> tile / positions - 1": "This counts the masked elements as a part of the map. Asked for is their part of the tile.",
         "1 - positions / tile -> positions / tile": "This is the part of the tile that holds the map.",
         "tile < positions -> tile <= positions": "For a map that is a power of two already this takes a tile twice as large. Then nothing needs to be masked; see 'The kernel, line by line'.",
-    }, sizes),
+    }, lambda _: [(n,) for n in (2, 3, 49, 64, 65, 3136, 4096, 777, 5000)]),
     # A position has four bytes in float32, and the positions are rounded up to a power of two.
     Exercise("largest_square_on_chip", "the side of the largest square map in float32 that a program keeps on chip, as a whole number", math.isqrt(CHIP_BYTES // 4), {
         64: "That map fits, but it is not the largest. The positions are rounded up to a power of two, not the side; see 'Where it ends'.",

@@ -25,12 +25,9 @@ def forward_derivative(x, change, lam):
     return gain * change + x * gain * (1 - gain) * z / (2 * tau) * of_score
 
 
-def channels(generator):
-    """Maps of several sizes and means, upstream gradients or changes, and penalties."""
-    return [
-        (generator.normal(mean, 1.0, shape), generator.normal(size=shape), lam)
-        for shape, mean, lam in (((2, 2), 0.5, 1e-4), ((3, 4), -2.0, 0.5), ((5, 5), 3.0, 0.0))
-    ]
+def channels(g):
+    kinds = ((2, 2), 0.5, 1e-4), ((3, 4), -2.0, 0.5), ((5, 5), 3.0, 0.0)  # shape, mean, penalty
+    return [(g.normal(mean, 1.0, shape), g.normal(size=shape), lam) for shape, mean, lam in kinds]
 
 
 def stable_gain(x, lam):
@@ -44,15 +41,12 @@ def ten_lines(x, lam):
     return 1 / (1 + np.exp(-(squares / (4 * (squares.sum() / (x.size - 1) + lam)) + 0.5)))
 
 
-def single_maps(generator):
-    """Return float32 maps: ordinary, of large values, with a mean that dwarfs the spread, and on a grid.
-
-    The sums of the last are exact in float32 and those of its squares are not: its mean and the deviations
-    are right, however they are computed, and the difference of two squares is not.
-    """
-    kinds = ((1.0, 0.0), (1e15, 1.0), (1.0, 3e5))
-    maps = [scale * (generator.normal(size=(8, 8)) + mean) for scale, mean in kinds]
-    maps.append(256 + np.round(256 * generator.normal(size=(8, 8))) / 256)
+def single_maps(g):
+    """Return float32 maps: ordinary, of large values, with a mean that dwarfs the spread, and on a grid."""
+    maps = [scale * (g.normal(size=(8, 8)) + mean) for scale, mean in ((1.0, 0.0), (1e15, 1.0), (1.0, 3e5))]
+    # In float32 the sums of the last are exact and those of its squares are not: its mean and the deviations
+    # are right, however they are computed, and the difference of two squares is not.
+    maps.append(256 + np.round(256 * g.normal(size=(8, 8))) / 256)
     return [(x.astype(np.float32), 1e-4) for x in maps]
 
 
