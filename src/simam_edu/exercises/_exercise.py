@@ -51,7 +51,7 @@ class Exercise:
     name: str
     prompt: str
     solution: Any
-    wrong: Mapping[Any, str | tuple[str, float]]
+    wrong: Mapping[Any, str | tuple[str, float | None]]
     inputs: Callable[[np.random.Generator], Sequence[Case]] = lambda _: [()]
     rtol: float = 1e-6
     needs_digits: bool = False

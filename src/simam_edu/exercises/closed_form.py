@@ -8,8 +8,7 @@ from simam_edu.exercises._exercise import Exercise, rows
 
 
 def on_paper(divisor, distance=3):
-    """The energy of the target 4 among 0, 1, 2, whose squared distances from their mean sum to 2."""
-    var = Fraction(2, divisor)
+    var = Fraction(2, divisor)  # the squared distances of 0, 1, 2 from their mean sum to 2
     return 4 * var / (distance**2 + 2 * var)
 
 

@@ -24,12 +24,6 @@ def weighted_importance(t, mu, var, lam, rho):
     return (1 + rho) / (4 * rho) + (t - mu) ** 2 / (4 * (var + lam))
 
 
-def weighted_at_the_old_line(t, mu, var, lam, rho):
-    """The weighted energy of the line that is best for the weight one."""
-    d2, spread = (t - mu) ** 2, var + lam
-    return (d2 + 2 * spread) ** 2 / (4 * spread * ((1 + rho) * spread + d2))
-
-
 def wrong_share(e):
     return 2 * e / (2 + e)
 
@@ -57,7 +51,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         ("return ( -> return 4 / (2 + (", "+ lam) -> + lam))"): "This is the least energy. It is a function of the criterion, not the criterion itself.",
     }, lambda g: [(1.0, np.array([0.0, 1.0, 2.0]), 0.5), *((g.normal(2, 3), g.normal(g.normal(0, 3), g.uniform(0.5, 2), size), lam) for size, lam in ((4, 0.0), (9, 1e-4), (6, 0.5), (3, 2.0)))]),
     Exercise("weighted_importance", "a function of (t, mu, var, lam, rho) that returns the importance with the weight rho on the target", weighted_importance, {
-        weighted_at_the_old_line: "This puts the weight into the energy but keeps the line that is best without it. With another energy another line is best, with another bias too.",
+        lambda t, mu, var, lam, rho: ((t - mu) ** 2 + 2 * (var + lam)) ** 2 / (4 * (var + lam) * ((1 + rho) * (var + lam) + (t - mu) ** 2)): "This puts the weight into the energy but keeps the line that is best without it. With another energy another line is best, with another bias too.",
         "return -> rho = 1; return": "This does not depend on the weight of the target; it is the importance of SimAM. The weight changes the bias first: minimize over it again.",
         ("return -> return 1 / (", "(var + lam)) -> (var + lam)))"): "This is the least energy. The importance is its inverse; see 'Why low energy means importance'.",
         "(1 + rho) / (4 * rho) + -> 0.5 + rho *": "Here the weight multiplies the squared distance. Try a target at the mean of the others: there the distance is zero, and the weight still matters.",

@@ -11,10 +11,8 @@ def own_least_time(operations, moved, peak, bandwidth):
     return max(operations / peak, moved / bandwidth)
 
 
-def computations(generator):
-    """Some that the memory limits, some that the arithmetic limits."""
-    peaks, bandwidths = generator.uniform(5e12, 7e13, 6), generator.uniform(2e11, 4e12, 6)
-    moved = generator.uniform(1e6, 1e9, 6)
+def computations(g):
+    moved, peaks, bandwidths = g.uniform([1e6, 5e12, 2e11], [1e9, 7e13, 4e12], (6, 3)).T
     factors = (0.02, 0.5, 0.9, 1.3, 4.0, 60.0)  # of the corner of the roof
     return list(zip(moved * factors * peaks / bandwidths, moved, peaks, bandwidths, strict=True))
 

@@ -30,11 +30,6 @@ def channels(g):
     return [(g.normal(mean, 1.0, shape), g.normal(size=shape), lam) for shape, mean, lam in kinds]
 
 
-def stable_gain(x, lam):
-    """The oracle in float64, right to the last digits of single precision."""
-    return energy.gain(x.astype(np.float64), lam=lam)
-
-
 def ten_lines(x, lam):
     """The gain as the ten lines have it, in the type of the input."""
     squares = (x - x.mean()) ** 2
@@ -73,7 +68,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         4 * ELEMENTS: "Four times the number of elements is either a number of elements and not of bytes, or one copy in float32. The ten lines keep more; see 'What is kept for the backward pass'.",
         3 * 2 * ELEMENTS: "One copy is missing. The last product needs both of its factors; see 'What is kept for the backward pass'.",
     }),
-    Exercise("stable_gain", "a function of (x, lam) that returns the gain of a float32 map with no more error than its last digits", stable_gain, {
+    Exercise("stable_gain", "a function of (x, lam) that returns the gain of a float32 map with no more error than its last digits", lambda x, lam: energy.gain(x.astype(np.float64), lam=lam), {
         ten_lines: ("Where the mean is far larger than the spread, its rounding is as large as a digit of every deviation that matters; see 'A mean far larger than the spread'.", 1e-6),
         changed(ten_lines, "squares.sum() -> ((x**2).mean() - x.mean() ** 2) * x.size"): ("The mean of the squares less the square of the mean is a small difference of large numbers, and here nothing of it is left; see 'A mean far larger than the spread'.", 1e-6),
     }, single_maps, needs_digits=True),

@@ -1,7 +1,5 @@
 """Exercises of the chapter on what the numbers say."""
 
-import math
-
 import numpy as np
 from scipy import stats
 
@@ -12,11 +10,6 @@ def interval(a, b):
     d = np.asarray(a) - np.asarray(b)
     half = stats.t.isf(1 / 40, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d))
     return d.mean() - half, d.mean() + half
-
-
-def unpaired(a, b):
-    """Welch's interval, as if the columns shared nothing."""
-    return tuple(stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95))
 
 
 def corrected_values(p):
@@ -36,15 +29,10 @@ def pairs(delta, s):
             return n
 
 
-def by_normal(delta, s):
-    """The number of seeds as if the standard deviation were known."""
-    return math.ceil(((stats.norm.isf(1 / 40) + stats.norm.ppf(4 / 5)) * s / delta) ** 2)
-
-
 # fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("paired_interval", "a function of (a, b) that returns the lower and the upper end", interval, {
-        unpaired: "This treats the columns as if they shared nothing. They share their seeds, so take the difference within each seed first; see 'Differences within a seed'.",
+        lambda a, b: tuple(stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)): "This treats the columns as if they shared nothing. They share their seeds, so take the difference within each seed first; see 'Differences within a seed'.",
         "t.isf(1 / 40, len(d) - 1) -> norm.isf(1 / 40)": "The quantile is that of the normal distribution, as if the standard deviation were known. It comes from the same few runs; see 'What is one number worth?'.",
         " / np.sqrt(len(d)) -> ": "This is as wide as for a single difference. The mean of n differences strays less, by the root of n.",
         "1 / 40 -> 1 / 20": "This leaves one in twenty on each side. One in twenty is for both sides together.",
@@ -58,7 +46,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         lambda p: stats.false_discovery_control(p): "This is the correction of Benjamini and Hochberg. It bounds the part of false finds among all finds, not the chance of any false find.",
     }, lambda _: [(np.array(row),) for row in ([0.04, 0.01, 0.03, 0.2], [0.9, 0.02, 0.8], [0.02, 0.019, 0.021])]),
     Exercise("pairs_needed", "a function of (delta, s) that returns the smallest number of seeds", pairs, {
-        by_normal: "This takes the normal distribution, as if s were known. With few seeds Student's quantile is much larger; see 'How many seeds would be enough?'.",
+        lambda delta, s: np.ceil(((stats.norm.isf(1 / 40) + stats.norm.ppf(4 / 5)) * s / delta) ** 2): "This takes the normal distribution, as if s were known. With few seeds Student's quantile is much larger; see 'How many seeds would be enough?'.",
         ("1 / 40 -> 1 / 20", " + stats.nct.cdf(-q, n - 1, psi) -> "): "This is the one-sided test. A module that does harm would have been noticed as well, so one in forty is on each side.",
         ("1 / 40, n - 1 -> 1 / 40, 2 * n - 2", "(q, n - 1 -> (q, 2 * n - 2", "(-q, n - 1 -> (-q, 2 * n - 2", "sqrt(n) -> sqrt(n / 2)"): "This is the number of runs of each of two independent columns. Here s is that of the differences already, and the degrees of freedom are n - 1.",
         "4 / 5 -> 1 / 2": "This many seeds find it in one of two studies. Asked for are four of five.",

@@ -10,7 +10,6 @@ def learning_rate(step, steps, peak, warmup):
 
 
 def with_a_cosine(step, steps, peak, warmup):
-    """A fall along half a cosine."""
     falling = (step - warmup * steps) / (steps - warmup * steps)
     return (
         peak * (1 + np.cos(np.pi * falling)) / 2 if falling > 0 else learning_rate(step, steps, peak, warmup)
