@@ -209,6 +209,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("message", REFUSED)
 @pytest.mark.parametrize("which", ["target_label", "other_label"])
 def test_a_label_that_is_taken_or_no_finite_real_number_is_refused(which, message):

@@ -187,8 +187,8 @@ def test_every_hint_belongs_to_a_mistake_and_no_two_are_equal():
 
 
 def test_the_gate_is_the_sigmoid_of_scipy_and_does_not_overflow():
-    far = np.array([-1e300, -40.0, -1.0, 0.0, 0.5, np.inf])
-    np.testing.assert_allclose(gated(np.full(6, -2.0), far), -2 * expit(far), atol=1e-15)
+    far = np.array([-1e300, -40.0, -1.0, 0.0, 0.5, np.inf]).reshape(1, 1, 2, 3)
+    np.testing.assert_allclose(gated(np.full_like(far, -2.0), far), -2 * expit(far), atol=1e-15)
 
 
 @pytest.mark.parametrize("bad", [0.5 + 2e-6, np.nan, np.inf])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Real
+from typing import TypeAlias
 
 import sympy as sp
 
@@ -33,6 +34,7 @@ OPTIMAL_WEIGHT, OPTIMAL_BIAS, MINIMUM, LOSS = sp.symbols("w_t b_t e_t^* L")
 DELTA_W, DELTA_B = sp.symbols("Delta_w Delta_b", real=True)
 SLOPES = sp.ImmutableMatrix([sp.Derivative(ENERGY, w), sp.Derivative(ENERGY, b)])
 
+Label: TypeAlias = sp.Expr | Decimal | Real | float
 # What a label may not be called: a label of the same name would be taken for the symbol of a step.
 RESERVED = frozenset({"w", "b", "t", "x", "s", "M", "i", "mu", "mu_t", "sigma", "sigma_t", "lam", "lambda"})
 RESERVED |= {"A", "Delta_w", "Delta_b", "e_t", "w_t", "b_t", "e_t^*"}
@@ -118,9 +120,7 @@ GRADIENT = {
 }
 
 
-def derive(
-    *, target_label: sp.Expr | Decimal | float = 1, other_label: sp.Expr | Decimal | float = -1
-) -> dict[str, Step]:
+def derive(*, target_label: Label = 1, other_label: Label = -1) -> dict[str, Step]:
     r"""Return every step from Eq. (2) to the minimum and what follows from it, in order.
 
     Args:

@@ -37,7 +37,7 @@ def changed(function: Callable[..., Any], *changes: str) -> Callable[..., Any]:
     file = f"<{function.__module__}.{name} with {changes}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     scope: dict[str, Any] = {}
-    exec(compile(source, file, "exec"), function.__globals__, scope)
+    exec(compile(source, file, "exec"), inspect.unwrap(function).__globals__, scope)
     found: Callable[..., Any] = scope[name]
     return found
 
