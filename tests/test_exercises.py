@@ -207,6 +207,7 @@ RIGHT = {
         "best_line",
         lambda t, m, v, lam: np.linalg.solve([[t**2 + m**2 + v + lam, t + m], [t + m, 2]], [t - m, 0]),
     ),
+    "zero with a rounding error": ("best_line", lambda *c: np.add(BY_NAME["best_line"].solution(*c), 1e-12)),
     "expression": ("decision_point", (T + MU_T) / 2),
     "expression of some": ("weighted_importance", (1 + RHO) / (4 * RHO) + (T - MU) ** 2 / (4 * (VAR + LAM))),
     "expression with an integer": ("mean_importance", (COUNT - 1) / (4 * COUNT) * VAR / (VAR + LAM) + 0.5),
@@ -361,6 +362,8 @@ def var_of(x):
 def test_a_function_is_judged_with_the_library_that_it_names():
     assert check("simam", means_numpy).message == told("population")
     assert check("simam", means_torch).message == "Right. (Called with tensors of torch.)"
+    runs_with_arrays_too = grade(VARIANCE, lambda x: torch.as_tensor(x).var(correction=0))
+    assert runs_with_arrays_too.message == "Right. (Called with tensors of torch.)"
     message = f"Right with tensors of torch. (Called with arrays of numpy: {told('population')})"
     assert check("simam", means_both) == Result(passed=True, message=message)
 
