@@ -179,6 +179,7 @@ def simam_in(library, cast=lambda x: x, one_pass=False):
 
 
 T, MU, VAR, LAM, COUNT, RHO, MU_T = sp.symbols("t mu var lam M rho mu_t")
+LINE = BY_NAME["best_line"].solution
 HALVES = ("best_line", "gc_pool", "backward", "simam", "two_levels", "p_value")
 RIGHT = {
     "loop": ("variance", lambda x: sum((v - x.sum() / x.size) ** 2 for r in x.tolist() for v in r) / x.size),
@@ -207,7 +208,7 @@ RIGHT = {
         "best_line",
         lambda t, m, v, lam: np.linalg.solve([[t**2 + m**2 + v + lam, t + m], [t + m, 2]], [t - m, 0]),
     ),
-    "zero with a rounding error": ("best_line", lambda *c: np.add(BY_NAME["best_line"].solution(*c), 1e-12)),
+    "zero with a rounding error": ("best_line", lambda *c: np.dot([[1, 0], [1e-12, 1]], LINE(*c))),
     "expression": ("decision_point", (T + MU_T) / 2),
     "expression of some": ("weighted_importance", (1 + RHO) / (4 * RHO) + (T - MU) ** 2 / (4 * (VAR + LAM))),
     "expression with an integer": ("mean_importance", (COUNT - 1) / (4 * COUNT) * VAR / (VAR + LAM) + 0.5),
