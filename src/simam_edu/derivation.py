@@ -5,36 +5,36 @@ neurons with a symbolic number :math:`M` of neurons; :func:`derive_gradient` fro
 Eq. (6). Every later expression is computed by sympy from the ones before. Equation numbers are
 those of Yang, Zhang, Li and Xie, "SimAM: A Simple, Parameter-Free Attention Module for
 Convolutional Neural Networks", ICML 2021.
-
-The symbols are constants of this module. For the energy: the free weight ``w`` and bias ``b``,
-the target ``t``, the others ``x[i]``, their number ``M - 1``, their mean ``mu`` and standard
-deviation ``sigma``, the penalty ``lam``, and a point ``s`` on the line of values. For the
-gradient: all neurons ``x[i]``, their number ``M``, their ``mean`` and the root ``tau`` of their
-variance plus the penalty; the scores ``z[i]``, importances ``a[i]`` and gains ``g[i]``; and the
-gradients of the loss by an input, an output and an importance, ``x_bar[i]``, ``y_bar[i]`` and
-``a_bar[i]``.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Real
+from typing import TypeAlias
 
 import sympy as sp
 
-w, b, t, mu, s = sp.symbols("w b t mu_t s", real=True)
-sigma, lam = sp.symbols("sigma_t lambda", nonnegative=True)
-M, i, j = sp.symbols("M i j", integer=True, positive=True)
-mean = sp.Symbol("mu", real=True)
-tau = sp.Symbol("tau", positive=True)
+w, b, t, s = sp.symbols("w b t s", real=True)  # weight, bias, target, a point on the line of values
+mu = sp.Symbol("mu_t", real=True)  # the mean of the others
+sigma, lam = sp.symbols("sigma_t lambda", nonnegative=True)  # their standard deviation, the penalty
+M, i, j = sp.symbols("M i j", integer=True, positive=True)  # the number of neurons, and two of them
+mean = sp.Symbol("mu", real=True)  # of all neurons, as in the gradient
+tau = sp.Symbol("tau", positive=True)  # the root of their variance plus the penalty
+# Inputs, scores, importances, gains; the gradients of the loss by inputs, outputs and importances.
 x, z, a, g = (sp.IndexedBase(name, real=True) for name in ("x", "zeta", "a", "g"))
 x_bar, y_bar, a_bar = (sp.IndexedBase(rf"\bar{{{name}}}", real=True) for name in "xya")
 
 # What a formula stands for on the left of its equals sign.
-ENERGY = sp.Function("e_t")(w, b)
+E = sp.Function("e_t")
+ENERGY = E(w, b)
 OPTIMAL_WEIGHT, OPTIMAL_BIAS, MINIMUM, LOSS = sp.symbols("w_t b_t e_t^* L")
+DELTA_W, DELTA_B = sp.symbols("Delta_w Delta_b", real=True)
+SLOPES = sp.ImmutableMatrix([sp.Derivative(ENERGY, w), sp.Derivative(ENERGY, b)])
 
+Label: TypeAlias = sp.Expr | Decimal | Real | float
 # What a label may not be called: a label of the same name would be taken for the symbol of a step.
 RESERVED = frozenset({"w", "b", "t", "x", "s", "M", "i", "mu", "mu_t", "sigma", "sigma_t", "lam", "lambda"})
 RESERVED |= {"A", "Delta_w", "Delta_b", "e_t", "w_t", "b_t", "e_t^*"}
@@ -70,18 +70,57 @@ class Step:
         return rf"$\displaystyle {self.latex()}$"
 
 
-class Steps(dict[str, Step]):
-    """The steps by name, in order."""
+# The steps of the closed form, then those of the gradient, in order: the left side and what the step says.
+CLOSED_FORM = {
+    "energy": (ENERGY, "The energy: the mean squared miss of the others, that of the target, a penalty."),
+    "expanded_energy": (ENERGY, "Of the others, only the sums of their values and of their squares matter."),
+    "sum": (SUM, "The sum of the others is their number times their mean."),
+    "sum_of_squares": (
+        SUM_OF_SQUARES,
+        "Their squares sum up to their number times variance plus squared mean.",
+    ),
+    "moment_energy": (ENERGY, "The others miss by as much as their mean does, plus their spread; M is gone."),
+    "gradient": (SLOPES, "The gradient is linear in the weight and the bias."),
+    "hessian": (sp.Symbol("A"), "The second derivatives depend on neither the weight nor the bias."),
+    "determinant": (
+        sp.Symbol(r"\det A"),
+        "It is positive unless all neurons are equal and nothing is penalized.",
+    ),
+    "bias_of_weight": (b, "Whatever the weight, this bias is the best for it."),
+    "weight": (OPTIMAL_WEIGHT, "The best weight."),
+    "bias": (OPTIMAL_BIAS, "The best bias."),
+    "minimum": (MINIMUM, "The least energy."),
+    "excess": (
+        sp.Add(E(OPTIMAL_WEIGHT + DELTA_W, OPTIMAL_BIAS + DELTA_B), -MINIMUM, evaluate=False),
+        "Off the minimum by Delta_w in the weight and Delta_b in the bias, two squares are added.",
+    ),
+    "importance": (1 / MINIMUM, "The importance is a constant plus squared distance over spread."),
+    "decision_point": (s, "The line is halfway between the labels at the midpoint of target and mean."),
+    "printed_sign": (
+        sp.Add(E(-OPTIMAL_WEIGHT, -OPTIMAL_BIAS), -MINIMUM, evaluate=False),
+        "With the sign of the weight turned, and the bias with it, the energy is larger by this.",
+    ),
+    "no_penalty": (sp.Limit(MINIMUM, lam, 0), "Without a penalty, distance over spread counts."),
+    "large_penalty": (sp.Limit(MINIMUM, lam, sp.oo, "-"), "Under a large penalty all neurons cost the same."),
+    "equal_others": (sp.Limit(MINIMUM, sigma, 0), "Where the others are equal, only the penalty costs."),
+    "far_target": (sp.Limit(MINIMUM, t, sp.oo, "-"), "A target far away costs nothing."),
+}
+GRADIENT = {
+    "score": (z[i], "The score is the distance from the mean in units of the spread."),
+    "importance": (a[i], "The importance is one half plus a quarter of the squared score."),
+    "loss": (LOSS, "To first order the loss is the outputs times what arrives at them."),
+    "arriving": (a_bar[i], "What arrives at an importance passes through the slope of the sigmoid."),
+    "direct": (sp.Symbol(r"\text{direct}"), "The direct path: the input that is multiplied by the gain."),
+    "deviation": (sp.Symbol(r"\text{deviation}"), "The neuron's own deviation makes its importance."),
+    "by_mean": (sp.Derivative(LOSS, mean), "The mean is shared: every neuron takes part."),
+    "by_spread": (sp.Derivative(LOSS, tau), "The spread is shared: every neuron takes part."),
+    "mean_slope": (sp.Derivative(mean, x[j]), "The mean moves by one part in M."),
+    "spread_slope": (sp.Derivative(tau, x[j]), "The spread moves with the score of the neuron."),
+    "gradient": (x_bar[j], "The gradient is the sum over the four paths."),
+}
 
-    def add(self, name: str, symbol: sp.Basic, expression: sp.Basic, statement: str) -> sp.Basic:
-        """Write down a step, and return its expression for the next."""
-        self[name] = Step(name=name, symbol=symbol, expression=expression, statement=statement)
-        return expression
 
-
-def derive(
-    *, target_label: sp.Expr | Decimal | float = 1, other_label: sp.Expr | Decimal | float = -1
-) -> dict[str, Step]:
+def derive(*, target_label: Label = 1, other_label: Label = -1) -> dict[str, Step]:
     r"""Return every step from Eq. (2) to the minimum and what follows from it, in order.
 
     Args:
@@ -90,10 +129,7 @@ def derive(
         other_label: The label :math:`y_o` of the others; -1 in Eq. (2).
 
     Returns:
-        The steps by name: ``energy``, ``expanded_energy``, ``sum``, ``sum_of_squares``, ``moment_energy``,
-        ``gradient``, ``hessian``, ``determinant``, ``bias_of_weight``, ``weight``, ``bias``, ``minimum``,
-        ``excess``, ``importance``, ``decision_point``, ``printed_sign`` and the limits of the minimum,
-        ``no_penalty``, ``large_penalty``, ``equal_others`` and ``far_target``.
+        The steps by name, in the order of ``CLOSED_FORM``.
 
     Raises:
         ValueError: If a label is no finite real number or expression, has a name of :data:`RESERVED` in it,
@@ -101,227 +137,123 @@ def derive(
     """
     y_t = _exact_label("target_label", target_label)
     y_o = _exact_label("other_label", other_label)
-    if sp.simplify(_by_names(y_t - y_o)) == 0:
+    # Symbols of one name print alike, whatever is assumed of each: they are taken for one.
+    same = {symbol: sp.Symbol(symbol.name) for symbol in (y_t - y_o).atoms(sp.Symbol)}
+    if sp.simplify((y_t - y_o).xreplace(same)) == 0:
         raise ValueError(
             f"target_label must differ from other_label, got {target_label} for both; "
             "with equal labels there is nothing to separate, and Eq. (2) has 1 and -1"
         )
-    steps = Steps()
-    energy = _energy_in_moments(steps, y_t, y_o)
-    minimum = _minimum(steps, energy)
-    weight, bias = steps["weight"].expression, steps["bias"].expression
-    steps.add(
-        "importance",
-        1 / MINIMUM,
-        sp.apart(1 / minimum, lam),  # the module computes this
-        "The importance is a constant plus the squared distance in units of the spread.",
-    )
-    (midpoint,) = sp.solve(sp.Eq(weight * s + bias, (y_t + y_o) / 2), s)
-    steps.add(
-        "decision_point",
-        s,
-        sp.factor(midpoint),
-        "The line is halfway between the labels at the midpoint of target and mean.",
-    )
+    found = _energy_in_moments(y_t, y_o)
+    energy = found["moment_energy"]
+    found |= _minimum(energy)
+    weight, bias, minimum = (found[name] for name in ("weight", "bias", "minimum"))
+    found["importance"] = sp.apart(1 / minimum, lam)  # the module computes this
+    midpoints = sp.solve(sp.Eq(weight * s + bias, (y_t + y_o) / 2), s)
+    (found["decision_point"],) = map(sp.factor, midpoints)
     # The weight of the opposite sign, its bias by Eq. (4), as the paper prints it.
-    steps.add(
-        "printed_sign",
-        sp.Add(sp.Function("e_t")(-OPTIMAL_WEIGHT, -OPTIMAL_BIAS), -MINIMUM, evaluate=False),
-        _around_mean(energy.subs({w: -weight, b: -bias}) - minimum),
-        "With the sign of the weight turned, and the bias with it, the energy is larger by this.",
-    )
-    for name, variable, end, statement in LIMITS:
-        symbol = sp.Limit(MINIMUM, variable, end, dir="-" if end is sp.oo else "+")
-        steps.add(name, symbol, _around_mean(sp.limit(minimum, variable, end)), statement)
-    return steps
+    found["printed_sign"] = _around_mean(energy.subs({w: -weight, b: -bias}) - minimum)
+    for name in ("no_penalty", "large_penalty", "equal_others", "far_target"):
+        _, variable, end, _ = CLOSED_FORM[name][0].args
+        found[name] = _around_mean(sp.limit(minimum, variable, end))
+    return _steps(CLOSED_FORM, found)
 
 
-LIMITS = (
-    ("no_penalty", lam, 0, "Without a penalty only the ratio of distance and spread counts."),
-    ("large_penalty", lam, sp.oo, "Under a large penalty every neuron costs the same."),
-    ("equal_others", sigma, 0, "Where the others are equal, only the penalty costs energy."),
-    ("far_target", t, sp.oo, "A target far away costs nothing."),
-)
-
-
-def _energy_in_moments(steps: Steps, y_t: sp.Expr, y_o: sp.Expr) -> sp.Expr:
-    """Write down Eq. (2), and put mean and variance in the place of the sums over the others."""
+def _energy_in_moments(y_t: sp.Expr, y_o: sp.Expr) -> dict[str, sp.Expr]:
+    """Start from Eq. (2), and put mean and variance in the place of the sums over the others."""
     others = sp.Sum((y_o - (w * x[i] + b)) ** 2, (i, 1, M - 1))
     target, penalty = (y_t - (w * t + b)) ** 2, lam * w**2
-    steps.add(  # the one formula that is given and not derived
-        "energy",
-        ENERGY,
-        sp.Add(others / (M - 1), target, penalty, evaluate=False),
-        "The energy is the mean squared miss of the others, that of the target, and a penalty.",
-    )
+    # The one formula that is given and not derived.
+    found = {"energy": sp.Add(others / (M - 1), target, penalty, evaluate=False)}
     # Multiply out the square under the sum and take all that does not depend on i out of it.
     sums = sp.collect(_split(others), [SUM, SUM_OF_SQUARES], sp.factor)
     by_sums = sp.Add(*[term / (M - 1) for term in sp.Add.make_args(sums)])
-    steps.add(
-        "expanded_energy",
-        ENERGY,
-        by_sums + target + penalty,
-        "Of the others, only the sum of their values and the sum of their squares matter.",
-    )
+    found["expanded_energy"] = by_sums + target + penalty
     # Solve the definitions of their mean and variance for the two sums.
     total, squares = sp.symbols("total squares", cls=sp.Dummy)
-    (by_mean,) = sp.solve(sp.Eq(mu, total / (M - 1)), total)
-    by_mean = steps.add(
-        "sum", SUM, sp.factor(by_mean), "The sum of the others is their number times their mean."
-    )
+    (found["sum"],) = map(sp.factor, sp.solve(sp.Eq(mu, total / (M - 1)), total))
     variance = _split(sp.Sum((x[i] - mu) ** 2, (i, 1, M - 1))) / (M - 1)
-    variance = variance.xreplace({SUM: by_mean, SUM_OF_SQUARES: squares})
-    (by_variance,) = sp.solve(sp.Eq(sigma**2, variance), squares)
-    by_variance = steps.add(
-        "sum_of_squares",
-        SUM_OF_SQUARES,
-        sp.factor(by_variance),
-        "The sum of their squares is their number times the variance plus the squared mean.",
-    )
+    variance = variance.xreplace({SUM: found["sum"], SUM_OF_SQUARES: squares})
+    (found["sum_of_squares"],) = map(sp.factor, sp.solve(sp.Eq(sigma**2, variance), squares))
     # Put both in and complete the square.
-    by_moments = sp.expand(sp.cancel(by_sums.xreplace({SUM: by_mean, SUM_OF_SQUARES: by_variance})))
+    moments = {SUM: found["sum"], SUM_OF_SQUARES: found["sum_of_squares"]}
+    by_moments = sp.expand(sp.cancel(by_sums.xreplace(moments)))
     of_mean = sp.factor(by_moments.subs(sigma, 0))
     of_spread = sp.factor(by_moments - sp.expand(of_mean))
-    return steps.add(
-        "moment_energy",
-        ENERGY,
-        of_mean + of_spread + (target + penalty),
-        "The others miss by as much as their mean does, plus their spread; M is gone.",
-    )
+    found["moment_energy"] = of_mean + of_spread + (target + penalty)
+    return found
 
 
-def _minimum(steps: Steps, energy: sp.Expr) -> sp.Expr:
+def _minimum(energy: sp.Expr) -> dict[str, sp.Basic]:
     """Differentiate, set the gradient to zero, solve, and put the solution back into the energy."""
-    slopes = [sp.collect(sp.expand(sp.diff(energy, v)), [w, b], sp.factor) for v in (w, b)]
-    by_both = sp.Matrix([sp.Derivative(ENERGY, w), sp.Derivative(ENERGY, b)])
-    gradient = steps.add(
-        "gradient", by_both, sp.Matrix(slopes), "The gradient is linear in the weight and the bias."
-    )
-    hessian = steps.add(
-        "hessian",
-        sp.Symbol("A"),
-        gradient.jacobian([w, b]).applyfunc(sp.factor),
-        "The matrix of second derivatives depends on neither the weight nor the bias.",
-    )
-    steps.add(  # four times the denominator of Eqs. (3) and (5)
-        "determinant",
-        sp.Symbol(r"\det A"),
-        _around_mean(hessian.det()),
-        "The determinant is positive unless all neurons are equal and there is no penalty.",
-    )
-    (of_weight,) = sp.solve(gradient[1], b)  # Eq. (4)
-    of_weight = steps.add(
-        "bias_of_weight", b, sp.factor(of_weight), "Whatever the weight, this bias is the best for it."
-    )
-    (weight,) = sp.solve(gradient[0].subs(b, of_weight), w)  # Eq. (3), but for its sign
-    weight = steps.add("weight", OPTIMAL_WEIGHT, _around_mean(weight), "The best weight.")
-    bias = steps.add("bias", OPTIMAL_BIAS, of_weight.subs(w, weight), "The best bias.")
-    minimum = steps.add(  # Eq. (5) with the statistics of the others
-        "minimum", MINIMUM, _around_mean(energy.subs({w: weight, b: bias})), "The least energy."
-    )
+    slopes = (sp.expand(sp.diff(energy, v)) for v in (w, b))
+    gradient = sp.ImmutableMatrix([sp.collect(slope, [w, b], sp.factor) for slope in slopes])
+    hessian = gradient.jacobian([w, b]).applyfunc(sp.factor)
+    (of_weight,) = map(sp.factor, sp.solve(gradient[1], b))  # Eq. (4)
+    (weight,) = map(_around_mean, sp.solve(gradient[0].subs(b, of_weight), w))  # Eq. (3) but for its sign
+    bias = of_weight.subs(w, weight)
     # Complete the square of the Hessian's form. The energy is quadratic, so this is exact, and it
     # shows without any calculus that the minimum is one.
-    by_w, by_b = sp.symbols("Delta_w Delta_b", real=True)
     pivot, mixed = hessian[1, 1], hessian[0, 1]
     rest = _around_mean(hessian.det() / pivot)
-    at_distance = sp.Function("e_t")(OPTIMAL_WEIGHT + by_w, OPTIMAL_BIAS + by_b)
-    steps.add(
-        "excess",
-        sp.Add(at_distance, -MINIMUM, evaluate=False),
-        pivot / 2 * (by_b + sp.factor(mixed / pivot) * by_w) ** 2 + rest / 2 * by_w**2,
-        "Off the minimum by Delta_w in the weight and Delta_b in the bias, two squares are added.",
-    )
-    return minimum
+    return {
+        "gradient": gradient,
+        "hessian": hessian,
+        "determinant": _around_mean(hessian.det()),  # four times the denominator of Eqs. (3) and (5)
+        "bias_of_weight": of_weight,
+        "weight": weight,
+        "bias": bias,
+        "minimum": _around_mean(energy.subs({w: weight, b: bias})),  # Eq. (5), statistics of the others
+        "excess": pivot / 2 * (DELTA_B + sp.factor(mixed / pivot) * DELTA_W) ** 2 + rest / 2 * DELTA_W**2,
+    }
 
 
 def derive_gradient() -> dict[str, Step]:
-    r"""Return every step from the output of Eq. (6) to its gradient, in order.
+    r"""Return every step from the output of Eq. (6) to its gradient by name, in the order of ``GRADIENT``.
 
     The loss is any function of the outputs. Its derivatives by them, :math:`\bar y_i`, are the
     upstream gradient, and to first order the loss is their product with the outputs.
-
-    Returns:
-        The steps by name: ``score``, ``importance`` and ``loss``; ``arriving``, the gradient at
-        an importance; the paths ``direct``, ``deviation``, ``by_mean`` and ``by_spread``;
-        ``mean_slope`` and ``spread_slope``; and ``gradient``.
     """
-    steps, half, total = Steps(), sp.Rational(1, 2), sp.Sum(x[i], (i, 1, M))
-    score = steps.add(
-        "score", z[i], (x[i] - mean) / tau, "The score is the distance from the mean in units of the spread."
-    )
-    steps.add(  # the inverse of Eq. (5)
-        "importance",
-        a[i],
-        half + z[i] ** 2 / 4,
-        "The importance is one half plus a quarter of the squared score.",
-    )
-    importance = half + score**2 / 4
+    half, total = sp.Rational(1, 2), sp.Sum(x[i], (i, 1, M))
+    found = {"score": (x[i] - mean) / tau, "importance": half + z[i] ** 2 / 4}  # the inverse of Eq. (5)
+    importance = half + found["score"] ** 2 / 4
     output = y_bar[i] * x[i] / (1 + sp.exp(-a[i]))
-    first_order = "To first order the loss is the outputs times what arrives at them."
-    steps.add("loss", LOSS, sp.Sum(output, (i, 1, M)), first_order)
-    steps.add(
-        "arriving",
-        a_bar[i],
-        _by_gain(sp.diff(output, a[i])),
-        "What arrives at an importance passes through the slope of the sigmoid.",
-    )
-    paths = [
-        steps.add(
-            "direct",
-            sp.Symbol(r"\text{direct}"),
-            _by_gain(sp.diff(output, x[i])).subs(i, j),  # the gains held fixed
-            "The direct path: the input that is multiplied by the gain.",
-        ),
-        steps.add(
-            "deviation",
-            sp.Symbol(r"\text{deviation}"),
-            (a_bar[i] * _by_score(sp.diff(importance, x[i]))).subs(i, j),
-            "The neuron's own deviation, which its importance is made of.",
-        ),
-    ]
-    shared = []
+    found["loss"] = sp.Sum(output, (i, 1, M))
+    found["arriving"] = _by_gain(sp.diff(output, a[i]))
+    found["direct"] = _by_gain(sp.diff(output, x[i])).subs(i, j)  # the gains held fixed
+    found["deviation"] = (a_bar[i] * _by_score(sp.diff(importance, x[i]))).subs(i, j)
     for name, of in (("by_mean", mean), ("by_spread", tau)):  # through all importances
         constant, varying = (a_bar[i] * _by_score(sp.diff(importance, of))).as_independent(i)
-        summed, statement = (
-            sp.Sum(varying, (i, 1, M)),
-            "The mean and the spread are shared: every neuron takes part.",
-        )
-        shared.append(steps.add(name, sp.Derivative(LOSS, of), constant * summed, statement))
-    mean_slope = steps.add(
-        "mean_slope",
-        sp.Derivative(mean, x[j]),
-        _of_the_channel(sp.diff(total / M, x[j])),
-        "The mean moves by one part in M.",
-    )
+        found[name] = constant * sp.Sum(varying, (i, 1, M))
+    found["mean_slope"] = _of_the_channel(sp.diff(total / M, x[j]))
     root = sp.sqrt((sp.Sum(x[i] ** 2, (i, 1, M)) - total**2 / M) / (M - 1) + lam)
     slope = _of_the_channel(sp.diff(root, x[j]).subs(root, tau).subs(total, M * mean))
-    spread_slope = steps.add(
-        "spread_slope",
-        sp.Derivative(tau, x[j]),
-        sp.factor(slope.subs(x[j], mean + tau * z[j])),
-        "The spread moves with the neuron's score; that the mean moves does not matter for it.",
-    )
-    paths += [shared[0] * mean_slope, shared[1] * spread_slope]
-    steps.add(
-        "gradient",
-        x_bar[j],
-        paths[0] + paths[1] + paths[2] + paths[3],
-        "The gradient is the sum over the four paths.",
-    )
-    return steps
+    found["spread_slope"] = sp.factor(slope.subs(x[j], mean + tau * z[j]))
+    shared = found["by_mean"] * found["mean_slope"], found["by_spread"] * found["spread_slope"]
+    found["gradient"] = found["direct"] + found["deviation"] + shared[0] + shared[1]
+    return _steps(GRADIENT, found)
+
+
+def _steps(said: Mapping[str, tuple[sp.Basic, str]], found: Mapping[str, sp.Basic]) -> dict[str, Step]:
+    """Put what was found on the right sides of the equations."""
+    return {
+        name: Step(name=name, statement=statement, symbol=symbol, expression=found[name])
+        for name, (symbol, statement) in said.items()
+    }
 
 
 def _exact_label(name: str, value: object) -> sp.Expr:
     """Return a label without floats: with these, two sides of a step are equal only up to rounding."""
+    label = sp.nan
     if isinstance(value, sp.Expr):
         label = value.xreplace({number: sp.Rational(str(number)) for number in value.atoms(sp.Float)})
     elif isinstance(value, Real | Decimal) and not isinstance(value, bool) and math.isfinite(value):
         label = sp.Rational(Fraction(str(value)))  # 1.25 and numpy's float32(0.1) are 5/4 and 1/10
-    else:
-        raise ValueError(f"{name} must be a finite real number or an expression of sympy, got {value!r}")
-    infinite = label.has(sp.oo, -sp.oo, sp.zoo, sp.nan) or label.is_finite is False
-    if infinite or label.has(sp.I) or label.is_real is False or not label.is_commutative:
-        raise ValueError(f"{name} must be finite and real, got {value}; Eq. (2) has 1 and -1")
+    wrong = label.has(sp.oo, -sp.oo, sp.zoo, sp.nan, sp.I) or not label.is_commutative
+    if wrong or label.is_finite is False or label.is_real is False:
+        raise ValueError(
+            f"{name} must be a finite real number or expression of sympy, got {value!r}; Eq. (2) has 1 and -1"
+        )
     taken = sorted({symbol.name for symbol in label.atoms(sp.Symbol)} & RESERVED)
     if taken:
         raise ValueError(
@@ -331,18 +263,12 @@ def _exact_label(name: str, value: object) -> sp.Expr:
     return label
 
 
-def _by_names(expression: sp.Expr) -> sp.Expr:
-    """Take symbols of one name for one symbol, whatever is assumed of each: they print alike."""
-    return expression.xreplace({symbol: sp.Symbol(symbol.name) for symbol in expression.atoms(sp.Symbol)})
-
-
 def _split(total: sp.Sum) -> sp.Expr:
     """Write a sum over the others as sums of powers of ``x[i]``: a sum is linear in its terms."""
     parts = []
     for term in sp.Add.make_args(sp.expand(total.function)):
         factor, power = term.as_independent(i)
-        count = M - 1 if power == 1 else sp.Sum(power, *total.limits)
-        parts.append(factor * count)
+        parts.append(factor * (M - 1 if power == 1 else sp.Sum(power, *total.limits)))
     return sp.Add(*parts)
 
 

@@ -24,7 +24,7 @@ def simam_gradient(
     lam: float = DEFAULT_LAM,
     statistics: Statistics = "shared",
 ) -> Float[np.ndarray, "*lead h w"]:
-    r"""Return the gradient of a loss by the input of SimAM, given that by its output.
+    r"""Return the gradient of a loss by the input of SimAM, given ``grad``, that by its output.
 
     With :math:`\tau^2 = \sigma^2 + \lambda`, :math:`z_i = (x_i - \mu)/\tau`, the gain :math:`g_i` and
     :math:`\bar a_i = \bar y_i x_i g_i (1 - g_i)`,
@@ -39,23 +39,21 @@ def simam_gradient(
     that function as a factor, :math:`(M/(M-1) \cdot \tau^2/(\sigma_i^2 + \lambda))^2` with the variance
     :math:`\sigma_i^2` of the others. Derived in the chapter on gradients, from Eqs. (5) and (6).
 
-    Args:
-        x: The input; the last two axes are one channel.
-        grad: The gradient of the loss by the output, of the shape of ``x``.
-        lam: The weight :math:`\lambda \ge 0` of the penalty, in units of ``x`` squared.
-        statistics: As for :func:`simam_edu.energy.importance`.
-
-    Returns:
-        The gradient, of the shape of ``x``. At a constant channel with ``lam = 0`` the output has none;
-        there it is the limit for a vanishing penalty, ``grad`` times the least gain.
+    A constant channel with ``lam = 0`` has none; there it is the limit for a vanishing penalty: ``grad``
+    times the least gain.
 
     Raises:
-        ValueError: As for :func:`simam_edu.energy.importance`, or if ``grad`` has another shape than ``x``
-            or is not finite.
+        ValueError: As for :func:`simam_edu.energy.importance`, which says what ``x``, ``lam`` and
+            ``statistics`` are; or if ``grad`` has another shape than ``x`` or is not finite.
     """
     importance = energy.importance(x, lam=lam, statistics=statistics)  # checks x, lam and statistics
-    x = np.asarray(x, dtype=np.float64)
-    grad = _check_grad(grad, x)
+    x, grad = (np.asarray(values, dtype=np.float64) for values in (x, grad))
+    if grad.shape != x.shape:
+        raise ValueError(
+            f"grad must have the shape of x, {x.shape}, got {grad.shape}; it is that of the output"
+        )
+    if not np.all(np.isfinite(grad)):
+        raise ValueError("grad must be finite, got nan or inf; look for it with numpy.isfinite")
     neurons, ddof = x.shape[-2] * x.shape[-1], int(statistics != "population")
     # The gradient does not change if x is divided by a power of two and lam by its square.
     exponent = np.frexp(np.max(np.abs(x), axis=(-2, -1), keepdims=True))[1]
@@ -76,18 +74,4 @@ def simam_gradient(
     arriving = grad * (x / tau) * slope / 2  # a_bar / (2 tau)
     of_mean = np.mean(arriving * score, axis=(-2, -1), keepdims=True)
     of_variance = np.sum(arriving * score**2, axis=(-2, -1), keepdims=True) / (neurons - ddof)
-    gradient: Float[np.ndarray, "*lead h w"] = (
-        grad / (1 + decay) + arriving * score - of_mean - of_variance * score
-    )
-    return gradient
-
-
-def _check_grad(grad: np.ndarray, x: np.ndarray) -> np.ndarray:
-    grad = np.asarray(grad, dtype=np.float64)
-    if grad.shape != x.shape:
-        raise ValueError(
-            f"grad must have the shape of x, {x.shape}, got {grad.shape}; it is that of the output"
-        )
-    if not np.all(np.isfinite(grad)):
-        raise ValueError("grad must be finite, got nan or inf; look for it with numpy.isfinite")
-    return grad
+    return np.asarray(grad / (1 + decay) + arriving * score - of_mean - of_variance * score)

@@ -7,9 +7,10 @@ on the ten lines of the module knows them all.
 """
 
 import inspect
+import linecache
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -21,28 +22,24 @@ Candidate = Callable[[Maps, float], Maps]
 
 
 def changed(function: Callable[..., Any], *changes: str) -> Callable[..., Any]:
-    """Return a function with ``"old -> new"`` replaced in its source.
+    """Return a function with ``"old -> new"`` replaced in its source, which :mod:`inspect` can read.
 
     Raises:
         ValueError: If what is to be replaced does not stand there exactly once.
     """
-    source = changed_source(function, *changes)
-    name = source.partition("(")[0].removeprefix("def ")
-    scope: dict[str, Any] = {}
-    exec(compile(source, f"<{name}, changed>", "exec"), function.__globals__, scope)
-    found: Callable[..., Any] = scope[name]
-    return found
-
-
-def changed_source(function: Callable[..., Any], *changes: str) -> str:
-    """Return the source of a function with ``"old -> new"`` replaced in it, as :func:`changed` has it."""
     source = _source(function)
     for change in changes:
         old, _, new = change.partition(" -> ")
         if (times := source.count(old)) != 1:
             raise ValueError(f"{old!r} must stand once in the source, stands {times} times:\n{source}")
         source = source.replace(old, new)
-    return source
+    name = source.partition("(")[0].removeprefix("def ")
+    file = f"<{function.__module__}.{name} with {changes}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    scope: dict[str, Any] = {}
+    exec(compile(source, file, "exec"), inspect.unwrap(function).__globals__, scope)
+    found: Callable[..., Any] = scope[name]
+    return found
 
 
 _source = cache(inspect.getsource)
@@ -66,7 +63,7 @@ def gated(x: Maps, importance: np.ndarray) -> Maps:
     return gated_maps
 
 
-# The wrong ways of each of the four parts, by the name of their hint.
+# The wrong ways of each of the four parts: the name of the hint, and the changes.
 PARTS: tuple[tuple[tuple[str, ...], ...], ...] = (
     (  # the squared distances and the variance
         ("constant", "importance = d -> importance = d.mean(axis=axes, keepdims=True)"),
@@ -98,23 +95,19 @@ PARTS: tuple[tuple[tuple[str, ...], ...], ...] = (
         ("printed sign", "(x, importance) -> (x, 1 - importance)"),  # the fraction's sign alone
     ),
 )
-# What is not one of four parts.
-OTHERS: dict[str, tuple[str, ...]] = {
-    "no keepdims": (
-        "x.mean(axis=axes, keepdims=True) -> x.mean(axis=axes)",
-        "d.sum(axis=axes, keepdims=True) -> d.sum(axis=axes)",
-    ),
+MEAN, SUM = "x.mean(axis=axes, keepdims=True)", "d.sum(axis=axes, keepdims=True)"
+OTHERS: dict[str, tuple[str, ...]] = {  # what is not one of four parts
+    "no keepdims": (f"{MEAN} -> x.mean(axis=axes)", f"{SUM} -> d.sum(axis=axes)"),
     "printed sign": (
-        "d = (x - x.mean(axis=axes, keepdims=True)) -> d = (x - (mu := x.mean(axis=axes, keepdims=True)))",
+        f"d = (x - {MEAN}) -> d = (x - (mu := {MEAN}))",
         "below = 4 * (var + lam) -> w = -2 * (x - mu) / (d + 2 * var + 2 * lam)",
         "importance = d / below + 0.5 -> b = -(x + mu) * w / 2\n"
         "    e = (1 + w * mu + b) ** 2 + w**2 * var + (1 - w * x - b) ** 2 + lam * w**2",
         "(x, importance) -> (x, 1 / e)",
     ),
     "naive variance": (
-        "x.mean(axis=axes, keepdims=True) -> (mu := x.mean(axis=axes, keepdims=True))",
-        "d.sum(axis=axes, keepdims=True)"
-        " -> ((x**2).mean(axis=axes, keepdims=True) - mu**2) * (x.size // mu.size)",
+        f"{MEAN} -> (mu := {MEAN})",
+        f"{SUM} -> ((x**2).mean(axis=axes, keepdims=True) - mu**2) * (x.size // mu.size)",
     ),
     "half precision": (
         "axes = (-2, -1) -> axes, half = (-2, -1), x.astype(np.float16)",
@@ -124,65 +117,55 @@ OTHERS: dict[str, tuple[str, ...]] = {
 }
 
 
+def changes_of(name: str) -> tuple[str, ...]:
+    """Return the changes of a mistake by the name of its hint, the first of several."""
+    return OTHERS.get(name) or next(way[1:] for part in PARTS for way in part if way[0] == name)
+
+
 def mutations() -> Iterator[tuple[Candidate, str]]:
     """Return every SimAM with one part wrong, then those with two, each with its hint."""
-    choices = [[part for part in parts if part] for parts in product(*((None, *part) for part in PARTS))]
-    for number, prefix in ((1, ""), (2, "Two mistakes at once. ")):
-        for wrong in choices:
-            if len(wrong) == number:
-                hint = prefix + " ".join(HINTS[name] for name, *_ in wrong)
-                yield changed(ten_lines, *(change for _, *changes in wrong for change in changes)), hint
+    alone = [((way,), "") for part in PARTS for way in part]
+    both = [(ways, "Two mistakes at once. ") for parts in combinations(PARTS, 2) for ways in product(*parts)]
+    for ways, prefix in [*alone, *both]:
+        hint = prefix + " ".join(HINTS[name] for name, *_ in ways)
+        yield changed(ten_lines, *(change for _, *changes in ways for change in changes)), hint
 
 
+SEE = " See 'From the formula to tensors'."
 HINTS = {
     # which distances and which variance
-    "constant": "Here the squared distances are averaged over the map, so a whole "
-    "channel has one gain. Every neuron has a gain of its own, from its own distance; "
-    "see 'From the formula to tensors'.",
-    "population": "This is what dividing by the number of positions gives, as Eq. (5) "
-    "of the paper prints it. The authors' code divides by one less; see 'From the "
-    "formula to tensors'.",
-    "whole batch": "Here the mean and the variance are shared by all images, as in "
-    "batch norm. SimAM looks at one image at a time; see 'From the formula to "
-    "tensors'.",
-    "across channels": "Here the mean and the variance run over the channels. Each "
-    "channel of each image needs its own, over its positions; see 'From the formula "
-    "to tensors'.",
-    "max for sum": "The largest squared distance stands where their sum should. A "
-    "variance is the sum of all, over their number less one; see 'From the formula to "
-    "tensors'.",
+    "constant": "Here the squared distances are averaged over the map, so a whole channel has one gain. "
+    f"Every neuron has a gain of its own, from its own distance.{SEE}",
+    "population": "This is what dividing by the number of positions gives, as Eq. (5) is printed. "
+    f"The authors' code divides by one less.{SEE}",
+    "whole batch": "Here all images share the mean and the variance, as in batch norm. "
+    f"SimAM looks at one image at a time.{SEE}",
+    "across channels": "Here the mean and the variance run over the channels. "
+    f"Each channel of each image needs its own, over its positions.{SEE}",
+    "max for sum": "The largest squared distance stands where their sum should. "
+    f"A variance is the sum of all, over their number less one.{SEE}",
     # what is made of them
-    "no half": "The importance has lost its constant, so a neuron at the mean is "
-    "halved; see 'From the formula to tensors'.",
-    "half inside": "The constant has slipped into the denominator, where it acts as "
-    "one more penalty. It is added to the fraction, after the division; see 'From the "
-    "formula to tensors'.",
-    "clamped": "The penalty is a lower limit here, so it does nothing where the "
-    "variance is above it. It is added to the variance; see 'From the formula to "
-    "tensors'.",
-    "no penalty": "This does not depend on the penalty. It is added to the variance; "
-    "see 'From the formula to tensors'.",
-    "lambda twice": "The penalty comes in twice. Add it to the variance once, before "
-    "the factor four; see 'From the formula to tensors'.",
-    "lambda outside": "The factor four reaches the variance alone, so the penalty "
-    "weighs a quarter of what it should. Four times the sum of both is meant; see "
-    "'From the formula to tensors'.",
-    "no four": "The factor four is missing in the denominator; see 'From the formula to tensors'.",
-    "energy as gain": "This takes the sigmoid of the least energy, which is low for "
-    "what stands out. Eq. (6) of the paper has one over the energy; see 'From the "
-    "formula to tensors'.",
-    "printed sign": "What stands out is turned down here: a sign is turned, as in Eq. "
-    "(3) of the paper as it is printed. The importance grows with the distance; see "
-    "'From the formula to tensors'.",
+    "no half": f"The importance has lost its constant, so a neuron at the mean is halved.{SEE}",
+    "half inside": "The constant has slipped into the denominator, where it acts as one more penalty. "
+    f"It is added to the fraction, after the division.{SEE}",
+    "clamped": "The penalty is a lower limit here, so it does nothing where the variance is above it. "
+    f"It is added to the variance.{SEE}",
+    "no penalty": f"This does not depend on the penalty. It is added to the variance.{SEE}",
+    "lambda twice": f"The penalty comes in twice. Add it to the variance once, before the factor four.{SEE}",
+    "lambda outside": "The factor four reaches the variance alone, so the penalty weighs too little. "
+    f"Four times the sum of both is meant.{SEE}",
+    "no four": f"The factor four is missing in the denominator.{SEE}",
+    "energy as gain": "This takes the sigmoid of the least energy, which is low for what stands out. "
+    f"Eq. (6) of the paper has one over the energy.{SEE}",
+    "printed sign": "What stands out is turned down here: a sign is turned, as in Eq. (3) as it is printed. "
+    f"The importance grows with the distance.{SEE}",
     # what is right on paper, or nearly
-    "no keepdims": "Mean or variance have lost their axes, so they are aligned with "
-    "rows and columns. With four equal sizes that runs and is wrong, with others it "
-    "stops; see 'What the printed lines get wrong'.",
-    "naive variance": "On paper this is right. Where the mean is far larger than the "
-    "spread, the mean of the squares less the square of the mean has no digits left: "
-    "subtract the mean first.",
-    "half precision": "Where the values are large this is wrong: in float16 the sum "
-    "of squares leaves the range. See 'What it refuses, and why'.",
+    "no keepdims": "Mean or variance have lost their axes, so they are aligned with rows and columns. "
+    "With four equal sizes that is wrong, with others it stops. See 'What the printed lines get wrong'.",
+    "naive variance": "Right on paper. Where the mean is far larger than the spread, the mean of the squares "
+    "less the square of the mean has no digits left: subtract the mean first.",
+    "half precision": "Wrong where the values are large: in float16 the sum of squares leaves the range. "
+    "See 'What it refuses, and why'.",
     "input missing": "This is the gain. The output is the input times the gain; see Eq. (6) of the paper.",
 }
 """What each mistake computes instead, and where to look on the page on the module."""

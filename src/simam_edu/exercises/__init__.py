@@ -17,9 +17,6 @@ __all__ = ["Exercise", "Mistake", "Result", "chapters", "check"]
 def check(name: str, answer: Any) -> Result:
     """Check an answer to an exercise of the book.
 
-    The answer is compared with the solution and with the mistakes that are known for the
-    exercise, so the result can say which mistake it looks like.
-
     Args:
         name: The exercise, as it is called on the page.
         answer: A function or a value. A function that names torch in its code is called
@@ -28,7 +25,7 @@ def check(name: str, answer: Any) -> Result:
             array, a tensor, or an expression of sympy.
 
     Returns:
-        The result, which shows itself in a notebook.
+        What the answer looks like, the solution or a known mistake; it shows itself in a notebook.
 
     Raises:
         ValueError: If there is no exercise of this name.

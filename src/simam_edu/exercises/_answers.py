@@ -4,15 +4,18 @@ A function that names one of the two libraries was written for it, and is judged
 neither may mean either: ``x.var()`` divides by M in numpy and by M-1 in torch.
 """
 
+import contextlib
 import inspect
 import sys
 import types
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from numbers import Number
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -20,9 +23,14 @@ from numpy.typing import NDArray
 
 from simam_edu.exercises._exercise import Case
 
-Library = Literal["numpy", "torch"]
-FORMATS = {"bfloat16": (8, 3.39e38), "float16": (11, 65504.0), "float32": (24, 3.4e38)}
-"""The binary digits of a number and the largest one, of each format below float64; coarsest first."""
+DIGITS = {"bfloat16": 8, "float16": 11, "float32": 24}
+"""The binary digits of each number format below float64; coarsest first."""
+# What becomes a tensor: if that raises with arrays alone, floats are tried as well.
+TENSORS: dict[str, tuple[Any, ...]] = {"numpy": ((),), "torch": (np.ndarray, np.ndarray | float)}
+
+
+class NoAnswer(Exception):
+    """The answer is not there yet."""
 
 
 class Ragged(Exception):
@@ -35,13 +43,15 @@ class Attempt:
 
     Attributes:
         library: Whose arrays it was called with.
-        returned: What it returned for each case, as it is; if it raised, for the cases before.
+        values: What it returned for each case, read by :func:`plain`; if it raised, for the cases before.
+        form: The coarsest number format of what it returned, or None for float64.
         error: What it raised.
         progress: How far it came: the case, and the place in the code of each function that was running.
     """
 
-    library: Library
-    returned: tuple[Any, ...] = ()
+    library: str
+    values: tuple[Any, ...]
+    form: str | None = None
     error: Exception | None = None
     progress: tuple[int, ...] = ()
 
@@ -52,50 +62,43 @@ def attempts(answer: Callable[..., Any], cases: Sequence[Case]) -> list[Attempt]
     It is not called with the other, if it names one library alone and runs with that.
     """
     named = libraries(answer)
-    with_arrays, with_tensors = partial(_called, answer, cases), partial(_called_with_tensors, answer, cases)
-    ways = [with_tensors, with_arrays] if "torch" in named else [with_arrays, with_tensors]
-    if "torch" not in sys.modules:  # whoever hands in tensors has loaded it
-        ways = [with_arrays]
     made: list[Attempt] = []
-    for way in ways:
-        if not (made and made[0].error is None and len(named) == 1):
-            made.append(way())
+    for library in sorted(TENSORS, reverse="torch" in named):
+        alone = made and made[-1].error is None and len(named) == 1
+        if alone or library not in sys.modules:  # whoever hands in tensors has loaded torch
+            continue
+        for kinds in TENSORS[library]:
+            made.append(attempt(answer, cases, library, kinds))
+            if made[-1].error is None:
+                break
     return made
 
 
-def _called(
-    answer: Callable[..., Any], cases: Sequence[Case], library: Library = "numpy", kinds: Any = ()
+def attempt(
+    answer: Callable[..., Any], cases: Sequence[Case], library: str = "numpy", kinds: Any = ()
 ) -> Attempt:
     """Call a function for every case, with tensors in the place of arguments of these kinds."""
-    returned = []
+    returned: list[Any] = []
+    values: list[Any] = []
     for k, case in enumerate(cases):
-        arguments = [tensor(part) if isinstance(part, kinds) else part for part in copies(case)]
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings():  # the arguments are copied: an answer may write into them
                 warnings.simplefilter("ignore")  # of numbers out of range: the result has to say it
-                returned.append(answer(*arguments))
-        except Exception as error:  # a reader's code may raise anything
-            return Attempt(library, tuple(returned), error, progress=(k, *_places(error)))
-    return Attempt(library, tuple(returned))
+                returned.append(answer(*(tensor(a) if isinstance(a, kinds) else a for a in deepcopy(case))))
+            values.append(plain(returned[-1]))
+        except Exception as error:  # a reader's code, and what it returns, may raise anything
+            # What is returned and cannot be read has come farther than what raises.
+            progress = (k, *_places(error)) if len(returned) == k else (k + 1,)
+            return Attempt(library, tuple(values), error=error, progress=progress)
+    return Attempt(library, tuple(values), format_of(returned, values))
 
 
-def _called_with_tensors(answer: Callable[..., Any], cases: Sequence[Case]) -> Attempt:
-    """Call a function with tensors for arrays; if it raises, with tensors for floats as well."""
-    made = []
-    for kinds in (np.ndarray, np.ndarray | float):
-        made.append(_called(answer, cases, "torch", kinds))
-        if made[-1].error is None:
-            return made[-1]
-    return max(made, key=lambda attempt: attempt.progress)
-
-
-def _places(error: Exception) -> list[int]:
-    """Return how far each function had come when the error was raised, the answer itself first."""
-    places, entry = [], error.__traceback__ and error.__traceback__.tb_next
+def _places(error: Exception) -> Iterator[int]:
+    """Yield how far each function had come when the error was raised, the answer itself first."""
+    entry = error.__traceback__ and error.__traceback__.tb_next
     while entry:
-        places.append(entry.tb_lasti)
+        yield entry.tb_lasti
         entry = entry.tb_next
-    return places
 
 
 def tensor(value: Any) -> Any:
@@ -103,61 +106,54 @@ def tensor(value: Any) -> Any:
     return sys.modules["torch"].as_tensor(np.asarray(value))
 
 
-def copies(case: Case) -> Case:
-    """Return the arguments anew: an answer may write into them."""
-    return tuple(part.copy() if isinstance(part, np.ndarray) else part for part in case)
-
-
 def libraries(answer: Callable[..., Any]) -> set[str]:
     """Return which of numpy and torch a function names, in its own code or in that of its helpers."""
-    named: set[str] = set()
-    waiting: list[Any] = [answer]
+    roots: set[str] = set()
     seen: set[types.CodeType] = set()
+    waiting: list[Any] = [answer]
     while waiting:
         value = waiting.pop()
-        named |= _libraries_of(value)
-        value = value.func if isinstance(value, partial) else getattr(value, "__func__", value)
-        if not isinstance(value, types.FunctionType) or value.__code__ in seen:
-            continue
-        seen.add(value.__code__)
-        known = value.__globals__ | dict(inspect.getclosurevars(value).nonlocals)
-        for name in _names(value.__code__):
-            if name in ("numpy", "torch"):  # also an import inside the function
-                named.add(name)
-            if name in known:
-                named |= _libraries_of(known[name])
-                if isinstance(known[name], types.FunctionType):
-                    waiting.append(known[name])
-    return named
+        roots |= _roots(value)
+        function = value.func if isinstance(value, partial) else getattr(value, "__func__", value)
+        if isinstance(function, types.FunctionType) and function.__code__ not in seen:
+            seen.add(function.__code__)
+            names = set(_names(function.__code__))
+            roots |= names & {"numpy", "torch"}  # also an import inside the function
+            known = function.__globals__ | dict(inspect.getclosurevars(function).nonlocals)
+            values = [known[name] for name in names & known.keys()]
+            roots |= set().union(*map(_roots, values))
+            waiting += [value for value in values if isinstance(value, types.FunctionType)]
+    return ({"torch"} & roots) | ({"numpy"} if {"numpy", "scipy"} & roots else set())
 
 
-def _names(code: types.CodeType) -> set[str]:
+def _names(code: types.CodeType) -> Iterable[str]:
     """Return all names that a piece of code looks up, those of the functions inside it too."""
-    found = {*code.co_names, *code.co_freevars}
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            found |= _names(constant)
-    return found
+    inside = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    return {*code.co_names, *code.co_freevars}.union(*map(_names, inside))
 
 
-def _libraries_of(value: Any) -> set[str]:
-    """Return which of the two a module, function, class or object belongs to; scipy is for numpy's arrays."""
+def _roots(value: Any) -> set[str]:
+    """Return the packages of a module, or of a function, a class or an object and its classes."""
+    if inspect.ismodule(value):
+        return {value.__name__.partition(".")[0]}
     owner = getattr(value, "__self__", None)  # torch.exp knows no module, but that it is of a class of torch
-    kinds = [*(value if isinstance(value, type) else type(value)).__mro__, owner]
-    modules = [value.__name__] if inspect.ismodule(value) else [value, *kinds]
-    names = [part if isinstance(part, str) else getattr(part, "__module__", "") for part in modules]
-    roots = {str(name).partition(".")[0] for name in names}
-    return {"torch"} & roots | ({"numpy"} if {"numpy", "scipy"} & roots else set())
+    kinds = (value if isinstance(value, type) else type(value)).__mro__
+    return {str(getattr(part, "__module__", "")).partition(".")[0] for part in (value, *kinds, owner)}
 
 
 def plain(value: Any) -> Any:
-    """Return a value as a float array, or as lower-case text.
+    """Return a value as a float array, or as lower-case text if it is text and no number.
 
     Raises:
+        NoAnswer: If it is None or an ellipsis.
         TypeError: If it is neither a number, nor made of numbers, nor text.
         Ragged: If it is made of parts of several shapes.
     """
+    if value is None or value is Ellipsis:
+        raise NoAnswer
     if isinstance(value, str):
+        with contextlib.suppress(ValueError, ZeroDivisionError):
+            return np.float64(Fraction(value))
         return value.strip().lower()
     if hasattr(value, "detach"):
         value = value.detach().cpu()
@@ -165,66 +161,62 @@ def plain(value: Any) -> Any:
     if isinstance(value, sp.MatrixBase):
         value = value.tolist()
     if isinstance(value, tuple | list):
-        return _stacked([plain(part) for part in value])
+        return _stacked(value)
     if isinstance(value, sp.Basic | Number):
         value = float(value)  # type: ignore[arg-type]  # also fractions, decimals and sympy's numbers
-    if isinstance(value, np.ndarray) and value.dtype.kind == "O" and value.ndim == 0:
-        return plain(value.item())
     array = np.asarray(value)
-    if array.dtype.kind == "O" and array.ndim > 0:
-        return _stacked([plain(part) for part in array.ravel()]).reshape(array.shape)
+    if isinstance(value, np.ndarray) and array.dtype.kind == "O":
+        return _stacked(array.ravel()).reshape(array.shape)
     if array.dtype.kind not in "biuf":
         kind = f"{type(value).__name__} of {array.dtype}" if array.ndim else type(value).__name__
         raise TypeError(f"a real number or an array of them is asked for, this is {kind}")
     return array.astype(np.float64)
 
 
-def _stacked(parts: list[Any]) -> NDArray[np.float64]:
+def _stacked(values: Iterable[Any]) -> NDArray[np.float64]:
+    parts = [plain(value) for value in values]
     if any(isinstance(part, str) for part in parts):
         raise TypeError("a real number or an array of them is asked for, this has text in it")
-    shapes = [str(part.shape) for part in parts]
-    if len(set(shapes)) > 1:
+    shapes = list(dict.fromkeys(str(part.shape) for part in parts))
+    if len(shapes) > 1:
         listed = " and ".join(shapes if len(shapes) < 5 else [*shapes[:3], "more"])
-        raise Ragged(f"has {len(shapes)} parts of the shapes {listed}, which are not one array")
+        raise Ragged(f"has {len(parts)} parts of the shapes {listed}, which are not one array")
     return np.array(parts, dtype=np.float64)
 
 
-def format_of(returned: Sequence[Any]) -> str | None:
+def format_of(returned: Sequence[Any], values: Sequence[Any]) -> str | None:
     """Return the coarsest number format of what was returned, or None for float64 and what has no format.
 
     Numbers that came out of float32 by ``item`` or ``tolist`` have its digits still: 24 binary ones.
     """
-    declared = {name for value in returned for name in _declared(value)}
-    for name in FORMATS:
-        if name in declared:
-            return name
-    parts = [plain(value) for value in returned]
-    if any(isinstance(part, str) for part in parts):
+    parts = [part for value in returned for part in (value if isinstance(value, tuple | list) else [value])]
+    declared = {str(getattr(part, "dtype", "")).removeprefix("torch.") for part in parts}
+    for form in DIGITS:
+        if form in declared:
+            return form
+    if any(isinstance(value, str) for value in values):
         return None
-    values = np.concatenate([np.ravel(part) for part in parts])
-    in_single = np.array_equal(_rounded(values, "float32"), values, equal_nan=True)
-    in_half = np.array_equal(_rounded(values, "float16"), values, equal_nan=True)  # as 0.5 and 12 are
-    return "float32" if in_single and not in_half else None
-
-
-def _declared(value: Any) -> set[str]:
-    if isinstance(value, tuple | list):
-        return {name for part in value for name in _declared(part)}
-    return {str(getattr(value, "dtype", "")).removeprefix("torch.")}
-
-
-def rounded_case(case: Case, name: str) -> Case:
-    """Return the arguments as a format holds them, in float64; what is out of its range is infinite."""
-    return tuple(
-        _rounded(part, name)[()]
-        if isinstance(part, float) or (isinstance(part, np.ndarray) and part.dtype.kind == "f")
-        else part
-        for part in copies(case)
+    numbers = np.concatenate([np.ravel(value) for value in values])
+    in_single, in_half = (
+        np.array_equal(rounded(numbers, form), numbers, equal_nan=True) for form in ("float32", "float16")
     )
+    return "float32" if in_single and not in_half else None  # as 0.5 and 12 are in any
 
 
-def _rounded(value: Any, name: str) -> NDArray[np.float64]:
-    digits, largest = FORMATS[name]
-    mantissa, exponent = np.frexp(np.asarray(value, dtype=np.float64))
-    found: NDArray[np.float64] = np.ldexp(np.rint(np.ldexp(mantissa, digits)), exponent - digits)
-    return np.where(np.abs(found) > largest, np.copysign(np.inf, found), found)
+def rounded(value: Any, form: str) -> NDArray[np.float64]:
+    """Return numbers as a format holds them, in float64; what is out of its range is infinite."""
+    if form == "bfloat16":
+        found: NDArray[np.float64] = tensor(value).bfloat16().double().numpy()
+        return found
+    with np.errstate(all="ignore"):
+        return np.asarray(value).astype(form).astype(np.float64)
+
+
+def rounded_case(case: Case, form: str) -> Case:
+    """Return the arguments as a format holds them."""
+    return tuple(rounded(part, form)[()] if is_real(part) else part for part in case)
+
+
+def is_real(part: Any) -> bool:
+    """Return whether an argument is a float or an array of floats, and no whole number."""
+    return isinstance(part, float) or (isinstance(part, np.ndarray) and part.dtype.kind == "f")

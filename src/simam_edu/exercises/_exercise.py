@@ -10,7 +10,6 @@ import numpy as np
 from simam_edu.mistakes import changed
 
 Case = tuple[Any, ...]
-Inputs = Callable[[np.random.Generator], Sequence[Case]]
 
 
 @dataclass(frozen=True)
@@ -19,11 +18,10 @@ class Mistake:
 
     Attributes:
         answer: What somebody who makes the mistake hands in, of the kind of the solution.
-        hint: What that answer computes instead, and where to look. It does not give the
-            answer away.
-        erratic: For a mistake whose wrong values are rounding errors, which differ from one
-            order of summation to the next: the relative difference from which on it is
-            wrong. It is known by the cases in which it is wrong.
+        hint: What that answer computes instead, and where to look; the answer is not given away.
+        erratic: For a mistake whose wrong values are rounding errors, which differ from one order of
+            summation to the next: the relative difference from which on it is wrong. It is known by
+            the cases in which it is wrong.
     """
 
     answer: Any
@@ -38,24 +36,23 @@ class Exercise:
     Attributes:
         name: By which :func:`simam_edu.exercises.check` finds it; unique in the book.
         prompt: What is to be handed in, with the arguments of a function.
-        solution: The right function or value. A function has the text that stands on the
-            page, or is an oracle of the package.
-        wrong: The known mistakes, each with its hint, or with its hint and where it is
-            erratic. A mistake is a change of the solution, ``"old -> new"`` in its source,
-            or several; any other is a wrong value or function.
-        inputs: Given a generator, the tuples of arguments on which a function is called;
-            None for a value.
-        rtol: The relative difference that is still right. The default leaves room for
-            another order of summation in float64. An answer in a coarser format may differ
-            by as much as its inputs change the solution when they are rounded to it.
+        solution: The right function or value. A function has the text that stands on the page, or is
+            an oracle of the package.
+        wrong: The known mistakes, each with its hint, or with its hint and where it is erratic. A mistake
+            is a change of the solution, ``"old -> new"`` in its source, or several; any other is a wrong
+            value or function.
+        inputs: Given a generator, the tuples of arguments on which a function is called.
+        rtol: The relative difference that is still right. The default leaves room for another order of
+            summation in float64. An answer in a coarser format may differ by as much as its inputs change
+            the solution when they are rounded to it.
         needs_digits: Whether it is about rounding, so that no format is excused.
     """
 
     name: str
     prompt: str
     solution: Any
-    wrong: Mapping[Any, str | tuple[str, float]]
-    inputs: Inputs | None = None
+    wrong: Mapping[Any, str | tuple[str, float | None]]
+    inputs: Callable[[np.random.Generator], Sequence[Case]] = lambda _: [()]
     rtol: float = 1e-6
     needs_digits: bool = False
 
@@ -91,3 +88,8 @@ class Result:
 
     def _repr_markdown_(self) -> str:
         return f"{'✔' if self.passed else '✘'} {self.message}"
+
+
+def rows(*columns: np.ndarray) -> list[Case]:
+    """Return the rows of arrays that stand side by side, for the inputs of an exercise."""
+    return list(map(tuple, np.hstack(columns).tolist()))

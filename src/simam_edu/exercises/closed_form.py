@@ -4,12 +4,11 @@ from fractions import Fraction
 
 import numpy as np  # noqa: F401 (a changed solution appends with it)
 
-from simam_edu.exercises._exercise import Exercise
+from simam_edu.exercises._exercise import Exercise, rows
 
 
 def on_paper(divisor, distance=3):
-    """The energy of the target 4 among 0, 1, 2, whose squared distances from their mean sum to 2."""
-    var = Fraction(2, divisor)
+    var = Fraction(2, divisor)  # the squared distances of 0, 1, 2 from their mean sum to 2
     return 4 * var / (distance**2 + 2 * var)
 
 
@@ -18,33 +17,13 @@ def best_line(t, mu, var, lam):
     return w_t, -(t + mu) * w_t / 2  # no minus sign in front of the weight
 
 
-def fits(generator):
-    """Targets on both sides of the mean, one on it, and penalties of all sizes."""
-    drawn = [(*generator.normal(0, 3, 2), *generator.uniform(0.1, 2, 2)) for _ in range(6)]
-    return [(2.0, 2.0, 0.5, 0.0), (-1.0, 1.0, 0.0, 0.25), (0.0, 3.0, 2.0, 1.5)] + [
-        tuple(map(float, c)) for c in drawn
-    ]
-
-
 def least_energy(t, others, lam):
     spread = others.var() + lam  # the plain mean of squares: M - 1 values, divided by M - 1
     return 4 * spread / ((t - others.mean()) ** 2 + 2 * spread)
 
 
-def maps(generator):
-    """Targets with their others, away from zero as well."""
-    return [
-        (float(generator.normal(mean, 3 * scale)), generator.normal(mean, scale, size), lam)
-        for mean, scale, size, lam in ((0.0, 1.0, 5, 0.0), (10.0, 2.0, 8, 1e-4), (-4.0, 0.5, 3, 0.5))
-    ]
-
-
 def decision_point(t, mu_t):
     return (t + mu_t) / 2
-
-
-def pairs(generator):
-    return [(4.0, 1.0), (-2.0, 5.0), *map(tuple, generator.normal(0, 3, (4, 2)).tolist())]
 
 
 # fmt: off
@@ -60,16 +39,16 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         "return w_t -> return -w_t": "The bias is right, the weight has the sign that the paper prints in Eq. (3). With it the two do not even belong to one line through the midpoint; see 'The sign in the paper'.",
         "2 * var + 2 * lam -> var + lam": "In the denominator the variance and the penalty must be counted twice, because the equation for the weight carries a factor of one half on the squared distance; see 'Two equations, one solution'.",
         "-(t + mu) * w_t / 2 -> -mu * w_t": "This line is zero at the mean of the others, where it should be near minus one. Eq. (4) of the paper has half the sum of target and mean; see 'Halfway between target and mean'.",
-    }, fits),
+    }, lambda g: [(2.0, 2.0, 0.5, 0.0), (-1.0, 1.0, 0.0, 0.25), *rows(g.normal(0, 3, (6, 2)), g.uniform(0.1, 2, (6, 2)))]),
     Exercise("least_energy", "a function of (t, others, lam) that returns the least energy of the target, from the values of the others", least_energy, {
         "var() -> var(ddof=1)": "This is what dividing by one less than the number of the others gives. The energy contains a plain mean of squares, so the sum is divided by the number of the others; see 'Sums become mean and variance'.",
         "spread = -> others = np.append(others, t); spread =": "Here the target takes part in the mean and the variance, as in Eq. (5) of the paper. The derivation leaves it out; see the chapter 'One mean, one variance' for what that changes.",
         "4 * spread / ( -> 1 / (4 * spread) * (": "This is one over the least energy, the importance; see the end of 'The least energy'.",
         "var() -> std()": "The standard deviation stands where the variance should: its square is missing. See 'The least energy'.",
-    }, maps),
+    }, lambda g: [(mean + 3.0, g.normal(mean, scale, size), lam) for mean, scale, size, lam in ((0, 1, 5, 0.0), (10, 2, 8, 1e-4), (-4, 0.5, 3, 0.5))]),
     Exercise("decision_point", "a function of (t, mu_t), or an expression of sympy in symbols of these names, for the value at which the best line is zero", decision_point, {
         "return ( -> return -(": "This is the bias over the weight. The line is zero where the weight times the value is *minus* the bias.",
         "t + mu_t -> t - mu_t": "This is half the distance of target and mean, not the point halfway between them; see 'Halfway between target and mean'.",
         "(t + mu_t) / 2 -> mu_t": "This is the mean of the others. There the best line is below zero if the target counts for anything; see 'Halfway between target and mean'.",
-    }, pairs),
+    }, lambda g: [(4.0, 1.0), (-2.0, 5.0), *rows(g.normal(0, 3, (4, 2)))]),
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simam_edu.exercises._exercise import Exercise
+from simam_edu.exercises._exercise import Exercise, rows
 
 
 def first_step(t, mu, eta):
@@ -11,25 +11,11 @@ def first_step(t, mu, eta):
     return 2 * eta * (t - mu), 0.0
 
 
-def first_steps(generator):
-    """Targets above, below and at the mean, and step sizes."""
-    drawn = [(*generator.normal(0, 3, 2).tolist(), generator.uniform(0.01, 0.4)) for _ in range(4)]
-    return [(3.0, 1.0, 0.5), (-2.0, 0.5, 0.1), (1.0, 1.0, 0.2), *drawn]
-
-
 def batch_gradient(w, b, t, batch, lam):
     miss, miss_t = w * batch + b + 1, w * t + b - 1
     # Means, not sums, over the batch; the target and the penalty count fully in every batch.
     by_weight = np.mean(miss * batch) + miss_t * t + lam * w
     return 2 * by_weight, 2 * (np.mean(miss) + miss_t)
-
-
-def batches(generator):
-    """Points, and batches of one, two and more others."""
-    return [
-        (*generator.normal(0, 2, 3).tolist(), generator.normal(1, 2, size), generator.uniform(0.1, 1))
-        for size in (1, 2, 3, 8)
-    ]
 
 
 def largest_step(t, mu, var, lam):
@@ -45,12 +31,8 @@ def round_bowl(t, mu, var, lam):
     return (t + mu) / 2, np.sqrt(D) / 2
 
 
-def statistics(generator):
-    """Targets and statistics of the others; in some, the curvature along the weight is the smaller one."""
-    drawn = [(*generator.normal(0, 2, 2), *generator.uniform(0.1, 2, 2)) for _ in range(5)]
-    return [(3.0, 0.5, 0.6, 1e-4), (0.3, -0.2, 0.1, 0.0), (-4.0, -1.0, 2.0, 0.5)] + [
-        tuple(map(float, c)) for c in drawn
-    ]
+def STATISTICS(g):
+    return [(0.3, -0.2, 0.1, 0.0), *rows(g.normal(0, 2, (7, 2)), g.uniform(0.1, 2, (7, 2)))]
 
 
 # fmt: off
@@ -60,7 +42,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         "return 2 * -> return": "The step is half as long as it should be: the derivative of a square has a factor two, and the energy has no one half in front to cancel it.",
         "(t - mu), 0.0 -> (t + mu), 4 * eta": "Here the others are pulled to +1 like the target. Their label is -1, so their mean enters with the other sign; look at both entries again.",
         "(t - mu), 0.0 -> t, 2 * eta": "This follows the target alone. The others pull as well, all of them together as strongly as the one target.",
-    }, first_steps),
+    }, lambda g: [(1.0, 1.0, 0.2), *rows(g.normal(0, 3, (5, 2)), g.uniform(0.01, 0.4, (5, 1)))]),
     Exercise("batch_gradient", "a function of (w, b, t, batch, lam) that returns the two entries of the stochastic gradient", batch_gradient, {
         ("mean(miss * -> sum(miss *", "mean(miss) -> sum(miss)"): "The others are summed here, so a larger batch pulls harder and the target loses weight. The energy has their mean: an unbiased guess of a mean is a mean; see 'One neuron at a time'.",
         (
@@ -70,18 +52,18 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         (" + miss_t * t -> ", " + miss_t) -> )"): "The target is missing. It is not drawn, it is there in every step; see 'One neuron at a time'.",
         " + lam * w -> ": "The penalty is missing. It does not depend on the draw, so its derivative is there in every step.",
         ("return 2 * -> return ", ", 2 * ( -> , ("): "This is half of it: the derivative of a square has a factor two. The mean over all draws is then half the gradient, so it is not unbiased.",
-    }, batches),
+    }, lambda g: [(*g.normal(0, 2, 3).tolist(), g.normal(1, 2, size), g.uniform(0.1, 1)) for size in (1, 2, 3, 8)]),
     Exercise("largest_step", "a function of (t, mu, var, lam) that returns the step size from which on gradient descent does not converge", largest_step, {
         "return 2 -> return 4": "This is twice the limit: it takes the eigenvalue of the two linear equations, which are the gradient divided by two. The Hessian is twice their matrix.",
         "return 2 -> return 1": "With this step the steep direction lands on its minimum at once. It may overshoot and still come closer; see 'How large a step' for how far.",
         "(half_trace + np.sqrt(half_trace**2 - 4 * D)) -> (2 * half_trace)": "This is the fastest fixed step, or 2 over the trace: at this step both directions shrink equally. The limit is larger; see 'How many steps' and 'How large a step'.",
         "half_trace + np -> half_trace - np": "This takes the smaller eigenvalue. The flat direction would allow such steps, but the steep one diverges long before.",
         "(half_trace + np.sqrt(half_trace**2 - 4 * D)) -> max(2 * half_trace - 4, 4)": "This takes the larger entry on the diagonal of the Hessian. It is no eigenvalue unless weight and bias do not mix; the true L is larger.",
-    }, statistics),
+    }, STATISTICS),
     Exercise("round_bowl", "a function of (t, mu, var, lam) that returns the shift c and the scale s, in this order", round_bowl, {
         "(t + mu) / 2, np.sqrt(D) / 2 -> mu, np.sqrt(var)": "This standardizes the others. It helps, but the target then still mixes weight and bias: in the new coordinates t' + mu' is not zero.",
         "np.sqrt(D) / 2 -> np.sqrt(D)": "The shift is right. With this scale the entry of the Hessian for the weight is one, and the one for the bias is four; see 'How large a step'.",
         ("(var + lam) -> var", "np.sqrt(D) / 2 -> np.sqrt(D / (4 - 2 * lam))"): "The shift is right. For the scale the penalty was left as it was; in the new coordinates it is the old one over the square of the scale; see 'A change of coordinates'.",
         "np.sqrt(D) / 2 -> D / 4": "The shift is right. This is the square of the scale: the variance scales by it, the values by its root.",
-    }, statistics),
+    }, STATISTICS),
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simam_edu.exercises._exercise import Exercise
+from simam_edu.exercises._exercise import Exercise, rows
 
 
 def labeled_energy(w, b, t, others, y_t, y_o):
@@ -10,24 +10,9 @@ def labeled_energy(w, b, t, others, y_t, y_o):
     return (y_t - (w * t + b)) ** 2 + np.mean((y_o - (w * others + b)) ** 2)
 
 
-def lines(generator):
-    """Lines, targets, others and labels; the first labels are those of SimAM."""
-    labels = {5: (1.0, -1.0), 8: (1.0, 0.0), 3: (-2.0, 3.0), 4: (0.5, 0.25)}
-    return [
-        (*generator.normal(0, 1.5, 3).tolist(), generator.normal(1, 2, size), *labels[size])
-        for size in labels
-    ]
-
-
 def relabeled_importance(importance, y_t, y_o):
     alpha = (y_t - y_o) / 2  # the energy is multiplied by its square, so the inverse is divided by it
     return importance / alpha**2
-
-
-def pairs_of_labels(generator):
-    """Importances with labels of either order."""
-    drawn = generator.uniform(0.5, 6, (3, 3)) * [1, 1, -1]
-    return [(0.5, 1.0, 0.0), (0.75, -1.0, 1.0), (2.0, 5.0, -1.0), *map(tuple, drawn.tolist())]
 
 
 def fisher(t, others, lam):
@@ -35,40 +20,12 @@ def fisher(t, others, lam):
     return (t - others.mean()) ** 2 / (others.var() + lam)
 
 
-def targets(generator):
-    """Targets with their others, with and without a penalty, and one target that lies on the mean."""
-    cases = [(1.0, np.array([0.0, 1.0, 2.0]), 0.5)]
-    for size, lam in ((4, 0.0), (9, 1e-4), (6, 0.5), (3, 2.0)):
-        x = generator.normal(generator.normal(0, 3), generator.uniform(0.5, 2), size)
-        cases.append((float(generator.normal(2, 3)), x, lam))
-    return cases
-
-
 def weighted_importance(t, mu, var, lam, rho):
     return (1 + rho) / (4 * rho) + (t - mu) ** 2 / (4 * (var + lam))
 
 
-def weighted_fits(generator):
-    """Points with weights of the target below, at and above one."""
-    drawn = [(*generator.normal(0, 2, 2), *generator.uniform(0.1, 3, 3)) for _ in range(5)]
-    return [(2.0, 0.0, 1.0, 0.0, 1.0), (1.0, 1.0, 0.5, 0.1, 0.25)] + [
-        tuple(map(float, case)) for case in drawn
-    ]
-
-
-def weighted_at_the_old_line(t, mu, var, lam, rho):
-    """The weighted energy of the line that is best for the weight one."""
-    d2, spread = (t - mu) ** 2, var + lam
-    return (d2 + 2 * spread) ** 2 / (4 * spread * ((1 + rho) * spread + d2))
-
-
 def wrong_share(e):
     return 2 * e / (2 + e)
-
-
-def energies(generator):
-    """Energies between zero and two."""
-    return [(0.01,), (1.0,), (1.9,), *((e,) for e in generator.uniform(0.05, 1.8, 4).tolist())]
 
 
 # fmt: off
@@ -79,30 +36,30 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         "others, y_t, y_o -> others, y_o, y_t": "The labels have changed places: the target should come close to y_t, the others to y_o.",
         ("(y_t - (w * t + b)) ** 2 -> abs(y_t - (w * t + b))", "((y_o - (w * others + b)) ** 2) -> (abs(y_o - (w * others + b)))"): "These are the absolute misses. The energy adds up their squares, which is what gives it a closed form; see 'One neuron against the rest'.",
         "((y_o - (w * others + b)) ** 2) -> (y_o - (w * others + b)) ** 2": "This is the square of the others' mean miss, where the mean of their squared misses belongs. It forgets their spread.",
-    }, lines),
+    }, lambda g: [(*g.normal(0, 1.5, 3).tolist(), g.normal(1, 2, size), *labels) for size, *labels in ((5, 1.0, -1.0), (8, 1.0, 0.0), (3, -2.0, 3.0), (4, 0.5, 0.25))]),
     Exercise("relabeled_importance", "a function of (importance, y_t, y_o) that returns the importance with the new labels", relabeled_importance, {
         "/ alpha**2 -> * alpha**2": "This is how the energy changes. The importance is its inverse; see 'Why the labels are plus and minus one'.",
         "(y_t - y_o) / 2 -> y_t - y_o": "The labels 1 and -1 themselves must change nothing, and here they do: they are two apart. Compare half the distances; see 'Why the labels are plus and minus one'.",
         "alpha**2 -> abs(alpha)": "Misses are multiplied by half the distance of the labels, but the energy adds up their squares; see 'Why the labels are plus and minus one'.",
         " / alpha**2 -> ": "The order of the neurons does not change, but the importance does; see 'Why the labels are plus and minus one'.",
-    }, pairs_of_labels),
+    }, lambda g: [(0.5, 1.0, 0.0), (0.75, -1.0, 1.0), (2.0, 5.0, -1.0), *rows(g.uniform(0.5, 6, (3, 3)) * [1, 1, -1])]),
     Exercise("fisher", "a function of (t, others, lam) that returns Fisher's criterion of the target", fisher, {
         "var() -> var(ddof=1)": "This divides the squares by one less than the number of the others. The energy contains their plain mean, and so does the criterion that belongs to it.",
         "return -> others = np.append(others, t); return": "Here the target takes part in the mean and the variance. It is a class of its own; see 'Fisher's discriminant with one sample in a class'.",
         "others.var() -> others.var() + (t - others.mean()) ** 2 / 2": "This is the spread of both classes about their common center, the S_xx of 'Ridge regression, by another name'. Fisher's criterion has the spread inside the classes.",
         "others.var() -> others.var() / 2": "This takes the mean of two variances, zero for the target. The spread inside the classes is their sum here; see 'Fisher's discriminant with one sample in a class'.",
         ("return ( -> return 4 / (2 + (", "+ lam) -> + lam))"): "This is the least energy. It is a function of the criterion, not the criterion itself.",
-    }, targets),
+    }, lambda g: [(1.0, np.array([0.0, 1.0, 2.0]), 0.5), *((g.normal(2, 3), g.normal(g.normal(0, 3), g.uniform(0.5, 2), size), lam) for size, lam in ((4, 0.0), (9, 1e-4), (6, 0.5), (3, 2.0)))]),
     Exercise("weighted_importance", "a function of (t, mu, var, lam, rho) that returns the importance with the weight rho on the target", weighted_importance, {
-        weighted_at_the_old_line: "This puts the weight into the energy but keeps the line that is best without it. With another energy another line is best, with another bias too.",
+        lambda t, mu, var, lam, rho: ((t - mu) ** 2 + 2 * (var + lam)) ** 2 / (4 * (var + lam) * ((1 + rho) * (var + lam) + (t - mu) ** 2)): "This puts the weight into the energy but keeps the line that is best without it. With another energy another line is best, with another bias too.",
         "return -> rho = 1; return": "This does not depend on the weight of the target; it is the importance of SimAM. The weight changes the bias first: minimize over it again.",
         ("return -> return 1 / (", "(var + lam)) -> (var + lam)))"): "This is the least energy. The importance is its inverse; see 'Why low energy means importance'.",
         "(1 + rho) / (4 * rho) + -> 0.5 + rho *": "Here the weight multiplies the squared distance. Try a target at the mean of the others: there the distance is zero, and the weight still matters.",
-    }, weighted_fits),
+    }, lambda g: [(1.0, 1.0, 0.5, 0.1, 0.25), *rows(g.normal(0, 2, (6, 2)), g.uniform(0.1, 3, (6, 3)))]),
     Exercise("wrong_share", "a function of e that returns the largest share of the others at the midpoint or beyond it", wrong_share, {
         "2 * e / (2 + e) -> e": "This is the bound that holds for every line; see 'What the energy says about separation'. It is right and not sharp: at the best line, no channel attains it.",
         "2 + e -> 2 - e": "This is Chebyshev's inequality, which counts both sides of the mean, and it can exceed one. Only one side is asked for, and those on the other side cost variance too.",
         "2 * e / (2 + e) -> e / (2 - e)": "This is half of what Chebyshev's inequality gives. One side is not half of both: those on the other side may lie close to the mean, all in one place.",
         "2 * e / (2 + e) -> e / (4 - e)": "This takes the target in the place of the midpoint. The midpoint is only half as far from the mean.",
-    }, energies),
+    }, lambda g: [(0.01,), (1.0,), (1.9,), *rows(g.uniform(0.05, 1.8, (4, 1)))]),
 )

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import expit, logit
 
-from simam_edu.exercises._exercise import Exercise
+from simam_edu.exercises._exercise import Exercise, rows
 
 
 def mean_importance(M, var, lam):
@@ -12,21 +12,9 @@ def mean_importance(M, var, lam):
     return 1 / 2 + (M - 1) / M * var / (4 * (var + lam))
 
 
-def budgets(generator):
-    """Sizes, variances and penalties; two channels without a penalty."""
-    drawn = [(int(generator.integers(3, 100)), *generator.uniform(0.1, 2, 2).tolist()) for _ in range(4)]
-    return [(2, 1.0, 0.0), (16, 9.0, 0.0), (4, 0.5, 0.5), (49, 1e-3, 0.1), *drawn]
-
-
 def same_gains(lam, alpha, c):
     # The variance is multiplied by alpha**2, and the penalty is a variance. The offset moves the mean alone.
     return lam * alpha**2
-
-
-def moved_channels(generator):
-    """Penalties, factors of either sign, on both sides of one, and offsets."""
-    fixed = [(1e-4, 10.0, 0.0), (0.1, -2.0, 5.0), (4.0, 0.5, -1.0), (0.0, 3.0, 1.0)]
-    return [*fixed, *map(tuple, generator.uniform(0.1, 3, (3, 3)).tolist())]
 
 
 def two_levels(M, k):
@@ -34,12 +22,6 @@ def two_levels(M, k):
     # side's count to its own, times (M - 1)/M. They are equal where both sides have M/2 neurons.
     squared = (M - 1) / M * np.array([(M - k) / k, k / (M - k)])
     return expit(1 / 2 + squared / 4)
-
-
-def levels(generator):
-    """Objects from one neuron to all but one."""
-    drawn = [(size, size // 3) for size in generator.integers(5, 200, 3).tolist()]
-    return [(16, 2), (16, 8), (49, 40), (64, 1), (4, 3), *drawn]
 
 
 def turning_mean(far, near):
@@ -53,12 +35,6 @@ def p_value(gain, M):
     return 2 * stats.t.sf(np.sqrt(r2_t), M - 2)
 
 
-def outliers(generator):
-    """Gains between the floor and the cap of small and large maps, with one just above the floor."""
-    fixed = [(0.63, 16), (0.7, 4), (0.8, 16), (0.95, 49), (0.9, 64)]
-    return [*fixed, *((gain, 1024) for gain in generator.uniform(0.65, 0.95, 3).tolist())]
-
-
 # fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("mean_importance", "a function of (M, var, lam) that returns the mean importance of the neurons of a channel", mean_importance, {
@@ -66,19 +42,19 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         "1 / 2 + -> ": "The constant one half of the importance is missing; see 'A parabola in the score'.",
         "return -> lam = 0; return": "This is the budget without a penalty. The penalty shrinks what comes from the scores by the variance over variance plus penalty; see 'What the penalty switches off'.",
         "1 / 2 + (M - 1) / M -> M / 2 + (M - 1)": "This is the sum over the channel, M times the mean; see 'A fixed budget'.",
-    }, budgets),
+    }, lambda g: [(2, 1.0, 0.0), (16, 9.0, 0.0), (4, 0.5, 0.5), (49, 1e-3, 0.1), *((size, *g.uniform(0.1, 2, 2)) for size in (3, 30, 99))]),
     Exercise("same_gains", "a function of (lam, alpha, c) that returns the penalty with which alpha x + c has the gains of x", same_gains, {
         "lam * alpha**2 -> lam / alpha**2": "This goes the other way: it is the penalty with which x has the gains that a x + c has with lam. See 'What the penalty switches off'.",
         "lam * alpha**2 -> lam * abs(alpha)": "This grows like a standard deviation. The penalty is added to a variance; see 'What the penalty switches off'.",
         "lam * alpha**2 -> lam": "The gains are unchanged by scale without a penalty only; see 'What the penalty switches off'.",
         "lam * alpha**2 -> lam * alpha**2 + c**2": "The offset has found its way in. It moves the mean and leaves the variance as it is; see 'What SimAM does not see'.",
-    }, moved_channels),
+    }, lambda g: [(1e-4, 10.0, 0.0), (0.1, -2.0, 5.0), (4.0, 0.5, -1.0), (0.0, 3.0, 1.0), *rows(g.uniform(0.1, 3, (3, 3)))]),
     Exercise("two_levels", "a function of (M, k) that returns the gain of an object neuron and that of a background neuron, in this order", two_levels, {
         "= (M - 1) / M * -> =": "This is what the variance with 1/M gives, as Eq. (5) of the paper prints it. This chapter takes 1/(M-1), as the authors' code does; see 'A parabola in the score'.",
         "[(M - k) / k, k / (M - k)] -> [k / (M - k), (M - k) / k]": "Object and background have changed places: ask which of the two lies farther from the mean, and return the object first.",
         "expit( -> (": "These are the importances. The gain is their sigmoid, Eq. (6) of the paper; see 'What the sigmoid does'.",
         "1 / 2 + squared -> squared": "The constant one half of the importance is missing before the sigmoid; see 'A parabola in the score'.",
-    }, levels),
+    }, lambda _: [(16, 2), (16, 8), (49, 40), (64, 1), (4, 3), (150, 50)]),
     Exercise("turning_mean", "the mean over the standard deviation at which both outputs are equal, as a number", turning_mean(*expit([1.5, 0.5])), {
         turning_mean(1.5, 0.5): "Here the values are multiplied by the importance. SimAM multiplies them by the gain, its sigmoid; see 'What the sigmoid does'.",
         turning_mean(*expit([1.0, 0.0])): "The constant one half of the importance is missing in both gains; see 'A parabola in the score'.",
@@ -90,5 +66,5 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         "t.sf(np.sqrt(r2_t), M - 2) -> norm.sf(np.sqrt(r2_t))": "This holds the residual against a normal distribution, as if the variance were known. It is estimated from the others; see 'The outlier test that it is'.",
         "np.sqrt(r2_t) -> np.sqrt(z2)": "This holds the score against Student's distribution. The target inflates the variance in its own score; turn it into the external residual first, see 'The outlier test that it is'.",
         ", M - 2) -> , M - 1)": "One degree of freedom too many. The noise is estimated from M-1 neurons about their own mean; see 'The outlier test that it is'.",
-    }, outliers),
+    }, lambda _: [(0.63, 16), (0.7, 4), (0.8, 16), (0.95, 49), (0.9, 64), (0.83, 1024)]),
 )

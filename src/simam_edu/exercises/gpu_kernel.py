@@ -11,10 +11,8 @@ def own_least_time(operations, moved, peak, bandwidth):
     return max(operations / peak, moved / bandwidth)
 
 
-def computations(generator):
-    """Some that the memory limits, some that the arithmetic limits."""
-    peaks, bandwidths = generator.uniform(5e12, 7e13, 6), generator.uniform(2e11, 4e12, 6)
-    moved = generator.uniform(1e6, 1e9, 6)
+def computations(g):
+    moved, peaks, bandwidths = g.uniform([1e6, 5e12, 2e11], [1e9, 7e13, 4e12], (6, 3)).T
     factors = (0.02, 0.5, 0.9, 1.3, 4.0, 60.0)  # of the corner of the roof
     return list(zip(moved * factors * peaks / bandwidths, moved, peaks, bandwidths, strict=True))
 
@@ -24,11 +22,6 @@ def own_idle_part(positions):
     while tile < positions:
         tile *= 2
     return 1 - positions / tile
-
-
-def sizes(generator):
-    """Numbers of positions around powers of two, and some others."""
-    return [(n,) for n in (2, 3, 49, 64, 65, 3136, 4096, *generator.integers(5, 8000, 4).tolist())]
 
 
 # fmt: off
@@ -43,7 +36,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         "1 - positions / tile -> tile / positions - 1": "This counts the masked elements as a part of the map. Asked for is their part of the tile.",
         "1 - positions / tile -> positions / tile": "This is the part of the tile that holds the map.",
         "tile < positions -> tile <= positions": "For a map that is a power of two already this takes a tile twice as large. Then nothing needs to be masked; see 'The kernel, line by line'.",
-    }, sizes),
+    }, lambda _: [(n,) for n in (2, 3, 49, 64, 65, 3136, 4096, 777, 5000)]),
     # A position has four bytes in float32, and the positions are rounded up to a power of two.
     Exercise("largest_square_on_chip", "the side of the largest square map in float32 that a program keeps on chip, as a whole number", math.isqrt(CHIP_BYTES // 4), {
         64: "That map fits, but it is not the largest. The positions are rounded up to a power of two, not the side; see 'Where it ends'.",

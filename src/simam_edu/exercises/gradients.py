@@ -25,17 +25,9 @@ def forward_derivative(x, change, lam):
     return gain * change + x * gain * (1 - gain) * z / (2 * tau) * of_score
 
 
-def channels(generator):
-    """Maps of several sizes and means, upstream gradients or changes, and penalties."""
-    return [
-        (generator.normal(mean, 1.0, shape), generator.normal(size=shape), lam)
-        for shape, mean, lam in (((2, 2), 0.5, 1e-4), ((3, 4), -2.0, 0.5), ((5, 5), 3.0, 0.0))
-    ]
-
-
-def stable_gain(x, lam):
-    """The oracle in float64, right to the last digits of single precision."""
-    return energy.gain(x.astype(np.float64), lam=lam)
+def channels(g):
+    kinds = ((2, 2), 0.5, 1e-4), ((3, 4), -2.0, 0.5), ((5, 5), 3.0, 0.0)  # shape, mean, penalty
+    return [(g.normal(mean, 1.0, shape), g.normal(size=shape), lam) for shape, mean, lam in kinds]
 
 
 def ten_lines(x, lam):
@@ -44,15 +36,12 @@ def ten_lines(x, lam):
     return 1 / (1 + np.exp(-(squares / (4 * (squares.sum() / (x.size - 1) + lam)) + 0.5)))
 
 
-def single_maps(generator):
-    """Return float32 maps: ordinary, of large values, with a mean that dwarfs the spread, and on a grid.
-
-    The sums of the last are exact in float32 and those of its squares are not: its mean and the deviations
-    are right, however they are computed, and the difference of two squares is not.
-    """
-    kinds = ((1.0, 0.0), (1e15, 1.0), (1.0, 3e5))
-    maps = [scale * (generator.normal(size=(8, 8)) + mean) for scale, mean in kinds]
-    maps.append(256 + np.round(256 * generator.normal(size=(8, 8))) / 256)
+def single_maps(g):
+    """Return float32 maps: ordinary, of large values, with a mean that dwarfs the spread, and on a grid."""
+    maps = [scale * (g.normal(size=(8, 8)) + mean) for scale, mean in ((1.0, 0.0), (1e15, 1.0), (1.0, 3e5))]
+    # In float32 the sums of the last are exact and those of its squares are not: its mean and the deviations
+    # are right, however they are computed, and the difference of two squares is not.
+    maps.append(256 + np.round(256 * g.normal(size=(8, 8))) / 256)
     return [(x.astype(np.float32), 1e-4) for x in maps]
 
 
@@ -79,7 +68,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         4 * ELEMENTS: "Four times the number of elements is either a number of elements and not of bytes, or one copy in float32. The ten lines keep more; see 'What is kept for the backward pass'.",
         3 * 2 * ELEMENTS: "One copy is missing. The last product needs both of its factors; see 'What is kept for the backward pass'.",
     }),
-    Exercise("stable_gain", "a function of (x, lam) that returns the gain of a float32 map with no more error than its last digits", stable_gain, {
+    Exercise("stable_gain", "a function of (x, lam) that returns the gain of a float32 map with no more error than its last digits", lambda x, lam: energy.gain(x.astype(np.float64), lam=lam), {
         ten_lines: ("Where the mean is far larger than the spread, its rounding is as large as a digit of every deviation that matters; see 'A mean far larger than the spread'.", 1e-6),
         changed(ten_lines, "squares.sum() -> ((x**2).mean() - x.mean() ** 2) * x.size"): ("The mean of the squares less the square of the mean is a small difference of large numbers, and here nothing of it is left; see 'A mean far larger than the spread'.", 1e-6),
     }, single_maps, needs_digits=True),

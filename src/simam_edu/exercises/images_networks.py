@@ -9,10 +9,9 @@ def plane_deviations(images):
     return (images / 255).std(axis=(0, 2, 3))  # over images and positions at once
 
 
-def image_sets(generator):
-    """Images that differ from each other in brightness, and color planes that differ in spread."""
-    brightness = generator.uniform(60, 190, (30, 3, 1, 1))
-    noise = generator.normal(0, 1, (30, 3, 32, 32)) * np.array([8.0, 20.0, 30.0])[:, None, None]
+def image_sets(g):
+    brightness = g.uniform(60, 190, (30, 3, 1, 1))
+    noise = g.normal(0, 1, (30, 3, 32, 32)) * np.array([8.0, 20.0, 30.0])[:, None, None]
     return [((brightness + noise).clip(0, 255).astype(np.uint8),)]
 
 
@@ -22,18 +21,8 @@ def block_parameters(channels_in, channels_out):
     return main + (shortcut if channels_in != channels_out else 0)
 
 
-def widths(_):
-    """Blocks that keep their width and blocks that double it."""
-    return [(16, 16), (16, 32), (32, 32), (32, 64), (64, 64)]
-
-
 def multiplications(channels, side):
     return 9 * channels**2 * side**2
-
-
-def maps(_):
-    """Channels and sides, those of the three stages among them."""
-    return [(16, 32), (32, 16), (64, 8), (3, 5)]
 
 
 # fmt: off
@@ -49,10 +38,10 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         (" + 4 * channels_out -> ", " + 2 * channels_out -> "): "These are the convolutions alone. Each batch norm has a scale and a shift for each channel.",
         "(shortcut if channels_in != channels_out else 0) -> 0": "Where the width changes, the shortcut is a convolution of one by one with a batch norm; see 'A network of twenty layers'.",
         ("4 * channels_out -> 8 * channels_out", "+ 2 * channels_out -> + 4 * channels_out"): "The running mean and variance of a batch norm are counted here. They are buffers: no gradient reaches them.",
-    }, widths),
+    }, lambda _: [(16, 16), (16, 32), (32, 32), (32, 64), (64, 64)]),
     Exercise("multiplications", "a function of (channels, side) that returns the multiplications of one convolution", multiplications, {
         "side**2 -> (side - 2) ** 2": "This is without padding. With one row of padding around it the map keeps its side.",
         "channels**2 -> channels": "Here each output channel reads one input channel only. It reads all of them.",
         "side**2 -> side": "Here the filter moves along one side only. It visits every position of the map.",
-    }, maps),
+    }, lambda _: [(16, 32), (32, 16), (64, 8), (3, 5)]),
 )

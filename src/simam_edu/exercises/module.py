@@ -3,15 +3,14 @@
 import numpy as np
 
 from simam_edu.exercises._exercise import Exercise
-from simam_edu.mistakes import HINTS, OTHERS, changed, mutations, ten_lines
+from simam_edu.mistakes import HINTS, changed, changes_of, mutations, ten_lines
 from simam_edu.wrong_simams import GALLERY, right
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
-def batches(generator):
-    """Batches on each of which some mistake shows; the first lets every axis be mixed up."""
-    kinds = [  # shape, mean and standard deviation, penalty
+def batches(g):
+    kinds = [  # shape, mean, standard deviation, penalty: on each some mistake shows, on the first mixed-up axes
         ((4, 4, 4, 4), 1.0, 2.0, 0.5),
         ((2, 3, 4, 5), 0.5, 1.0, 1e-4),
         ((1, 2, 3, 3), 25.0, 50.0, 0.0),
@@ -21,7 +20,7 @@ def batches(generator):
         ((1, 2, 8, 8), 1e8, 1.0, 1e-4),  # and one that float64 can
         ((1, 2, 32, 32), 0.0, 30.0, 1e-4),  # a sum of squares that float16 cannot hold
     ]
-    return [(generator.normal(mean, scale, shape), lam) for shape, mean, scale, lam in kinds]
+    return [(g.normal(mean, scale, shape), lam) for shape, mean, scale, lam in kinds]
 
 
 # The exhibits whose wrong values are made of rounding errors, and from where on they are wrong.
@@ -30,12 +29,9 @@ ERRATIC = {"naive variance": 1e-6, "half precision": 0.02}
 # fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("simam", "a function of (x, lam) that returns SimAM of a batch of shape (n, c, h, w)", right, {
-        **{
-            exhibit.function: (exhibit.hint, ERRATIC[name]) if name in ERRATIC else exhibit.hint
-            for name, exhibit in GALLERY.items()
-        },
-        changed(ten_lines, OTHERS["no keepdims"][1]): HINTS["no keepdims"],
-        changed(ten_lines, *OTHERS["input missing"]): HINTS["input missing"],
+        **{exhibit.function: (exhibit.hint, ERRATIC.get(name)) for name, exhibit in GALLERY.items()},
+        changed(ten_lines, changes_of("no keepdims")[1]): HINTS["no keepdims"],
+        changed(ten_lines, *changes_of("input missing")): HINTS["input missing"],
         **dict(mutations()),
     }, batches),
     Exercise("means_of_a_batch", "how many means SimAM computes for a batch of shape (64, 16, 32, 32), as a number", 64 * 16, {

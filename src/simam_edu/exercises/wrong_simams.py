@@ -23,13 +23,6 @@ def repaired_gain(gain, M):
     return expit(1 / 2 + (M - 1) / M * from_score)
 
 
-def copied_gains(generator):
-    """Gains of the copy that divides by M, from the least one upwards, and sizes of maps."""
-    maps = [generator.normal(size=(1, 1, side, side)) for side in (2, 4, 8)]
-    copied = [(gains(GALLERY["population"], x, 0.0), x.size) for x in maps]
-    return [*copied, (float(expit(0.5)), 9), (0.7, 2)]
-
-
 def farthest_first(x, gains):
     d = np.abs(x - x.mean(axis=(-2, -1), keepdims=True)).reshape(-1, x.shape[-2] * x.shape[-1])
     found = gains.reshape(d.shape)
@@ -39,15 +32,16 @@ def farthest_first(x, gains):
 
 
 def judged_gains(generator):
-    """Batches with right gains and with those of exhibits; one with a low outlier, one half right."""
     x = generator.normal(size=(2, 2, 4, 4))
-    low = x.copy()
+    low = x.copy()  # with a low outlier
     low[..., 1, 2] = -9.0
     x[0, 0, 2, 2] = 9.0  # the farthest of the batch stands where the half right gains are right
-    half_right = energy.gain(x)
-    half_right[1, 1] = gains(GALLERY["energy as gain"], x, 1e-4)[1, 1]
-    wrong = [gains(GALLERY[name], x, 1e-4) for name in ("constant", "energy as gain", "no half")]
-    return [(x, energy.gain(x)), (low, energy.gain(low)), (x, half_right), *((x, found) for found in wrong)]
+    found = [
+        energy.gain(x),
+        *(gains(GALLERY[name], x, 1e-4) for name in ("energy as gain", "constant", "no half")),
+    ]
+    half_right = np.where(np.arange(4).reshape(2, 2, 1, 1) == 3, found[1], found[0])
+    return [(low, energy.gain(low)), *((x, of_x) for of_x in [half_right, *found])]
 
 
 # fmt: off
@@ -62,7 +56,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         "(M - 1) / M * -> M / (M - 1) *": "This goes the other way. The copy divides by a variance that is too small, so its gains are too large; see 'Seen in public copies'.",
         ("logit(gain) - 1 / 2 -> logit(gain)", "expit(1 / 2 + -> expit("): "Here the whole importance is scaled, with the constant one half in it. Only the part with the squared score depends on the variance.",
         "expit(1 / 2 + (M - 1) / M * from_score) -> (M - 1) / M * gain": "Here the gain itself is scaled. The variance stands inside the sigmoid, so the gain must be turned into an importance first.",
-    }, copied_gains),
+    }, lambda g: [(float(expit(0.5)), 9), (0.7, 2), *((gains(GALLERY["population"], g.normal(size=(1, 1, side, side)), 0.0), side**2) for side in (2, 4, 8))]),
     Exercise("farthest_first", "a function of (x, gains) that returns whether the farthest neuron of every channel has a larger gain than all the others", farthest_first, {
         "np.abs(x - x.mean(axis=(-2, -1), keepdims=True)) -> x": "This looks at the neuron with the largest value. The farthest neuron may lie below the mean: SimAM is blind to the side.",
         "(alone & (found.argmax(axis=1) == d.argmax(axis=1))) -> (np.take_along_axis(found, d.argmax(axis=1)[:, None], axis=1) >= highest - 1e-12)": "This lets equal gains pass, and with them the copy that gives a whole channel one gain. The farthest neuron must be ahead of all the others.",
