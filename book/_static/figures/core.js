@@ -316,7 +316,7 @@ const Figure = (() => {
     parent.setAttribute("aria-labelledby", id);
     element(parent, "p", { id }, `<strong>Predict first.</strong> ${question}`);
     const buttons = answers.map((answer) => element(parent, "button", { type: "button", class: "sim-button", "aria-pressed": "false" }, answer));
-    const told = element(parent, "p", { class: "sim-why", "aria-live": "polite" });
+    const told = element(parent, "div", { class: "sim-why", "aria-live": "polite" });
     buttons.forEach((button, index) =>
       button.addEventListener("click", () => {
         buttons.forEach((other, i) => {
@@ -326,6 +326,15 @@ const Figure = (() => {
         told.innerHTML = `<strong>${index === right ? "Yes" : "No"}: ${answers[right]}.</strong> ${why}`;
       }),
     );
+  }
+
+  // A prediction that stands in the text: question, list of answers, and the answer in a fold.
+  for (const asked of document.querySelectorAll(".sim-predict[data-right]")) {
+    const [question, list, fold] = asked.children;
+    const answers = [...list.children].map((item) => (item.querySelector("p") ?? item).innerHTML);
+    fold.querySelector("summary").remove();
+    asked.replaceChildren();
+    predict(asked, question.innerHTML, answers, Number(asked.dataset.right) - 1, fold.innerHTML);
   }
 
   function define(name, build) {

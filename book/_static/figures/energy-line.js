@@ -14,12 +14,12 @@ Figure.define("energy-line", (f) => {
   neuron("target neuron", "orange", 1, () => f.state.t, (x) => (f.state.t = x));
   f.slider("exponent", "penalty λ", { min: -6, max: 1, step: 0.5, text: (v) => Figure.powerText(v) });
   f.draw((s, width) => {
-    const height = 300, { w, b, energy } = fit(s);
+    const height = 300, wanted = width < 480 ? "" : "wanted of the ", { w, b, energy } = fit(s);
     plot = new Plot([44, 26, width - 92, height - 42], [-3, 7], [-2.2, 2.2]);
     const at = (x) => w * x + b;
     let svg = plot.axes({ xLabel: "value of the neuron", yLabel: "what the line says", yTicks: [-1, 0, 1] });
     svg += plot.line(-3, 1, 7, 1, "orange dash") + plot.line(-3, -1, 7, -1, "blue dash");
-    svg += plot.words(-3, 1, "wanted of the target: +1", "orange", 4, -14) + plot.words(7, -1, "wanted of the others: −1", "blue end", -2, 24);
+    svg += plot.words(-3, 1, `${wanted}target: +1`, "orange", 4, -14) + plot.words(7, -1, `${wanted}others: −1`, "blue end", -2, 24);
     svg += plot.curve(at, "thick");
     for (const x of s.others) svg += plot.path([[x, -1], [x, at(x)]], "blue thick");
     svg += plot.path([[s.t, 1], [s.t, at(s.t)]], "orange thick");
