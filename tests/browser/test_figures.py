@@ -276,8 +276,8 @@ def test_prediction_opens_after_the_choice(page: Any, name: str) -> None:
     verdicts = set()
     for answer in page.locator(".sim-predict button").all():
         answer.press("Enter")
-        verdicts.add(re.match(r"Yes|No", told.inner_text())[0])  # type: ignore[index]
-    assert verdicts == {"Yes", "No"}
+        verdicts.add(re.match(r"Right|Not so", told.inner_text())[0])  # type: ignore[index]
+    assert verdicts == {"Right", "Not so"}
 
 
 LEGIBLE = """() => [...document.querySelectorAll('.sim-svg text')].filter((text) => {
