@@ -218,7 +218,8 @@ def test_numbers_follow_the_keys(page: Any, name: str) -> None:
     place(page, name, width=688)
     check_numbers(page, name)
     start = state(page)
-    for control in page.locator("[role=slider], input[type=range]").all():
+    handles = page.locator("[role=slider]").all()
+    for control in [*handles[:1], *handles[-1:], *page.locator("input[type=range]").all()]:
         for key in ("ArrowRight", "ArrowUp", "PageDown", "Home", "End", "ArrowLeft", "PageUp", "ArrowDown"):
             control.press(key)
             check_numbers(page, name)
@@ -239,7 +240,7 @@ def drag(page: Any, hand: str, index: int) -> None:
     box = page.locator(".sim-handle .sim-target").nth(index).bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     step = -9 if x > page.viewport_size["width"] / 2 else 9
-    path = [(x + step * i, y + 8 * i) for i in range(9)]
+    path = [(x + step * i, y - 20 * i) for i in range(9)]
     if hand == "mouse":
         page.mouse.move(x, y)
         page.mouse.down()
@@ -255,12 +256,12 @@ def drag(page: Any, hand: str, index: int) -> None:
 
 
 @pytest.mark.parametrize(("page", "hand"), [({}, "mouse"), (PHONE, "touch")], indirect=["page"])
-@pytest.mark.parametrize("name", figure_names())
+@pytest.mark.parametrize("name", [name for name in figure_names() if name not in ("keepdim", "wrong")])
 def test_numbers_follow_the_hand(page: Any, hand: str, name: str) -> None:
     place(page, name, width=688)
-    page.evaluate("document.body.style.paddingBottom = '2000px'")  # so that there is room to scroll
+    page.evaluate("document.body.style.padding = '200px 0 2000px'")  # room to scroll
     page.evaluate("() => { window.ended = 0; addEventListener('pointercancel', () => (ended += 1), true) }")
-    for index in range(page.locator(".sim-handle").count()):
+    for index in {0, page.locator(".sim-handle").count() - 1}:
         before = state(page)
         drag(page, hand, index)
         assert state(page) != before, f"handle {index} moves"
@@ -268,22 +269,29 @@ def test_numbers_follow_the_hand(page: Any, hand: str, name: str) -> None:
     assert page.evaluate("[scrollY, ended]") == [0, 0], "a drag neither scrolls nor ends early"
 
 
-@pytest.mark.parametrize("name", [name for name in figure_names() if name != "bowl" and name != "wrong"])
-def test_prediction_opens_after_the_choice(page: Any, name: str) -> None:
-    place(page, name, width=688)
-    told = page.locator(".sim-why")
-    assert told.inner_text() == ""
-    verdicts = set()
-    for answer in page.locator(".sim-predict button").all():
-        answer.press("Enter")
-        verdicts.add(re.match(r"Right|Not so", told.inner_text())[0])  # type: ignore[index]
-    assert verdicts == {"Right", "Not so"}
+def test_predictions_open_after_the_choice(page: Any) -> None:
+    place(page, *figure_names(), width=688)
+    asked = page.locator(".sim-predict").all()
+    assert len(asked) == len(figure_names()) - 2  # the bowl has its answer marked, the quiz is one itself
+    for prediction in asked:
+        told = prediction.locator(".sim-why")
+        assert told.inner_text() == ""
+        verdicts = set()
+        for answer in prediction.locator("button").all():
+            answer.press("Enter")
+            verdicts.add(re.match(r"Right|Not so", told.inner_text())[0])  # type: ignore[index]
+        assert verdicts == {"Right", "Not so"}
 
 
+# Text of a figure that is cut, smaller than 11 px, or of less contrast than 4.5, which axe does not look at.
 LEGIBLE = """() => [...document.querySelectorAll('.sim-svg text')].filter((text) => {
+  const light = (color) => color.match(/[0-9]+/g).slice(0, 3).map((c) => c / 255)
+    .map((c) => (c < 0.04 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0.05);
+  const contrast = light(getComputedStyle(text).fill) / light(getComputedStyle(document.body).backgroundColor);
   const area = text.ownerSVGElement.getBoundingClientRect(), box = text.getBoundingClientRect();
   const cut = box.left < area.left - 1 || box.right > area.right + 1 || box.top < area.top - 2;
-  return cut || parseFloat(getComputedStyle(text).fontSize) < 11;
+  return cut || Math.max(contrast, 1 / contrast) < 4.5 || parseFloat(getComputedStyle(text).fontSize) < 11;
 }).map((text) => text.textContent)"""
 SMALL = """() => [...document.querySelectorAll('button, .sim-target, .sim-slider input, label:has(input)')]
   .filter((node) => node.getBoundingClientRect().height < 24).map((node) => node.outerHTML)"""
