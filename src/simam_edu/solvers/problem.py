@@ -51,7 +51,7 @@ class Problem:
 
     def energy(self, point: Point) -> float:
         """Return the energy at a point."""
-        return float(neuron_energy(*point, self.t, self.others, lam=self.lam))
+        return float(neuron_energy(point[0], point[1], self.t, self.others, lam=self.lam))
 
     def gradient(self, point: Point) -> Point:
         """Return the gradient of the energy at a point."""
