@@ -123,6 +123,7 @@ def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
 
 
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
+@pytest.mark.usefixtures("unchecked")
 def test_energy_and_solvers_take_the_lam_that_the_module_takes(value: Any) -> None:
     x, others = np.arange(12.0).reshape(3, 4), np.arange(3.0)
     calls = [
