@@ -61,7 +61,7 @@ HISTORY = [
 ]
 RUNS = {"SimAM": HISTORY, "without": [entry | {"held_out": None} for entry in HISTORY]}
 EPOCHS, LOSSES, ACCURACIES = [1, 2, 3], [1, 1 / 2, 1 / 3], [0.1, 0.2, 0.3]
-FIRST, SECOND = np.arange(6.0).reshape(2, 3) - 4, np.eye(2, 3)
+FIRST, SECOND = np.arange(9.0).reshape(3, 3) - 5, np.eye(3)
 GAINS = {name: np.random.default_rng(0).random((4, 5, 6)) + k for k, name in enumerate("abc")}
 PHOTOS = np.random.default_rng(1).integers(0, 256, (7, 3, 8, 8), dtype=np.uint8)
 MASKS = np.zeros((7, 8, 8), dtype=bool)
@@ -70,6 +70,7 @@ EXHIBITS = {"one": (Z, GAIN, GAIN / 2), "other": (Z, GAIN, GAIN / 3)}
 PLANE = np.random.default_rng(1).normal(size=(30, 2))
 TARGET, WEIGHT = np.array([3.0, 1.0]), np.array([2.0, -1.0])
 COSTS = {"a": ((3.0, 1.5), (14.0, 6.0)), "b": ((15.0, 4.0), (57.0, 30.0)), "c": ((8.0, 9.0), (40.0, 50.0))}
+POWERS = {name: list(values) for name, values in BOTH.items()}
 LOG, UP, ACROSS = ("log", "log"), ("linear", "log"), ("log", "linear")  # x and y
 
 
@@ -165,7 +166,7 @@ CURVES = {
                  "without, training": (EPOCHS, ACCURACIES)}]),
     "schedule": (case(training.schedule_figure, {"budget": ONE, "paper": OTHER[:2]}),
                  [{0: (EPOCHS, ONE)}, {0: ([1, 2], OTHER[:2])}]),
-    "power": (case(study.power_figure, [2, 4, 8], BOTH, chance=0.8, now=4),
+    "power": (case(study.power_figure, [2, 4, 8], POWERS, chance=0.8, now=4),
               [{"one": ([2, 4, 8], ONE), "other": ([2, 4, 8], OTHER), 2: (LEVEL, 0.8), 3: (4, LEVEL)}]),
 }  # fmt: skip
 
@@ -259,8 +260,8 @@ def test_there_is_one_panel_for_each_title(draw, names):
 
 ARRAYS = {  # the figure; its arrays, titles and limits of colors
     "matrices": (case(gradients.matrices_figure, {"a": FIRST, "b": SECOND}), [FIRST, SECOND], "ab",
-                 [(-4, 4), (-1, 1)]),
-    "maps": (case(module.maps_figure, {"a": FIRST, "b": SECOND}), [FIRST, SECOND], "ab", [(-4, 1), (0, 1)]),
+                 [(-5, 5), (-1, 1)]),
+    "maps": (case(module.maps_figure, {"a": FIRST, "b": SECOND}), [FIRST, SECOND], "ab", [(-5, 3), (0, 1)]),
     "images": (case(pictures.image_grid, PHOTOS, titles=list("abcdefg"), masks=MASKS),
                PHOTOS.transpose(0, 2, 3, 1), "abcdefg", [(None, None)] * 7),
     "gains": (case(rivals.gains_figure, GAINS, channels=(0, 3)),
