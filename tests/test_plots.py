@@ -195,6 +195,14 @@ def test_curves_are_the_numbers_given_and_no_others_on_named_axes(name):
     assert figure.axes[0].get_ylabel() or figure.get_supylabel()
 
 
+@pytest.mark.parametrize("name", ["schedules", "price by a law", "growth"])
+def test_theory_is_a_line_and_what_was_measured_are_marks(name):
+    axis = CURVES[name][0]().axes[0]
+    for label, line in zip(lines(axis), axis.get_lines(), strict=True):
+        measured = isinstance(label, str)  # a law has no label
+        assert (line.get_linestyle() == "None", line.get_marker() == "None") == (measured, not measured)
+
+
 @pytest.mark.parametrize(
     ("name", "axis", "x", "y"),
     [

@@ -304,6 +304,7 @@ NO_CHANNEL = [
 VALLEY = "lam must be positive where t equals every other neuron, got lam = 0"
 VALLEYS = [((value, np.full(7, value)), {"lam": 0.0}, VALLEY) for value in (0.0, 0.1, 1e6 / 3)]
 SIZES = "steps must be a line of finite numbers of at least 0, got"
+NO_FLOOR = "step must be positive and below .*, got .*; from there on"
 START = "start must be a finite weight and bias, got"
 BAD_OPTIONS = [
     *((solvers.descend, {"step": step}, f"step must be positive and finite, got {step}")
@@ -315,7 +316,7 @@ BAD_OPTIONS = [
     *((call, {"steps": steps}, SIZES) for call in (excess, stochastically)
       for steps in ([0.1, -0.1], [math.nan], 0.1)),
     (stochastically, {"runs": 0}, "runs must be at least 1, got 0"),
-    *((solvers.noise_floor, {"step": share * limit(*channel())}, "step must be positive and below .*, got .*; fro")
+    *((solvers.noise_floor, {"step": share * limit(*channel())}, NO_FLOOR)
       for share in (0.0, -1.0, 1.0001, math.nan)),
 ]  # fmt: skip
 REFUSED = [
