@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from simam_edu.arguments import check_whole
+
 MAX_RUNS = 1_000_000
 """Where the search for a number of runs ends: a difference that needs more is none of networks."""
 
@@ -95,7 +97,7 @@ def welch(
         ValueError: If there are fewer than two runs, a standard deviation is negative, or a number is not
             finite.
     """
-    _check_runs(n)
+    check_whole("n", n, least=2, why="one run has no spread")
     if not np.isfinite([mean, std, other_mean, other_std]).all() or std < 0 or other_std < 0:
         raise ValueError(
             "means and standard deviations must be finite and the latter at least 0, "
@@ -108,11 +110,13 @@ def welch(
 
 
 def _student(n: int, mean: float, std: float, *, dof: float, level: float) -> Estimate:
+    if std == 0:  # values without any spread do not tell how far others would: no test is made of them
+        return Estimate(n=n, mean=mean, std=std, low=mean, high=mean, p=None)
     error = std / np.sqrt(n)
-    half = float(stats.t.ppf((1 + level) / 2, dof)) * error
-    # Values without any spread do not tell how far others would spread: no test is made of them.
-    p = None if error == 0 else float(2 * stats.t.sf(abs(mean) / error, dof))
-    return Estimate(n=n, mean=mean, std=std, low=mean - half, high=mean + half, p=p)
+    low, high = map(float, stats.t.interval(level, dof, loc=mean, scale=error))
+    return Estimate(
+        n=n, mean=mean, std=std, low=low, high=high, p=float(2 * stats.t.sf(abs(mean) / error, dof))
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -124,9 +128,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
     Statistics 6(2):65-70, 1979.
-
-    Args:
-        p_values: One per comparison, each in [0, 1].
 
     Raises:
         ValueError: If a p-value is not in [0, 1].
@@ -159,7 +160,7 @@ def power(delta: float, std: float, *, n: int, paired: bool = True, alpha: float
     Raises:
         ValueError: If a number is out of its range.
     """
-    _check_runs(n)
+    check_whole("n", n, least=2, why="one run has no spread")
     if not (np.isfinite(delta) and np.isfinite(std) and std > 0):
         raise ValueError(f"delta must be finite and std finite and above 0, got {delta} and {std}")
     _check_fraction("alpha", alpha)
@@ -176,12 +177,7 @@ def runs_needed(
 ) -> int:
     """Return the smallest number of seeds, at least 2, for which :func:`power` reaches a chance.
 
-    Args:
-        delta: The true difference that shall be found, not 0.
-        std: As in :func:`power`.
-        chance: How often it shall be found, in (0, 1); 0.8 is customary.
-        paired: As in :func:`power`.
-        alpha: As in :func:`power`.
+    The difference ``delta`` is not 0, the chance in (0, 1), by custom 0.8; the rest is as in :func:`power`.
 
     Raises:
         ValueError: If a number is out of its range, or more than a million runs would be needed.
@@ -199,11 +195,6 @@ def runs_needed(
         if enough > MAX_RUNS:
             raise ValueError(f"delta must be found by at most {MAX_RUNS} runs, got {delta} with std {std}")
     return bisect_left(range(enough), chance, lo=max(2, enough // 2 + 1), key=reached)
-
-
-def _check_runs(n: int) -> None:
-    if n < 2:
-        raise ValueError(f"n must be at least 2, got {n}")
 
 
 def _check_fraction(name: str, value: float) -> None:
