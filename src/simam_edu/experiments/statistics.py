@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from simam_edu.arguments import check_whole
-
 MAX_RUNS = 1_000_000
 """Where the search for a number of runs ends: a difference that needs more is none of networks."""
 
@@ -97,7 +95,7 @@ def welch(
         ValueError: If there are fewer than two runs, a standard deviation is negative, or a number is not
             finite.
     """
-    check_whole("n", n, least=2, why="one run has no spread")
+    _check_runs(n)
     if not np.isfinite([mean, std, other_mean, other_std]).all() or std < 0 or other_std < 0:
         raise ValueError(
             "means and standard deviations must be finite and the latter at least 0, "
@@ -160,7 +158,7 @@ def power(delta: float, std: float, *, n: int, paired: bool = True, alpha: float
     Raises:
         ValueError: If a number is out of its range.
     """
-    check_whole("n", n, least=2, why="one run has no spread")
+    _check_runs(n)
     if not (np.isfinite(delta) and np.isfinite(std) and std > 0):
         raise ValueError(f"delta must be finite and std finite and above 0, got {delta} and {std}")
     _check_fraction("alpha", alpha)
@@ -195,6 +193,11 @@ def runs_needed(
         if enough > MAX_RUNS:
             raise ValueError(f"delta must be found by at most {MAX_RUNS} runs, got {delta} with std {std}")
     return bisect_left(range(enough), chance, lo=max(2, enough // 2 + 1), key=reached)
+
+
+def _check_runs(n: int) -> None:
+    if n < 2:
+        raise ValueError(f"n must be at least 2, got {n}")
 
 
 def _check_fraction(name: str, value: float) -> None:
