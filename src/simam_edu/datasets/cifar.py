@@ -54,8 +54,9 @@ def _found(dataset: CifarDataset, split: Split, root: Path | None, download: boo
             missing.append(str(error))
     binary, python = dataset.binary, dataset.python
     if download:
+        fetched = fetch(binary.archive, binary.mirrors, places[0])
         try:
-            return find(dataset, split, fetch(binary.archive, binary.mirrors, places[0]))
+            return find(dataset, split, fetched)
         except FileNotFoundError as error:
             missing = [str(error)]
     raise FileNotFoundError(
