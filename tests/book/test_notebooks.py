@@ -193,6 +193,22 @@ Of `{eq}` and ``{doc}`x` `` and {ref}`words <section>`, {cite:p}`one,two`.
 Look.
 ```
 
+```{figure-move} bowl
+:name: fig-bowl
+:alt: A bowl.
+
+Its lowest point.
+```
+
+```{predict} Is $a$ large?
+:right: 1
+
+- yes
+- no
+
+It is.
+```
+
 ```{code-cell} ipython3
 from myst_nb import glue
 a = 1
@@ -220,6 +236,12 @@ def test_each_construct_becomes_what_a_notebook_shows(tmp_path):
         "```text\n{doc}`as it is`\n```",
         "<details><summary>A hint</summary>",
         "Look.",
+        "</details>",
+        "> **A figure to move** stands on <page fig-bowl>. Its lowest point.",
+        "**Predict first.** Is $a$ large?",
+        "- yes\n- no",
+        "<details><summary>The answer</summary>",
+        "It is.",
         "</details>",
     ]
     assert references == "## References\n\n- <reference one>\n- <reference two>"
