@@ -12,6 +12,7 @@ import sympy as sp
 from page_latex import COUNT as M
 from page_latex import symbol
 from page_math import Equation, power_sum
+from simam_edu import derivation
 from simam_edu.derivation import derive
 
 t, w, b, lam = symbol("t"), symbol("w"), symbol("b"), symbol("lambda")
@@ -45,6 +46,13 @@ EXACT = LEAST.subs({symbol(name): value for name, value in OF_OTHERS.items()}, s
 SHARED = LEAST.subs({symbol("mu_t"): MU, symbol("sigma_t"): sp.sqrt(VAR)}, simultaneous=True)
 
 
+def energy_in_sums(weight: Any, bias: Any, **labels: Any) -> Any:
+    """The energy that a derivation starts from, multiplied out, with power sums of the others."""
+    sums = {derivation.SUM: power_sum(1), derivation.SUM_OF_SQUARES: power_sum(2)}
+    expanded = meaning(derive(**labels)["expanded_energy"].expression.xreplace(sums))
+    return expanded.subs({w: weight, b: bias}, simultaneous=True)
+
+
 def random_channel(generator: np.random.Generator) -> dict[str, Any]:
     """Return a target, the others as ``x``, a penalty, a weight and a bias, and their statistics by numpy."""
     x = generator.normal(generator.normal(0, 2), generator.uniform(0.5, 2), int(generator.integers(3, 9)))
@@ -70,16 +78,27 @@ def energy_by_loop(w: float, b: float, point: Mapping[str, Any]) -> float:
     return float(of_others + (1.0 - (w * point["t"] + b)) ** 2 + point["lambda"] * w**2)
 
 
-def least_energy(target: float, mean: float, spread: float, penalty: float) -> float:
-    """The least energy by least squares, for two others that have this mean and standard deviation."""
-    root = math.sqrt(0.5)
-    rows = [
-        [root * (mean - spread), root],
-        [root * (mean + spread), root],
-        [target, 1.0],
-        [math.sqrt(penalty), 0.0],
-    ]
-    wanted = np.array([-root, -root, 1.0, 0.0])
-    line, *_ = np.linalg.lstsq(np.array(rows), wanted)
-    misses = np.array(rows) @ line - wanted
-    return float(misses @ misses)
+def best_line(
+    target: float, x: Any, penalty: float, y_t: float = 1.0, y_o: float = -1.0
+) -> tuple[float, float, float]:
+    """The best weight and bias and the least energy by least squares, the penalty as one more row."""
+    root = 1 / math.sqrt(len(x))
+    of_others = np.column_stack([root * np.asarray(x), np.full(len(x), root)])
+    rows = np.vstack([of_others, [target, 1.0], [math.sqrt(penalty), 0.0]])
+    wanted = np.append(np.full(len(x), root * y_o), [y_t, 0.0])
+    (weight, bias), *_ = np.linalg.lstsq(rows, wanted)
+    residuals = rows @ [weight, bias] - wanted
+    return float(weight), float(bias), float(residuals @ residuals)
+
+
+def least_energy(target: float, mean: float, std: float, penalty: float) -> float:
+    """The least energy for two others that have this mean and standard deviation."""
+    return best_line(target, [mean - std, mean + std], penalty)[2]
+
+
+def hessian_by_differences(point: Mapping[str, Any]) -> np.ndarray:
+    """Second differences of the energy; it is quadratic, so they are exact for any step."""
+    e = {(i, j): energy_by_loop(i, j, point) for i in (-1, 0, 1) for j in (-1, 0, 1)}
+    mixed = e[1, 1] - e[1, 0] - e[0, 1] + e[0, 0]
+    by_weight, by_bias = (e[k] + e[-k[0], -k[1]] - 2 * e[0, 0] for k in ((1, 0), (0, 1)))
+    return np.array([[by_weight, mixed], [mixed, by_bias]])

@@ -1,23 +1,18 @@
 """The equations of the page on the closed form, what their names mean, and their numbers."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import sympy as sp
-from scipy import optimize
 
 from equations import (
-    MU_T,
     OF_OTHERS,
-    VAR_T,
     Equation,
-    M,
     b,
+    best_line,
     energy_by_loop,
-    lam,
+    energy_in_sums,
+    hessian_by_differences,
     meaning,
-    power_sum,
     random_channel,
     symbol,
     t,
@@ -26,21 +21,12 @@ from equations import (
 from simam_edu.derivation import derive
 
 STEPS = {name: meaning(step.expression) for name, step in derive().items()}
-MOMENTS = {"mu_t": MU_T, "sigma_t": sp.sqrt(VAR_T)}
 DENOMINATOR = STEPS["determinant"] / 4
 
 
 def energy(weight: Any, bias: Any) -> Any:
     """The energy over weight and bias, with mean and variance in the place of the sums."""
     return STEPS["moment_energy"].subs({w: weight, b: bias}, simultaneous=True)
-
-
-def energy_in_sums(weight: Any, bias: Any) -> Any:
-    """The energy from the power sums of the others, multiplied out from Eq. (2)."""
-    of_others = (1 + bias) ** 2 + (2 * weight * (1 + bias) * power_sum(1) + weight**2 * power_sum(2)) / (
-        M - 1
-    )
-    return of_others + (1 - (weight * t + bias)) ** 2 + lam * weight**2
 
 
 def at_a_channel(generator: np.random.Generator) -> dict[str, Any]:
@@ -50,19 +36,15 @@ def at_a_channel(generator: np.random.Generator) -> dict[str, Any]:
 
 
 def at_the_minimum(generator: np.random.Generator) -> dict[str, Any]:
-    """A random channel and the best weight, bias and least energy that scipy finds for it."""
+    """A random channel and the best weight, bias and least energy by least squares."""
     point = at_a_channel(generator)
-    found = optimize.minimize(lambda p: energy_by_loop(*p, point), np.zeros(2), method="BFGS", tol=1e-14)
-    best = _polished(found.x, point)
-    distance = point["t"] - point["mu_t"]
-    denominator = np.linalg.det(_hessian(point)) / 4
-    least = energy_by_loop(*best, point)
+    weight, bias, least = best_line(point["t"], point["x"], point["lambda"])
     return point | {
-        "w_t": best[0],
-        "b_t": best[1],
+        "w_t": weight,
+        "b_t": bias,
         "e_t^*": least,
-        "d_t": distance,
-        "D": denominator,
+        "d_t": point["t"] - point["mu_t"],
+        "D": np.linalg.det(hessian_by_differences(point)) / 4,
         "Delta_w": float(generator.normal()),
         "Delta_b": float(generator.normal()),
     }
@@ -78,7 +60,7 @@ def at_a_best_bias(generator: np.random.Generator) -> dict[str, Any]:
 def at_the_curvature(generator: np.random.Generator) -> dict[str, Any]:
     """A random channel and the determinant of second differences of its energy."""
     point = random_channel(generator)
-    return point | {"det A": float(np.linalg.det(_hessian(point)))}
+    return point | {"det A": float(np.linalg.det(hessian_by_differences(point)))}
 
 
 def at_the_decision(generator: np.random.Generator) -> dict[str, Any]:
@@ -92,27 +74,6 @@ def at_one_neuron(generator: np.random.Generator) -> dict[str, Any]:
     return {"w": generator.normal(), "b": generator.normal(), "x_i": generator.normal()}
 
 
-def _hessian(point: Mapping[str, Any]) -> np.ndarray:
-    """Second differences of the energy; it is quadratic, so they are exact for any step."""
-
-    def e(weight: float, bias: float) -> float:
-        return energy_by_loop(weight, bias, point)
-
-    mixed = e(1, 1) - e(1, 0) - e(0, 1) + e(0, 0)
-    by_weight = e(1, 0) - 2 * e(0, 0) + e(-1, 0)
-    by_bias = e(0, 1) - 2 * e(0, 0) + e(0, -1)
-    return np.array([[by_weight, mixed], [mixed, by_bias]])
-
-
-def _polished(point: np.ndarray, channel: Mapping[str, Any]) -> np.ndarray:
-    """One Newton step by differences from where scipy stopped: a line search ends at half the digits."""
-    slope = [
-        (energy_by_loop(*(point + step), channel) - energy_by_loop(*(point - step), channel)) / 2
-        for step in np.eye(2)
-    ]
-    return point - np.linalg.solve(_hessian(channel), np.array(slope))
-
-
 BEST = {"w_t": STEPS["weight"], "b_t": STEPS["bias"], "e_t^*": STEPS["minimum"]}
 NAMED = {"D": DENOMINATOR, "d_t": t - symbol("mu_t")}
 
@@ -120,7 +81,7 @@ EQUATIONS = (
     Equation("eq-expanded-square", at_one_neuron),
     Equation("eq-statistics-of-others", random_channel, OF_OTHERS),
     Equation("eq-sums", random_channel, OF_OTHERS),
-    Equation("eq-energy-moments", at_a_channel, MOMENTS, {"e_t": energy_in_sums}),
+    Equation("eq-energy-moments", at_a_channel, OF_OTHERS, {"e_t": energy_in_sums}),
     Equation(
         "eq-system",
         lambda generator: (point := at_the_minimum(generator)) | {"w": point["w_t"], "b": point["b_t"]},

@@ -15,6 +15,7 @@ from equations import (
     M,
     b,
     energy_by_loop,
+    hessian_by_differences,
     lam,
     meaning,
     power_sum,
@@ -130,8 +131,7 @@ def along_an_eigenvector(generator: np.random.Generator) -> dict[str, Any]:
 def with_curvatures(generator: np.random.Generator) -> dict[str, Any]:
     """A random channel, its Hessian by second differences, and what numpy finds about it."""
     point = random_channel(generator)
-    columns = [slope_by_differences(point)(*e) - slope_by_differences(point)(0.0, 0.0) for e in np.eye(2)]
-    hessian = np.hstack(columns)
+    hessian = hessian_by_differences(point)
     small, large = np.linalg.eigvalsh(hessian)
     return point | {
         "ell": float(small),

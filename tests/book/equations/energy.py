@@ -1,6 +1,5 @@
 """The equations of the page on the energy of a neuron, what their names mean, and their numbers."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,9 @@ from equations import (
     Equation,
     M,
     b,
+    best_line,
     energy_by_loop,
+    energy_in_sums,
     lam,
     meaning,
     power_sum,
@@ -21,29 +22,19 @@ from equations import (
     t,
     w,
 )
-from simam_edu.derivation import SUM, SUM_OF_SQUARES, derive
+from simam_edu.derivation import derive
 
 Y_T, Y_O = symbol("y_t"), symbol("y_o")
 P1, P2 = power_sum(1), power_sum(2)
-STEPS, RELABELED = derive(), derive(target_label=Y_T, other_label=Y_O)
+LABELS = {"target_label": Y_T, "other_label": Y_O}
+STEPS, RELABELED = derive(), derive(**LABELS)
 BEST = {name: meaning(STEPS[name].expression) for name in ("weight", "bias", "minimum", "determinant")}
 SCALE = {"alpha": (Y_T - Y_O) / 2, "c": (Y_T + Y_O) / 2}
 
 
-def in_sums(steps: Mapping[str, Any], weight: Any, bias: Any) -> Any:
-    """The energy that a derivation starts from, multiplied out, with power sums of the others."""
-    expanded = steps["expanded_energy"].expression.xreplace({SUM: P1, SUM_OF_SQUARES: P2})
-    return meaning(expanded).subs({w: weight, b: bias}, simultaneous=True)
-
-
-def simam_energy(weight: Any, bias: Any) -> Any:
-    """The energy with the labels of SimAM."""
-    return in_sums(STEPS, weight, bias)
-
-
 def labeled_energy(weight: Any, bias: Any) -> Any:
     """The energy with any two labels."""
-    return in_sums(RELABELED, weight, bias)
+    return energy_in_sums(weight, bias, **LABELS)
 
 
 # The sums on the page run over the transformed others.
@@ -96,7 +87,8 @@ def with_simam_labels(generator: np.random.Generator) -> dict[str, Any]:
 def at_the_best_lines(generator: np.random.Generator) -> dict[str, Any]:
     """A random channel and what least squares finds for SimAM's labels and for two others."""
     point = with_labels(generator)
-    old, new = least_squares(point, 1.0, -1.0), least_squares(point, point["y_t"], point["y_o"])
+    channel = point["t"], point["x"], point["lambda"]
+    old, new = best_line(*channel), best_line(*channel, point["y_t"], point["y_o"])
     names = ("w_t", "b_t", "e_t^*")
     tildes = ("wtilde_t", "btilde_t", "etilde_t^*")
     return point | dict(zip(names, old, strict=True)) | dict(zip(tildes, new, strict=True))
@@ -119,18 +111,6 @@ def at_a_criterion(generator: np.random.Generator) -> dict[str, Any]:
     ones, rest = np.array([point["w"] * point["t"]]), point["w"] * point["x"]
     within = float(ones.var() + rest.var() + point["lambda"] * point["w"] ** 2)
     return point | {"F": float((ones.mean() - rest.mean()) ** 2 / within)}
-
-
-def least_squares(point: Mapping[str, Any], y_t: float, y_o: float) -> tuple[float, float, float]:
-    """The best weight and bias and the least energy by numpy's solver, with the penalty as one more row."""
-    x = point["x"]
-    root = 1 / np.sqrt(len(x))
-    rows = np.vstack([np.column_stack([root * x, np.full(len(x), root)]), [point["t"], 1.0]])
-    rows = np.vstack([rows, [np.sqrt(point["lambda"]), 0.0]])
-    wanted = np.append(np.full(len(x), root * y_o), [y_t, 0.0])
-    (weight, bias), *_ = np.linalg.lstsq(rows, wanted)
-    misses = rows @ [weight, bias] - wanted
-    return float(weight), float(bias), float(misses @ misses)
 
 
 def within_classes() -> Any:
@@ -169,10 +149,10 @@ def at_the_fewest_misses(generator: np.random.Generator) -> dict[str, Any]:
 
 EQUATIONS = (
     Equation("eq-energy-labels", with_labels, TRANSFORMED, {"e_t": lambda *_: symbol("energy")}),
-    Equation("eq-energy", with_simam_labels, functions={"e_t": simam_energy}),
+    Equation("eq-energy", with_simam_labels, functions={"e_t": energy_in_sums}),
     # An inequality that is sharp: it is proven, and tested, where both sides meet.
     Equation("eq-mistakes", at_the_fewest_misses, functions={"e_t": lambda *_: least_with_mistakes()}),
-    Equation("eq-labels", with_simam_labels, SCALE, {"e_t": simam_energy, "etilde_t": labeled_energy}),
+    Equation("eq-labels", with_simam_labels, SCALE, {"e_t": energy_in_sums, "etilde_t": labeled_energy}),
     Equation(
         "eq-labels-best",
         at_the_best_lines,

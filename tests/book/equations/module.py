@@ -6,7 +6,7 @@ import numpy as np
 import sympy as sp
 import torch
 
-from equations import Equation, meaning, symbol
+from equations import Equation, least_energy, meaning, symbol
 from simam_edu import SimAM
 from simam_edu.derivation import derive
 
@@ -20,12 +20,9 @@ def one_neuron(generator: np.random.Generator) -> dict[str, Any]:
     values = generator.normal(generator.normal(), generator.uniform(0.5, 2), (1, 1, 3, 4))
     penalty = float(10 ** generator.uniform(-2, 0))
     x, mu, sigma = float(values[0, 0, 1, 2]), float(values.mean()), float(values.std(ddof=1))
-    # The energy as four squares: the mean of the others, their spread, the target, the penalty.
-    rows = np.array([[mu, 1], [sigma, 0], [x, 1], [np.sqrt(penalty), 0]])
-    wanted = np.array([-1.0, 0.0, 1.0, 0.0])
-    _, least, _, _ = np.linalg.lstsq(rows, wanted)
+    least = least_energy(x, mu, sigma, penalty)
     y = SimAM(lam=penalty)(torch.from_numpy(values))[0, 0, 1, 2]
-    return {"x": x, "mu": mu, "sigma": sigma, "lambda": penalty, "e^*": float(least[0]), "y": float(y)}
+    return {"x": x, "mu": mu, "sigma": sigma, "lambda": penalty, "e^*": least, "y": float(y)}
 
 
 EQUATIONS = (

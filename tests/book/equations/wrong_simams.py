@@ -1,11 +1,10 @@
 """The equation of the page with the wrong SimAMs, what its names mean, and its numbers."""
 
-import math
 from typing import Any
 
 import numpy as np
 
-from equations import Equation, energy_by_loop, meaning, random_channel, symbol
+from equations import Equation, best_line, energy_by_loop, meaning, random_channel, symbol
 from simam_edu.derivation import derive
 
 AGAINST_ALL = {symbol("mu_t"): symbol("mu"), symbol("sigma_t"): symbol("sigma")}
@@ -22,12 +21,10 @@ def printed_lines(generator: np.random.Generator) -> dict[str, Any]:
     """A random channel, two others with the statistics of all of it, and their best line by least squares."""
     point = random_channel(generator)
     two = np.array([point["mu"] - point["sigma"], point["mu"] + point["sigma"]])
-    rows = [[math.sqrt(0.5) * value, math.sqrt(0.5)] for value in two]
-    rows += [[point["t"], 1.0], [math.sqrt(point["lambda"]), 0.0]]
-    (weight, bias), *_ = np.linalg.lstsq(np.array(rows), [-math.sqrt(0.5), -math.sqrt(0.5), 1.0, 0.0])
+    weight, bias, _ = best_line(point["t"], two, point["lambda"])
     return point | {
-        "w_t": float(weight),
-        "b_t": float(bias),
+        "w_t": weight,
+        "b_t": bias,
         "e_t": lambda w, b: energy_by_loop(w, b, point | {"x": two}),
     }
 
