@@ -4,6 +4,7 @@ import importlib
 import math
 import pkgutil
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -48,9 +49,13 @@ SHARED = LEAST.subs({symbol("mu_t"): MU, symbol("sigma_t"): sp.sqrt(VAR)}, simul
 
 def energy_in_sums(weight: Any, bias: Any, **labels: Any) -> Any:
     """The energy that a derivation starts from, multiplied out, with power sums of the others."""
+    return _expanded(**labels).subs({w: weight, b: bias}, simultaneous=True)
+
+
+@cache  # a derivation takes a while, and every wrong sign asks for it
+def _expanded(**labels: Any) -> Any:
     sums = {derivation.SUM: power_sum(1), derivation.SUM_OF_SQUARES: power_sum(2)}
-    expanded = meaning(derive(**labels)["expanded_energy"].expression.xreplace(sums))
-    return expanded.subs({w: weight, b: bias}, simultaneous=True)
+    return meaning(derive(**labels)["expanded_energy"].expression.xreplace(sums))
 
 
 def random_channel(generator: np.random.Generator) -> dict[str, Any]:
