@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from page_latex import COUNT, RELATIONS, LatexError, read_latex, symbol
+from page_latex import COUNT, RELATION, LatexError, read_latex, symbol
 
 LABELED = re.compile(r"^\$\$\n((?:(?!\$\$).)*?)\n\$\$ \(([\w-]+)\)$", re.MULTILINE | re.DOTALL)
 Functions = Mapping[str, Callable[..., Any]]
@@ -79,16 +78,20 @@ def sides_of(latex: str, functions: Functions) -> tuple[Any, ...]:
     return found[0] if len(found) == 1 else tuple(sp.Matrix(column) for column in zip(*found, strict=True))
 
 
-def equations_of(page: Path) -> dict[str, str]:
-    """The LaTeX of the labeled equations of a page, by label."""
-    return {label: latex for latex, label in LABELED.findall(page.read_text(encoding="utf-8"))}
+def equations_of(text: str) -> dict[str, str]:
+    """The LaTeX of the labeled equations of a page, or of all pages in a row, by label."""
+    found = {label: latex for latex, label in LABELED.findall(text)}
+    if len(found) != len(LABELED.findall(text)):
+        raise ValueError("each label of an equation must stand in one place of the book, got one twice")
+    return found
 
 
 def flipped_signs(latex: str) -> list[str]:
     """The equation with one sign turned, for each of its signs, and with its last side negated."""
     signs = [match.start() for match in re.finditer(r"[+-]", latex)]
     turned = [latex[:at] + ("-" if latex[at] == "+" else "+") + latex[at + 1 :] for at in signs]
-    end = max((latex.rfind(name) + len(name) for name in RELATIONS if name in latex), default=0)
+    of_indices = re.sub(r"_\{[^{}]*\}", lambda index: "." * len(index[0]), latex)  # as in a sum from i = 1
+    end = max((match.end() for match in RELATION.finditer(of_indices)), default=0)
     return [*turned, f"{latex[:end]} -1 \\cdot {latex[end:]}"]
 
 

@@ -1,4 +1,4 @@
-"""The registry of the numbered equations: one module a page, and what their entries share."""
+"""The registry of the numbered equations by their labels, and what its entries share."""
 
 import importlib
 import math
@@ -28,10 +28,14 @@ OF_OTHERS = {"mu_t": MU_T, "sigma_t": sp.sqrt(VAR_T)}
 OF_ALL = {"mu": MU, "sigma": sp.sqrt(VAR)}
 
 
-def registry() -> dict[str, tuple[Equation, ...]]:
-    """Return the entries of every page, by the name of the page."""
-    pages = [module.name for module in pkgutil.iter_modules(__path__)]
-    return {page: importlib.import_module(f"{__name__}.{page}").EQUATIONS for page in pages}
+def registry() -> dict[str, Equation]:
+    """Return the entry of every label, whatever page it stands on."""
+    modules = [importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)]
+    entries = [entry for module in modules for entry in module.EQUATIONS]
+    found = {entry.label: entry for entry in entries}
+    if len(found) != len(entries):
+        raise ValueError(f"each label must have one entry, got {sorted(entry.label for entry in entries)}")
+    return found
 
 
 def meaning(expression: sp.Basic) -> Any:
