@@ -9,7 +9,6 @@ import re
 import tokenize
 from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import sympy as sp
