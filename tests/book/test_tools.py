@@ -48,13 +48,13 @@ def test_the_cells_of_a_page_are_found_with_their_lines():
 
 
 def test_prose_is_what_is_left_on_its_lines():
-    prose = pages.blank_code(PAGE)
+    prose = pages.only("markdown", PAGE)
     assert prose.split() == ["#", "A", "page", "Some", "words."]
     assert prose.splitlines().index("# A page") == PAGE.splitlines().index("# A page")
 
 
 def test_blanking_keeps_the_code_on_its_lines():
-    blanked = lint_pages.blanked(PAGE).splitlines()
+    blanked = pages.only("code", PAGE).splitlines()
     assert [line for line in blanked if line] == ["import numpy as np", "x = 1", "x", "y = 2"]
     assert blanked.index("y = 2") == PAGE.splitlines().index("y = 2")
 
