@@ -133,6 +133,15 @@ LEAST_OF_X = meaning(derive()["minimum"].expression).subs(
     {symbol("mu_t"): symbol("mu"), symbol("sigma_t"): symbol("sigma"), t: symbol("x")}
 )
 
+# What needs no word beyond the meanings of a channel, and what has the energy as a function besides.
+PLAIN = """
+    ridge-sums ridge-squares ridge-weight fisher fisher-energy statistics-of-others
+    sums weight back-substitution minimum inverse-minimum determinant midpoint
+    shared mean-of-others variance-of-others exact-importance exact-cost
+    mean-exact-variance share by-share
+"""
+WITH_ENERGY = "energy-moments excess printed-sign"
+
 EQUATIONS = (
     of_channel(
         "eq-energy-labels",
@@ -147,40 +156,8 @@ EQUATIONS = (
     of_channel(
         "eq-labels-best", SCALE | {k: step(name, **LABELS) for k, name in TILDES.items()}, {}, with_labels
     ),
-    *(
-        of_channel(f"eq-{name}")
-        for name in (
-            "ridge-sums",
-            "ridge-squares",
-            "ridge-weight",
-            "fisher",
-            "fisher-energy",
-            "statistics-of-others",
-            "sums",
-            "weight",
-            "back-substitution",
-            "minimum",
-            "inverse-minimum",
-            "determinant",
-            "midpoint",
-            "shared",
-            "mean-of-others",
-            "variance-of-others",
-            "exact-importance",
-            "exact-cost",
-            "mean-exact-variance",
-            "share",
-            "by-share",
-        )
-    ),
-    *(
-        of_channel(f"eq-{name}", {}, {"e_t": energy_in_sums})
-        for name in (
-            "energy-moments",
-            "excess",
-            "printed-sign",
-        )
-    ),
+    *(of_channel(f"eq-{name}") for name in PLAIN.split()),
+    *(of_channel(f"eq-{name}", {}, {"e_t": energy_in_sums}) for name in WITH_ENERGY.split()),
     Equation("eq-expanded-square", lambda g: dict(zip(("w", "b", "x_i"), g.normal(size=3), strict=True))),
     of_channel("eq-bias", {"b": step("bias_of_weight")}, {}, at_a_best_bias),
     of_channel(
