@@ -145,10 +145,7 @@ def test_code_needs_the_package_and_what_it_depends_on(page):
 def test_what_the_page_hides_is_folded_and_nothing_else(page):
     cells = [cell for cell in committed(page).cells if cell.cell_type == "code"]
     assert "simam-edu @ git+https://" in cells[0].source, "the first cell installs the package"
-    hides = [
-        bool({"hide-cell", "remove-cell"} & set(cell.options.get("tags", [])))
-        for cell in code_cells(text_of(page))
-    ]
+    hides = [bool({"hide-cell", "remove-cell"} & cell.tags) for cell in code_cells(text_of(page))]
     folded = [
         cell.metadata.get("cellView") == "form" and cell.metadata.jupyter.source_hidden for cell in cells
     ]
