@@ -1,4 +1,6 @@
-"""The directive that puts a figure to move on a page, and the scripts of those that a page has.
+"""The directives for figures to move and predictions, and the scripts that a page then has.
+
+A figure to move has a number and a caption like every other figure.
 
     ```{figure-move} bowl
     :name: fig-bowl
@@ -7,8 +9,19 @@
     What to see in it.
     ```
 
+A prediction stands in the text and opens its answer after the choice; without a script it is a fold.
+
+    ```{predict} The target moves into the middle of the others. Its energy ...
+    :right: 2
+
+    - falls to 0
+    - rises to 2
+
+    Why it does.
+    ```
+
 The figure itself is `book/_static/figures/bowl.js`; `bowl.svg` beside it stands on the page until the
-script has run, or where none runs. It has a number and a caption like every other figure.
+script has run, or where none runs.
 """
 
 from html import escape
@@ -16,7 +29,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
-from docutils.parsers.rst.directives import unchanged_required
+from docutils.parsers.rst.directives import positive_int, unchanged_required
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
@@ -26,8 +39,16 @@ FOLDER = Path(__file__).resolve().parent.parent / "book" / "_static" / "figures"
 SHARED = ("simam", "core")  # loaded before every figure
 
 
-class movable(nodes.General, nodes.Element):  # noqa: N801
+class movable(nodes.General, nodes.Element):
     """The place of a figure to move on a page."""
+
+
+class prediction(nodes.General, nodes.Element):
+    """A question with answers to choose from, and what is right, as :class:`answer`."""
+
+
+class answer(nodes.General, nodes.Element):
+    """What a prediction says after the choice."""
 
 
 class FigureMove(SphinxDirective):
@@ -55,6 +76,25 @@ class FigureMove(SphinxDirective):
         return [figure]
 
 
+class Predict(SphinxDirective):
+    """A question with two answers or more, of which ``:right:`` is the number of the right one."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+    option_spec: ClassVar = {"right": positive_int}
+
+    def run(self) -> list[nodes.Node]:
+        """Return the question, the list of answers and what is said after the choice."""
+        asked, _ = self.parse_inline(self.arguments[0])
+        answers, *why = self.parse_content_to_nodes()
+        right = self.options.get("right", 0)
+        if not isinstance(answers, nodes.bullet_list) or not why or not 1 <= right <= len(answers):
+            raise self.error("predict must have a list of answers, a paragraph, and the number :right:")
+        parts = nodes.paragraph("", "", *asked), answers, answer("", *why)
+        return [prediction("", *parts, right=right)]
+
+
 def figure_names() -> list[str]:
     """Return the names of all figures to move."""
     return sorted(path.stem for path in FOLDER.glob("*.js") if path.stem not in SHARED)
@@ -71,21 +111,35 @@ def visit_movable(translator: HTML5Translator, node: nodes.Element) -> None:
     raise nodes.SkipNode
 
 
+def visit_prediction(translator: HTML5Translator, node: nodes.Element) -> None:
+    """Open the box of a prediction."""
+    translator.body.append(f'<div class="sim-predict" data-right="{node["right"]}">')
+
+
+def visit_answer(translator: HTML5Translator, _: nodes.Element) -> None:
+    """Open the fold that holds the answer where no script runs."""
+    translator.body.append("<details><summary>The answer</summary>")
+
+
 def add_scripts(
     app: Sphinx, _page: str, _template: str, _context: dict[str, Any], tree: nodes.document | None
 ) -> None:
     """Load the scripts of the figures that a page has, and nothing on a page that has none."""
     names = dict.fromkeys(node["figure"] for node in tree.findall(movable)) if tree else {}
-    if names:
+    shared = SHARED if names or (tree and any(tree.findall(prediction))) else ()
+    if shared:
         app.add_css_file("figures/figures.css")
     # Plain scripts that wait for the page: a browser loads no modules from a folder, only from a server.
-    for name in (*SHARED, *names) if names else ():
+    for name in (*shared, *names):
         app.add_js_file(f"figures/{name}.js", loading_method="defer")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Add the directive to the build."""
     app.add_node(movable, html=(visit_movable, None))
+    app.add_node(prediction, html=(visit_prediction, lambda translator, _: translator.body.append("</div>")))
+    app.add_node(answer, html=(visit_answer, lambda translator, _: translator.body.append("</details>")))
     app.add_directive("figure-move", FigureMove)
+    app.add_directive("predict", Predict)
     app.connect("html-page-context", add_scripts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -183,6 +183,10 @@ def box(directive: str, title: str, inside: str) -> str:
     if directive == "figure-move":
         name = re.search(r":name: (.*)", inside)
         return f"> **A figure to move** stands on {place('page', name[1] if name else '')}. {body}"
+    if directive == "predict":
+        answers, _, body = body.partition("\n\n")
+        asked = f"**Predict first.** {title}\n\n{answers}\n\n"
+        return f"{asked}<details><summary>The answer</summary>\n\n{body}\n\n</details>"
     if directive == "dropdown":
         return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
     if directive not in BOXES:

@@ -1,7 +1,7 @@
-"""Draw the pictures that stand for the figures where no script runs: python tools/stills.py
+"""Draw the pictures that stand for the figures where no script runs.
 
-Each figure is opened in Chromium as its page shows it at the start, at the width of a phone, and what it
-has drawn becomes `book/_static/figures/NAME.svg`.
+`python tools/stills.py` opens each figure in Chromium as its page shows it at the start, at the width of
+a phone, and what it has drawn becomes `book/_static/figures/NAME.svg`.
 """
 
 import re
@@ -44,12 +44,15 @@ def launch(playwright: Playwright) -> Browser:
 
 def place(page: Page, *names: str, theme: str = "light", width: int = WIDTH) -> None:
     """Open a page that has nothing but some figures, as the book places them."""
+    page.goto("about:blank")  # without what an earlier figure has left
     divs = "".join(
         f'<div class="sim-figure" data-figure="{name}" id="fig-{name}"><img alt="the figure {name}"></div>'
         for name in names
     )
-    ground = {"light": "#fff", "dark": "#121212"}[theme]
-    body = f"margin: 0 auto; max-width: {width}px; font: 16px/1.6 sans-serif; background: {ground}"
+    ground, ink = {"light": ("#fff", "#000"), "dark": ("#121212", "#eee")}[theme]
+    body = (
+        f"margin: 0 auto; max-width: {width}px; font: 16px/1.6 sans-serif; color: {ink}; background: {ground}"
+    )
     page.set_content(
         f'<!doctype html><html lang="en" data-theme="{theme}"><title>Figures</title>'
         f'<body style="{body}"><main><h1 style="margin: 0">Figures</h1>{divs}</main>'

@@ -1,6 +1,6 @@
 """A Chromium for the tests of this folder, with an eye on what goes wrong in it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -27,8 +27,26 @@ def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     options = getattr(request, "param", {"viewport": {"width": 1280, "height": 900}})
     page = browser.new_page(**options)
     told: list[str] = []
-    page.on("console", lambda message: message.type in ("error", "warning") and told.append(message.text))
+    page.on(
+        "console",
+        lambda message: (
+            message.type in ("error", "warning") and told.append(f"{message.text} {message.location['url']}")
+        ),
+    )
     page.on("pageerror", lambda error: told.append(str(error)))
     yield page
     page.close()
     assert not told, "the console stays empty"
+
+
+@pytest.fixture(scope="session")
+def violations() -> Callable[[Any], list[str]]:
+    """Return a function that lists what axe finds on a page: rule and place."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+
+    def found(page: Any) -> list[str]:
+        # Its preload looks for the imports of a style sheet in the wrong folder.
+        rules = axe.run(page, options={"preload": False}).response["violations"]
+        return [f"{rule['id']}: {node['target']}" for rule in rules for node in rule["nodes"]]
+
+    return found

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from movable import FOLDER
 from scipy import stats
 
+from movable import FOLDER
 from simam_edu import energy
 from simam_edu.gradient import simam_gradient
 from simam_edu.wrong_simams import GALLERY
@@ -19,7 +19,9 @@ def js(browser: Any) -> Any:
     page = browser.new_page()
     for name in ("simam", "core", "wrong"):
         page.add_script_tag(path=FOLDER / f"{name}.js")
-    yield lambda code, *values: page.evaluate(f"(v) => {{ const r = {code}; return r?.buffer ? [...r] : r }}", values)
+    yield lambda code, *values: page.evaluate(
+        f"(v) => {{ const r = {code}; return r?.buffer ? [...r] : r }}", values
+    )
     page.close()
 
 
@@ -48,7 +50,9 @@ def test_line_and_energy_are_those_of_the_oracle(js: Any, lam: float) -> None:
     curve = js("SimAM.curvature(v[0], v[1], v[2])", t, others, lam)
     np.testing.assert_allclose([curve["smallest"], curve["largest"]], np.linalg.eigvalsh(hessian), rtol=1e-12)
     slope = hessian @ [0.3, -0.7] - 2 * design.T @ (weights * labels)
-    np.testing.assert_allclose(js("SimAM.slope(0.3, -0.7, v[0], v[1], v[2])", t, others, lam), slope, rtol=1e-12)
+    np.testing.assert_allclose(
+        js("SimAM.slope(0.3, -0.7, v[0], v[1], v[2])", t, others, lam), slope, rtol=1e-12
+    )
 
 
 def test_rows_of_the_jacobian_are_gradients(js: Any) -> None:
@@ -66,7 +70,9 @@ def test_student_is_that_of_scipy(js: Any, freedom: int) -> None:
 
 
 def test_half_is_float16(js: Any) -> None:
-    x = np.concatenate([10.0 ** np.linspace(-9, 4.9, 500), -X, [65503.0, 65519.9, 65520.0, 2049.0, 2051.0, 0.0]])
+    x = np.concatenate(
+        [10.0 ** np.linspace(-9, 4.9, 500), -X, [65503.0, 65519.9, 65520.0, 2049.0, 2051.0, 0.0]]
+    )
     with np.errstate(over="ignore"):
         wanted = x.astype(np.float16).astype(float)
     found = js("v[0].map((x) => String(SimAM.half(x)))", x.tolist())

@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from movable import FOLDER, figure_names
 from scipy import stats
 from scipy.special import expit
-from stills import place, still
 
+from movable import FOLDER, figure_names
 from simam_edu import energy
 from simam_edu.gradient import simam_gradient
 from simam_edu.training.recipes import OneCycle
 from simam_edu.wrong_simams import GALLERY
+from stills import place, still
 
 OTHERS, LAM = np.array([0.0, 1.0, 2.0]), 1e-4
 
@@ -113,14 +112,13 @@ def roofline(s: Any, _: Any) -> dict[str, float]:
 
 
 def interval(s: Any, page: Any) -> dict[str, float]:
-    def study(draw: int) -> tuple[float, float, float]:
-        noise = np.array(page.evaluate(f"[...SimAM.normals({1000 + draw}, {s['seeds']})]"))
-        d = s["effect"] + s["noise"] * noise
-        return (d.mean(), *stats.t.interval(0.95, len(d) - 1, d.mean(), stats.sem(d)))
-
-    mean, low, high = study(s["draw"])
-    decide = [low > 0 or high < 0 for _, low, high in map(study, range(10, 210))]
-    return {"mean": mean, "low": low, "high": high, "power": 100 * np.mean(decide)}
+    seeds = [1000 + draw for draw in (s["draw"], *range(10, 210))]
+    noise = page.evaluate("([seeds, n]) => seeds.map((s) => [...SimAM.normals(s, n)])", [seeds, s["seeds"]])
+    d = s["effect"] + s["noise"] * np.array(noise)
+    mean = d.mean(axis=1)
+    low, high = stats.t.interval(0.95, s["seeds"] - 1, mean, stats.sem(d, axis=1))
+    power = 100 * np.mean((low[1:] > 0) | (high[1:] < 0))
+    return {"mean": mean[0], "low": low[0], "high": high[0], "power": power}
 
 
 def schedule(s: Any, _: Any) -> dict[str, float]:
@@ -176,7 +174,9 @@ def errata(s: Any, _: Any) -> dict[str, float]:
 
 def wrong(s: Any, page: Any) -> dict[str, float]:
     name, kind, _ = page.evaluate(f"WrongSimAMs.exhibits[{s['exhibit'] - 1}]")
-    x = np.reshape(page.evaluate(f"[...WrongSimAMs.batch('{kind}')]"), page.evaluate(f"WrongSimAMs.shapeOf('{kind}')"))
+    x = np.reshape(
+        page.evaluate(f"[...WrongSimAMs.batch('{kind}')]"), page.evaluate(f"WrongSimAMs.shapeOf('{kind}')")
+    )
     if name == "naive variance":
         return {}  # noise, which depends on the order of a sum
     with np.errstate(all="ignore"):
@@ -186,8 +186,10 @@ def wrong(s: Any, page: Any) -> dict[str, float]:
 
 NUMBERS: dict[str, Callable[[Any, Any], dict[str, float]]] = {
     function.__name__.replace("_", "-"): function
-    for function in (augment, bowl, ceiling, crossing, energy_line, errata, float16, gain_curve, gates)
-    + (interval, jacobian, keepdim, outlier, roofline, schedule, step_size, surround, wrong)
+    for function in (
+        *(augment, bowl, ceiling, crossing, energy_line, errata, float16, gain_curve, gates, interval),
+        *(jacobian, keepdim, outlier, roofline, schedule, step_size, surround, wrong),
+    )
 } | {"lambda": penalty}
 PHONE = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True}
 
@@ -216,7 +218,8 @@ def test_numbers_follow_the_keys(page: Any, name: str) -> None:
     place(page, name, width=688)
     check_numbers(page, name)
     start = state(page)
-    for control in page.locator("[role=slider], input[type=range]").all():
+    handles = page.locator("[role=slider]").all()
+    for control in [*handles[:1], *handles[-1:], *page.locator("input[type=range]").all()]:
         for key in ("ArrowRight", "ArrowUp", "PageDown", "Home", "End", "ArrowLeft", "PageUp", "ArrowDown"):
             control.press(key)
             check_numbers(page, name)
@@ -237,7 +240,7 @@ def drag(page: Any, hand: str, index: int) -> None:
     box = page.locator(".sim-handle .sim-target").nth(index).bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     step = -9 if x > page.viewport_size["width"] / 2 else 9
-    path = [(x + step * i, y + 8 * i) for i in range(9)]
+    path = [(x + step * i, y - 20 * i) for i in range(9)]
     if hand == "mouse":
         page.mouse.move(x, y)
         page.mouse.down()
@@ -253,12 +256,12 @@ def drag(page: Any, hand: str, index: int) -> None:
 
 
 @pytest.mark.parametrize(("page", "hand"), [({}, "mouse"), (PHONE, "touch")], indirect=["page"])
-@pytest.mark.parametrize("name", figure_names())
+@pytest.mark.parametrize("name", [name for name in figure_names() if name not in ("keepdim", "wrong")])
 def test_numbers_follow_the_hand(page: Any, hand: str, name: str) -> None:
     place(page, name, width=688)
-    page.evaluate("document.body.style.paddingBottom = '2000px'")  # so that there is room to scroll
+    page.evaluate("document.body.style.padding = '200px 0 2000px'")  # room to scroll
     page.evaluate("() => { window.ended = 0; addEventListener('pointercancel', () => (ended += 1), true) }")
-    for index in range(page.locator(".sim-handle").count()):
+    for index in {0, page.locator(".sim-handle").count() - 1}:
         before = state(page)
         drag(page, hand, index)
         assert state(page) != before, f"handle {index} moves"
@@ -266,22 +269,29 @@ def test_numbers_follow_the_hand(page: Any, hand: str, name: str) -> None:
     assert page.evaluate("[scrollY, ended]") == [0, 0], "a drag neither scrolls nor ends early"
 
 
-@pytest.mark.parametrize("name", [name for name in figure_names() if name != "bowl" and name != "wrong"])
-def test_prediction_opens_after_the_choice(page: Any, name: str) -> None:
-    place(page, name, width=688)
-    told = page.locator(".sim-why")
-    assert told.inner_text() == ""
-    verdicts = set()
-    for answer in page.locator(".sim-predict button").all():
-        answer.press("Enter")
-        verdicts.add(re.match(r"Yes|No", told.inner_text())[0])  # type: ignore[index]
-    assert verdicts == {"Yes", "No"}
+def test_predictions_open_after_the_choice(page: Any) -> None:
+    place(page, *figure_names(), width=688)
+    asked = page.locator(".sim-predict").all()
+    assert len(asked) == len(figure_names()) - 2  # the bowl has its answer marked, the quiz is one itself
+    for prediction in asked:
+        told = prediction.locator(".sim-why")
+        assert told.inner_text() == ""
+        verdicts = set()
+        for answer in prediction.locator("button").all():
+            answer.press("Enter")
+            verdicts.add(re.match(r"Right|Not so", told.inner_text())[0])  # type: ignore[index]
+        assert verdicts == {"Right", "Not so"}
 
 
+# Text of a figure that is cut, smaller than 11 px, or of less contrast than 4.5, which axe does not look at.
 LEGIBLE = """() => [...document.querySelectorAll('.sim-svg text')].filter((text) => {
+  const light = (color) => color.match(/[0-9]+/g).slice(0, 3).map((c) => c / 255)
+    .map((c) => (c < 0.04 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0.05);
+  const contrast = light(getComputedStyle(text).fill) / light(getComputedStyle(document.body).backgroundColor);
   const area = text.ownerSVGElement.getBoundingClientRect(), box = text.getBoundingClientRect();
   const cut = box.left < area.left - 1 || box.right > area.right + 1 || box.top < area.top - 2;
-  return cut || parseFloat(getComputedStyle(text).fontSize) < 11;
+  return cut || Math.max(contrast, 1 / contrast) < 4.5 || parseFloat(getComputedStyle(text).fontSize) < 11;
 }).map((text) => text.textContent)"""
 SMALL = """() => [...document.querySelectorAll('button, .sim-target, .sim-slider input, label:has(input)')]
   .filter((node) => node.getBoundingClientRect().height < 24).map((node) => node.outerHTML)"""
@@ -289,13 +299,13 @@ SMALL = """() => [...document.querySelectorAll('button, .sim-target, .sim-slider
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_figures_are_legible_and_accessible(page: Any, width: int, theme: str) -> None:
+def test_figures_are_legible_and_accessible(page: Any, violations: Any, width: int, theme: str) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     place(page, *figure_names(), theme=theme, width=688)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(LEGIBLE) == []
     assert page.evaluate(SMALL) == []
-    assert Axe().run(page).generate_report() == "No violations found."
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize("name", figure_names())

@@ -10,17 +10,29 @@ const Figure = (() => {
   const snap = (value, step) => Number((Math.round(value / step) * step).toFixed(10));
   const minus = (text) => text.replace("-", "\u2212");
   const fixed = (value, digits = 2) =>
-    Number.isFinite(value) ? minus(value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1")) : Number.isNaN(value) ? "not a number" : "infinite";
+    Number.isFinite(value)
+      ? minus(value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1"))
+      : Number.isNaN(value)
+        ? "not a number"
+        : "infinite";
   // 0.01, 1, 100 as they are; what is smaller or larger as a power of ten.
   const power = (value, digits = 1) => {
     if (value >= 0.01 && value < 1e4) return String(Number(value.toPrecision(digits + 1)));
     const [mantissa, exponent] = value.toExponential(digits).split("e");
     return minus(`${Number(mantissa) === 1 ? "" : `${Number(mantissa)}\u00b7`}10^${Number(exponent)}`);
   };
-  const raised = (text) => text.replace(/\^([\u2212\d]+)/, (_, digits) => [...digits].map((d) => "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"[d] ?? "\u207b").join(""));
+  const raised = (text) =>
+    text.replace(/\^([\u2212\d]+)/, (_, digits) =>
+      [...digits]
+        .map((d) => "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"[d] ?? "\u207b")
+        .join(""),
+    );
 
   function element(parent, name, attributes = {}, text = "") {
-    const node = parent instanceof SVGElement || name === "svg" ? document.createElementNS(SVG, name) : document.createElement(name);
+    const node =
+      parent instanceof SVGElement || name === "svg"
+        ? document.createElementNS(SVG, name)
+        : document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
     if (text) node.innerHTML = text;
     parent.append(node);
@@ -29,10 +41,12 @@ const Figure = (() => {
 
   // Round steps of an axis, about `count` of them.
   function ticks(low, high, count = 5) {
-    const raw = (high - low) / count, unit = 10 ** Math.floor(Math.log10(raw));
+    const raw = (high - low) / count,
+      unit = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 5, 10].find((m) => m * unit >= raw * 0.999) * unit;
     const found = [];
-    for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + step * 1e-9; v += step) found.push(Number(v.toFixed(10)));
+    for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + step * 1e-9; v += step)
+      found.push(Number(v.toFixed(10)));
     return found;
   }
 
@@ -55,11 +69,24 @@ const Figure = (() => {
         this.ys[0] + ((bottom - py) / (bottom - top)) * (this.ys[1] - this.ys[0]),
       ];
     }
-    axes({ xLabel = "", yLabel = "", xTicks = ticks(...this.xs), yTicks = ticks(...this.ys, 4), xText = tickText, yText = tickText } = {}) {
+    axes({
+      xLabel = "",
+      yLabel = "",
+      xTicks = ticks(...this.xs),
+      yTicks = ticks(...this.ys, 4),
+      xText = tickText,
+      yText = tickText,
+    } = {}) {
       const [left, top, right, bottom] = this.box;
       let drawn = "";
-      for (const v of yTicks) drawn += line(left, this.y(v), right, this.y(v), "faint") + words(left - 6, this.y(v) + 4, yText(v), "soft end");
-      for (const v of xTicks) drawn += line(this.x(v), bottom, this.x(v), bottom + 4, "soft") + words(this.x(v), bottom + 17, xText(v), "soft middle");
+      for (const v of yTicks)
+        drawn +=
+          line(left, this.y(v), right, this.y(v), "faint") +
+          words(left - 6, this.y(v) + 4, yText(v), "soft end");
+      for (const v of xTicks)
+        drawn +=
+          line(this.x(v), bottom, this.x(v), bottom + 4, "soft") +
+          words(this.x(v), bottom + 17, xText(v), "soft middle");
       drawn += line(left, bottom, right, bottom, "soft");
       if (xLabel) drawn += words((left + right) / 2, bottom + 34, xLabel, "soft middle");
       if (yLabel) drawn += words(left - 34, top - 9, yLabel, "soft");
@@ -75,7 +102,8 @@ const Figure = (() => {
     }
     // A line through points; where one is no number the line is broken, outside of the box it is cut.
     path(points, look = "blue thick", end = "") {
-      let d = "", pen = "M";
+      let d = "",
+        pen = "M";
       for (const [x, y] of points) {
         if (!Number.isFinite(y)) pen = "M";
         else {
@@ -85,19 +113,30 @@ const Figure = (() => {
       }
       const [left, top, right, bottom] = this.box;
       const id = `sim-clip-${(clips += 1)}`;
-      return `<clipPath id="${id}"><rect x="${left - 2}" y="${top - 2}" width="${right - left + 4}" height="${bottom - top + 4}"/></clipPath>` +
-        `<path d="${d}${end}" class="${look}" clip-path="url(#${id})"/>`;
+      return (
+        `<clipPath id="${id}"><rect x="${left - 2}" y="${top - 2}" width="${right - left + 4}" height="${bottom - top + 4}"/></clipPath>` +
+        `<path d="${d}${end}" class="${look}" clip-path="url(#${id})"/>`
+      );
     }
     // Lines on which the energy is larger than the least one by each of `levels`: ellipses.
     levels(fit, { largest, smallest, angle }, levels) {
-      const turn = Array.from({ length: 91 }, (_, i) => (i / 45) * Math.PI), c = Math.cos(angle), s = Math.sin(angle);
-      return levels.map((level) => {
-        const long = Math.sqrt((2 * level) / smallest), short = Math.sqrt((2 * level) / largest);
-        return this.path(turn.map((a) => {
-          const u = short * Math.cos(a), v = long * Math.sin(a);
-          return [fit.w + u * c - v * s, fit.b + u * s + v * c];
-        }), "soft");
-      }).join("");
+      const turn = Array.from({ length: 91 }, (_, i) => (i / 45) * Math.PI),
+        c = Math.cos(angle),
+        s = Math.sin(angle);
+      return levels
+        .map((level) => {
+          const long = Math.sqrt((2 * level) / smallest),
+            short = Math.sqrt((2 * level) / largest);
+          return this.path(
+            turn.map((a) => {
+              const u = short * Math.cos(a),
+                v = long * Math.sin(a);
+              return [fit.w + u * c - v * s, fit.b + u * s + v * c];
+            }),
+            "soft",
+          );
+        })
+        .join("");
     }
     line(x1, y1, x2, y2, look) {
       return line(this.x(x1), this.y(y1), this.x(x2), this.y(y2), look);
@@ -113,16 +152,37 @@ const Figure = (() => {
   const powerText = (v) => raised(power(10 ** v, 0));
   const line = (x1, y1, x2, y2, look = "soft") =>
     `<line x1="${x1.toFixed(1)}" y1="${y1.toFixed(1)}" x2="${x2.toFixed(1)}" y2="${y2.toFixed(1)}" class="${look}"/>`;
-  const words = (x, y, text, look = "") => `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" class="${look}">${text}</text>`;
+  const words = (x, y, text, look = "") =>
+    `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" class="${look}">${text}</text>`;
   const box = (x, y, width, height, look = "soft", opacity = 1) =>
     `<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${Math.max(width, 0).toFixed(1)}" height="${Math.max(height, 0).toFixed(1)}" class="${look}" fill-opacity="${opacity.toFixed(3)}"/>`;
   // A map of numbers as squares: the larger the number the stronger the color; a negative one in orange.
-  function map(values, columns, x, y, size, { low = 0, high = 1, text = null, look = "blue", below = "orange", frame = true } = {}) {
+  function map(
+    values,
+    columns,
+    x,
+    y,
+    size,
+    { low = 0, high = 1, text = null, look = "blue", below = "orange", frame = true } = {},
+  ) {
     return Array.from(values, (value, i) => {
-      const left = x + (i % columns) * size, top = y + Math.floor(i / columns) * size;
-      const strength = value < 0 && low < 0 ? value / low : (value - Math.max(low, 0)) / (high - Math.max(low, 0));
-      const cell = (frame ? box(left, top, size - 1, size - 1, "cell") : "") + box(left, top, size - 1, size - 1, `${value < 0 && low < 0 ? below : look} solid`, clamp(strength, [0, 1]) * (text ? 0.6 : 0.85));
-      return text ? cell + words(left + size / 2 - 0.5, top + size / 2 + 4, text(value, i), "middle inside") : cell;
+      const left = x + (i % columns) * size,
+        top = y + Math.floor(i / columns) * size;
+      const strength =
+        value < 0 && low < 0 ? value / low : (value - Math.max(low, 0)) / (high - Math.max(low, 0));
+      const cell =
+        (frame ? box(left, top, size - 1, size - 1, "cell") : "") +
+        box(
+          left,
+          top,
+          size - 1,
+          size - 1,
+          `${value < 0 && low < 0 ? below : look} solid`,
+          clamp(strength, [0, 1]) * (text ? 0.6 : 0.85),
+        );
+      return text
+        ? cell + words(left + size / 2 - 0.5, top + size / 2 + 4, text(value, i), "middle inside")
+        : cell;
     }).join("");
   }
 
@@ -139,7 +199,11 @@ const Figure = (() => {
       this.asked = element(head, "p", { class: "sim-question", id: `${id}-question` });
       root.setAttribute("aria-labelledby", this.asked.id);
       const reset = element(head, "button", { type: "button", class: "sim-reset" }, "Reset");
-      this.svg = element(root, "svg", { class: "sim-svg", role: "group", "aria-label": still?.alt || "the figure" });
+      this.svg = element(root, "svg", {
+        class: "sim-svg",
+        role: "group",
+        "aria-label": still?.alt || "the figure",
+      });
       this.back = element(this.svg, "g", { "aria-hidden": "true" });
       this.front = element(this.svg, "g");
       this.numbers = element(root, "p", { class: "sim-numbers" });
@@ -209,7 +273,12 @@ const Figure = (() => {
       element(group, "legend", {}, legend);
       for (const [value, text] of options) {
         const label = element(group, "label");
-        const input = element(label, "input", { type: "radio", name: `${this.root.id}-${key}`, value, "data-key": key });
+        const input = element(label, "input", {
+          type: "radio",
+          name: `${this.root.id}-${key}`,
+          value,
+          "data-key": key,
+        });
         element(label, "span", {}, text);
         input.addEventListener("change", () => {
           this.state[key] = value;
@@ -229,17 +298,27 @@ const Figure = (() => {
       this.syncs.push(() => (input.checked = this.state[key]));
     }
     button(text, act) {
-      element(this.controls, "button", { type: "button", class: "sim-button" }, text).addEventListener("click", () => {
-        act(this.state);
-        this.update("");
-      });
+      element(this.controls, "button", { type: "button", class: "sim-button" }, text).addEventListener(
+        "click",
+        () => {
+          act(this.state);
+          this.update("");
+        },
+      );
     }
 
     // A point to drag. `at()` is its place on `plot()`; `x` and `y` are [low, high, step] of what moves;
     // `to({x, y})` stores it. `reach` lets a press farther away take it.
     handle({ label, plot, at, to, x = null, y = null, text, look = "orange", reach = REACH, radius = 9 }) {
       const main = x ?? y;
-      const node = element(this.front, "g", { class: `sim-handle ${look}`, tabindex: 0, role: "slider", "aria-label": label, "aria-valuemin": main[0], "aria-valuemax": main[1] });
+      const node = element(this.front, "g", {
+        class: `sim-handle ${look}`,
+        tabindex: 0,
+        role: "slider",
+        "aria-label": label,
+        "aria-valuemin": main[0],
+        "aria-valuemax": main[1],
+      });
       element(node, "circle", { r: 14, class: "sim-target" });
       element(node, "circle", { r: radius, class: "sim-knob" });
       const limited = (v, range) => range && snap(clamp(v, range), range[2]);
@@ -251,18 +330,27 @@ const Figure = (() => {
       this.handles.push(handle);
       this.syncs.push(() => {
         const [vx, vy] = at();
-        node.setAttribute("transform", `translate(${handle.place().map((p) => p.toFixed(1)).join(" ")})`);
+        node.setAttribute(
+          "transform",
+          `translate(${handle
+            .place()
+            .map((p) => p.toFixed(1))
+            .join(" ")})`,
+        );
         node.setAttribute("aria-valuenow", snap(x ? vx : vy, main[2]));
         node.setAttribute("aria-valuetext", text());
       });
       node.addEventListener("keydown", (event) => {
-        const [vx, vy] = at(), ten = { PageUp: 10, PageDown: -10 }[event.key];
-        const right = { ArrowRight: 1, ArrowLeft: -1 }[event.key], up = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+        const [vx, vy] = at(),
+          ten = { PageUp: 10, PageDown: -10 }[event.key];
+        const right = { ArrowRight: 1, ArrowLeft: -1 }[event.key],
+          up = { ArrowUp: 1, ArrowDown: -1 }[event.key];
         let next = null;
         if (right) next = x ? [vx + right * x[2], vy] : [vx, vy + right * y[2]];
         else if (up) next = y ? [vx, vy + up * y[2]] : [vx + up * x[2], vy];
         else if (ten) next = y ? [vx, vy + ten * y[2]] : [vx + ten * x[2], vy];
-        else if (event.key === "Home" || event.key === "End") next = x ? [main[event.key === "End" ? 1 : 0], vy] : [vx, main[event.key === "End" ? 1 : 0]];
+        else if (event.key === "Home" || event.key === "End")
+          next = x ? [main[event.key === "End" ? 1 : 0], vy] : [vx, main[event.key === "End" ? 1 : 0]];
         if (!next) return;
         event.preventDefault();
         move(...next);
@@ -277,22 +365,30 @@ const Figure = (() => {
       const nearest = (event) => {
         const [px, py] = point(event);
         const far = (h) => Math.hypot(h.place()[0] - px, h.place()[1] - py);
-        return this.handles.filter((h) => far(h) <= h.reach && inside(h, px, py)).sort((a, b) => far(a) - far(b))[0];
+        return this.handles
+          .filter((h) => far(h) <= h.reach && inside(h, px, py))
+          .sort((a, b) => far(a) - far(b))[0];
       };
       const inside = (h, px, py) => {
         if (h.reach === REACH) return true;
         const [left, top, right, bottom] = h.plot().box;
         return px >= left - REACH && px <= right + REACH && py >= top - REACH && py <= bottom + REACH;
       };
-      let held = null, grip = [0, 0];
-      this.svg.addEventListener("touchstart", (event) => nearest(event.touches[0]) && event.preventDefault(), { passive: false });
+      let held = null,
+        grip = [0, 0];
+      this.svg.addEventListener(
+        "touchstart",
+        (event) => nearest(event.touches[0]) && event.preventDefault(),
+        { passive: false },
+      );
       this.svg.addEventListener("pointerdown", (event) => {
         held = event.button === 0 ? nearest(event) : null;
         if (!held) return;
         event.preventDefault();
         this.svg.setPointerCapture(event.pointerId);
         held.node.focus({ preventScroll: true });
-        const [px, py] = point(event), [hx, hy] = held.place();
+        const [px, py] = point(event),
+          [hx, hy] = held.place();
         grip = Math.hypot(hx - px, hy - py) <= REACH ? [hx - px, hy - py] : [0, 0];
         if (!grip[0] && !grip[1]) held.move(...held.plot().inverse(px, py));
       });
@@ -315,22 +411,47 @@ const Figure = (() => {
     const id = `predict-${document.querySelectorAll(".sim-predict").length}-${question.length}`;
     parent.setAttribute("aria-labelledby", id);
     element(parent, "p", { id }, `<strong>Predict first.</strong> ${question}`);
-    const buttons = answers.map((answer) => element(parent, "button", { type: "button", class: "sim-button", "aria-pressed": "false" }, answer));
-    const told = element(parent, "p", { class: "sim-why", "aria-live": "polite" });
+    const buttons = answers.map((answer) =>
+      element(parent, "button", { type: "button", class: "sim-button", "aria-pressed": "false" }, answer),
+    );
+    const told = element(parent, "div", { class: "sim-why", "aria-live": "polite" });
     buttons.forEach((button, index) =>
       button.addEventListener("click", () => {
         buttons.forEach((other, i) => {
           other.setAttribute("aria-pressed", String(i === index));
           other.classList.toggle("sim-right", i === right);
         });
-        told.innerHTML = `<strong>${index === right ? "Yes" : "No"}: ${answers[right]}.</strong> ${why}`;
+        told.innerHTML = `<strong>${index === right ? "Right" : "Not so"}: “${answers[right]}”.</strong> ${why}`;
       }),
     );
   }
 
-  function define(name, build) {
-    for (const root of document.querySelectorAll(`.sim-figure[data-figure="${name}"]:not(.sim-live)`)) new Stage(root, build);
+  // A prediction that stands in the text: question, list of answers, and the answer in a fold.
+  for (const asked of document.querySelectorAll(".sim-predict[data-right]")) {
+    const [question, list, fold] = asked.children;
+    const answers = [...list.children].map((item) => (item.querySelector("p") ?? item).innerHTML);
+    fold.querySelector("summary").remove();
+    asked.replaceChildren();
+    predict(asked, question.innerHTML, answers, Number(asked.dataset.right) - 1, fold.innerHTML);
   }
 
-  return { define, predict, Plot, line, words, box, map, fixed, power: (v, d) => raised(power(v, d)), powerText, tickText, clamp };
+  function define(name, build) {
+    for (const root of document.querySelectorAll(`.sim-figure[data-figure="${name}"]:not(.sim-live)`))
+      new Stage(root, build);
+  }
+
+  return {
+    define,
+    predict,
+    Plot,
+    line,
+    words,
+    box,
+    map,
+    fixed,
+    power: (v, d) => raised(power(v, d)),
+    powerText,
+    tickText,
+    clamp,
+  };
 })();

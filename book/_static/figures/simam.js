@@ -44,14 +44,25 @@ const SimAM = (() => {
 
   // The energy is a quadratic in (w, b): its second derivatives, their eigenvalues and directions.
   function curvature(t, others, lam) {
-    const ww = 2 * (mean(others.map(square)) + t * t + lam), wb = 2 * (mean(others) + t), bb = 4;
-    const middle = (ww + bb) / 2, half = Math.hypot((ww - bb) / 2, wb);
-    return { ww, wb, bb, largest: middle + half, smallest: middle - half, angle: Math.atan2(2 * wb, ww - bb) / 2 };
+    const ww = 2 * (mean(others.map(square)) + t * t + lam),
+      wb = 2 * (mean(others) + t),
+      bb = 4;
+    const middle = (ww + bb) / 2,
+      half = Math.hypot((ww - bb) / 2, wb);
+    return {
+      ww,
+      wb,
+      bb,
+      largest: middle + half,
+      smallest: middle - half,
+      angle: Math.atan2(2 * wb, ww - bb) / 2,
+    };
   }
 
   // The slope of the energy at (w, b).
   function slope(w, b, t, others, lam) {
-    const miss = 1 - (w * t + b), misses = others.map((x) => -1 - (w * x + b));
+    const miss = 1 - (w * t + b),
+      misses = others.map((x) => -1 - (w * x + b));
     return [
       -2 * mean(misses.map((r, i) => r * others[i])) - 2 * miss * t + 2 * lam * w,
       -2 * mean(misses) - 2 * miss,
@@ -60,10 +71,13 @@ const SimAM = (() => {
 
   // Row i, column j: how output i, x_i times its gain, follows input j.
   function jacobian(x, lam = 1e-4) {
-    const M = x.length, { mu, variance } = statistics(x), below = variance + lam;
+    const M = x.length,
+      { mu, variance } = statistics(x),
+      below = variance + lam;
     const gains = gain(x, lam);
     return Array.from(x, (xi, i) => {
-      const d = xi - mu, rise = xi * gains[i] * (1 - gains[i]);
+      const d = xi - mu,
+        rise = xi * gains[i] * (1 - gains[i]);
       return Float64Array.from(x, (xj, j) => {
         const own = i === j ? 1 : 0;
         const dVariance = (2 * (xj - mu)) / (M - 1);
@@ -75,8 +89,10 @@ const SimAM = (() => {
 
   // Student's t with a whole number of degrees of freedom: the share within [-t, t], by its finite sum.
   function studentWithin(t, freedom) {
-    const theta = Math.atan(t / Math.sqrt(freedom)), c2 = square(Math.cos(theta));
-    let term = freedom % 2 ? Math.cos(theta) : 1, total = freedom === 1 ? 0 : term;
+    const theta = Math.atan(t / Math.sqrt(freedom)),
+      c2 = square(Math.cos(theta));
+    let term = freedom % 2 ? Math.cos(theta) : 1,
+      total = freedom === 1 ? 0 : term;
     for (let k = freedom % 2 ? 3 : 2; k <= freedom - 2; k += 2) {
       term *= (c2 * (k - 1)) / k;
       total += term;
@@ -86,7 +102,8 @@ const SimAM = (() => {
 
   // The t with a given share within [-t, t], by halving.
   function studentQuantile(share, freedom) {
-    let low = 0, high = 1e4;
+    let low = 0,
+      high = 1e4;
     for (let i = 0; i < 200; i += 1) {
       const middle = (low + high) / 2;
       if (studentWithin(middle, freedom) < share) low = middle;
@@ -99,7 +116,10 @@ const SimAM = (() => {
   function half(x) {
     if (!Number.isFinite(x) || x === 0) return x;
     const exponent = Math.max(Math.floor(Math.log2(Math.abs(x))), -14);
-    const unit = 2 ** (exponent - 10), scaled = x / unit, low = Math.floor(scaled), rest = scaled - low;
+    const unit = 2 ** (exponent - 10),
+      scaled = x / unit,
+      low = Math.floor(scaled),
+      rest = scaled - low;
     const whole = rest > 0.5 || (rest === 0.5 && low % 2 !== 0) ? low + 1 : low;
     return Math.abs(whole * unit) > 65504 ? Math.sign(x) * Infinity : whole * unit;
   }
@@ -113,8 +133,27 @@ const SimAM = (() => {
       t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
       return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
     };
-    return Float64Array.from({ length: count }, () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
+    return Float64Array.from(
+      { length: count },
+      () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()),
+    );
   }
 
-  return { sum, mean, sigmoid, statistics, importance, gain, energy, bestLine, curvature, slope, jacobian, studentWithin, studentQuantile, half, normals };
+  return {
+    sum,
+    mean,
+    sigmoid,
+    statistics,
+    importance,
+    gain,
+    energy,
+    bestLine,
+    curvature,
+    slope,
+    jacobian,
+    studentWithin,
+    studentQuantile,
+    half,
+    normals,
+  };
 })();

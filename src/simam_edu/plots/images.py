@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from matplotlib.figure import Figure
 
+from simam_edu import energy
 from simam_edu.plots import style
 
 
@@ -38,4 +39,19 @@ def image_grid(
             # Black on white is seen on every image.
             axis.contour(masks[k], levels=[0.5], colors=["white"], linewidths=2.2)
             axis.contour(masks[k], levels=[0.5], colors=["black"], linewidths=1)
+    return figure
+
+
+def before_and_after(plane: UInt8[np.ndarray, "h w"]) -> Figure:
+    """Draw one plane of an image, the gain of each of its values, and their product."""
+    values = plane / 255
+    gains = energy.gain(values)
+    figure, axes = style.new_figure(1, 3, height=2.6)
+    drawn = {"the plane $x$": (values, "gray", 1), "its gains $g$": (gains, "viridis", 1), "$g\\,x$": (gains * values, "gray", 1)}
+    for axis, (title, (picture, colors, top)) in zip(axes.flat, drawn.items(), strict=True):
+        axis.axis("off")
+        axis.set_title(title)
+        shown = axis.imshow(picture, cmap=colors, vmin=0.6 if colors == "viridis" else 0, vmax=top)
+        if colors == "viridis":
+            figure.colorbar(shown, ax=axis, shrink=0.8)
     return figure

@@ -1,0 +1,62 @@
+"""Every page of the built book in a browser, if it is there: `make book` builds it, or set SIMAM_EDU_BOOK."""
+
+import functools
+import http.server
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pages import ROOT
+
+SITE = Path(os.environ.get("SIMAM_EDU_BOOK", ROOT / "_build" / "html"))
+PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.glob("book/*.html"))
+
+# What is wider than its place. On a wide screen it may not even scroll; on a phone it may, by itself.
+CUT = """() => [...document.querySelectorAll(
+    '.bd-article pre, .bd-article div.math .formula, .bd-article table, .bd-article .output img, .sim-svg')]
+  .filter((node) => node.getClientRects().length)
+  .filter((node) => {
+    const area = (node.tagName === 'TABLE' ? node.parentElement : node).getBoundingClientRect();
+    const scrolls = innerWidth < 500 && node.closest('pre, .formula, .pst-scrollable-table-container');
+    if (scrolls && getComputedStyle(scrolls).overflowX === 'auto') return false;
+    const inner = node.tagName !== 'TABLE' && node.scrollWidth > node.clientWidth + 1;
+    return inner || node.getBoundingClientRect().right > Math.min(area.right, innerWidth) + 1;
+  })
+  .map((node) => `${node.tagName}: ${node.textContent.trim().slice(0, 60)}`)"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    if not PAGES:
+        pytest.skip(f"there is no built book in {SITE}: run make book")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", PAGES or [None])
+def test_page_is_whole(page: Any, site: str, violations: Any, name: str, width: int, theme: str) -> None:
+    foreign: list[str] = []
+    page.on("request", lambda request: request.url.startswith((site, "data:")) or foreign.append(request.url))
+    page.add_init_script(f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(site + name)
+    assert page.locator("html").get_attribute("data-theme") == theme
+    assert foreign == [], "no request to another host"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scroll"
+    assert page.evaluate(CUT) == [], "no cell, equation, table or picture is cut off"
+    assert page.locator(".sim-figure:not(.sim-live)").count() == 0, "every figure runs"
+    assert violations(page) == []
