@@ -67,7 +67,7 @@ oldest: ## run the tests of modules, kernels and exports with the oldest torch o
 	@echo "Making $(OLDEST) with torch 2.6.0 and running the tests there: several minutes, 6 GB with CUDA ..."
 	@test -d $(OLDEST) || $(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --disable-pip-version-check -q $(TORCH_INDEX) torch==2.6.0
-	$(OLDEST)/bin/python -m pip install --disable-pip-version-check -q . pytest onnx onnxruntime onnxscript
+	$(OLDEST)/bin/python -m pip install --disable-pip-version-check -q . pytest beartype onnx onnxruntime onnxscript
 	$(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
 
 lint: $(TESTABLE) ## check style, types, the code on the pages, and that their notebooks are up to date

@@ -28,6 +28,13 @@ def unchecked(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
+@pytest.fixture(autouse=True)
+def unchecked_where_refused(request):
+    """Let each test with "refuse" in its name see the message of the package, not that of the checker."""
+    if "refuse" in request.node.name:
+        request.getfixturevalue("unchecked")
+
+
 @pytest.fixture(scope="session")
 def native_kernel():
     """The file of the native kernel, built unless it is there, and loaded by this process."""

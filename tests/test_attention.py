@@ -71,6 +71,7 @@ def test_lam_is_any_real_number_of_python_or_numpy(lam: Any) -> None:
 
 
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
+@pytest.mark.usefixtures("unchecked")
 def test_energy_and_solvers_take_the_lam_that_the_module_takes(value: Any) -> None:
     x, others = np.arange(12.0).reshape(3, 4), np.arange(3.0)
     least = solvers.condition_number, solvers.largest_stable_step, solvers.energy_hessian

@@ -1,19 +1,372 @@
-"""The numpy oracle against sums written out, and what it refuses."""
+"""Laws of the energy over the whole range of float64, compared with exact rational arithmetic.
+
+A float64 is a fraction, so every formula here has one exact value. pytest makes every warning of numpy an
+error.
+"""
 
 import itertools
+import math
+import sys
+from fractions import Fraction
+from functools import partial
 from typing import cast, get_args
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from simam_edu import energy
 
+LARGEST, SMALLEST = Fraction(sys.float_info.max), Fraction(5e-324)
 STATISTICS = get_args(energy.Statistics)
-CALLS = [energy.minimal_energy, energy.optimal_weight_bias]
+EXACT = 1e-12  # what a dozen roundings may cost, relative
+HALF_GAIN = 1.0 / (1.0 + math.exp(-0.5))
+
+reproducible = settings(max_examples=150, derandomize=True, deadline=None)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+penalties = st.one_of(st.just(0.0), st.just(1e-4), st.floats(0.0, sys.float_info.max))
+kinds = st.sampled_from(STATISTICS)
+shapes = st.sampled_from([(1, 2), (2, 1), (1, 3), (2, 2), (1, 5), (2, 3), (3, 3), (3, 4)])
 
 
-def maps(seed, shape=(2, 3, 5, 4), loc=0.0):
-    return np.random.default_rng(seed).normal(loc, 1.0, shape)
+@st.composite
+def channels(draw):
+    """One channel of finite values of any magnitude."""
+    shape = draw(shapes)
+    steps = draw(arrays(np.int64, shape, elements=st.integers(-9, 9))).astype(float)
+    kind = draw(st.sampled_from(["any", "one scale", "mixed", "offset", "constant", "levels", "spike"]))
+    if kind == "any":
+        return draw(arrays(np.float64, shape, elements=finite))
+    if kind == "one scale":
+        return np.ldexp(steps, draw(st.integers(-1074, 1020)))
+    if kind == "mixed":
+        return np.ldexp(steps, draw(arrays(np.int64, shape, elements=st.integers(-1074, 1020))))
+    base = draw(finite)
+    if kind == "offset":  # a few neighbors of one number: huge mean, least possible deviations
+        return base + steps * (math.ulp(base) if abs(base) < sys.float_info.max / 2 else 0.0)
+    if kind == "constant":
+        return np.full(shape, base)
+    if kind == "levels":
+        return np.where(steps > 0, base, draw(finite))
+    crowd = np.ldexp(steps, draw(st.integers(-1074, 900)))
+    crowd[-1, -1] = base
+    return crowd
+
+
+@st.composite
+def integer_channels(draw):
+    """One channel of integers below a million, which leave room for exact arithmetic."""
+    return draw(arrays(np.int64, draw(shapes), elements=st.integers(-(2**20), 2**20))).astype(float)
+
+
+@st.composite
+def points(draw):
+    """A target, a mean, a variance and a penalty with one minimum; t may be a neighbor of mu."""
+    t, var, lam = draw(finite), draw(penalties), draw(penalties)
+    mu = draw(st.one_of(finite, st.just(math.nextafter(t, 0.0)), st.just(t), st.just(-t)))
+    return t, mu, var, 5e-324 if t == mu and var == lam == 0 else lam
+
+
+any_channel = given(x=channels(), lam=penalties, statistics=kinds)
+any_point = given(point=points())
+more = settings(reproducible, max_examples=300)
+
+
+# Exact values
+
+
+def fractions(x):
+    return [Fraction(float(value)) for value in x.ravel()]
+
+
+def exact_statistics(values, ddof):
+    mu = sum(values, Fraction(0)) / len(values)
+    return mu, sum(((value - mu) ** 2 for value in values), Fraction(0)) / (len(values) - ddof)
+
+
+def exact_point_statistics(x, statistics):
+    """The mean and variance that each neuron is compared with, from the definitions."""
+    values = fractions(x)
+    if statistics == "leave_one_out":
+        return [exact_statistics(values[:i] + values[i + 1 :], 0) for i in range(len(values))]
+    return [exact_statistics(values, 1 if statistics == "shared" else 0)] * len(values)
+
+
+def exact_importance(x, lam, statistics):
+    """The importance of each neuron, None where it is infinite; one half where t equals mu."""
+    found = []
+    for t, (mu, var) in zip(fractions(x), exact_point_statistics(x, statistics), strict=True):
+        scale = var + Fraction(lam)
+        squared = (t - mu) ** 2 / scale if scale else (None if t != mu else Fraction(0))
+        found.append(None if squared is None else Fraction(1, 2) + squared / 4)
+    return found
+
+
+def agrees(found, exact, rel=EXACT, abs_=16 * SMALLEST):
+    """Whether a float is the exact value up to rounding, and inf beyond the largest float."""
+    if math.isinf(found):
+        return exact is None or abs(exact) * (1 + Fraction(rel)) > LARGEST
+    return exact is not None and abs(Fraction(float(found)) - exact) <= Fraction(rel) * abs(exact) + abs_
+
+
+def assert_agree(found, exact, rel=EXACT):
+    for index, (one, other) in enumerate(zip(found.ravel(), exact, strict=True)):
+        shown = "inf" if other is None or other > LARGEST else float(other)
+        assert agrees(float(one), other, rel), f"value {index} is {one!r}, exactly it is {shown}"
+
+
+def statistics_of(x, statistics):
+    if statistics == "leave_one_out":
+        return energy.leave_one_out_statistics(x)
+    return energy.channel_statistics(x, ddof=1 if statistics == "shared" else 0)
+
+
+# Accuracy
+
+
+@any_channel
+@example(x=np.array([[2.0**1021, 0.0]]), lam=2.0**1018, statistics="leave_one_out")  # just below overflow
+@example(
+    x=np.array([[0.1, 0.3, 0.2, 1e10]]), lam=0.0, statistics="leave_one_out"
+)  # a spike hides no variance
+@reproducible
+def test_importance_is_the_exact_one(x, lam, statistics):
+    assert_agree(energy.importance(x, lam=lam, statistics=statistics), exact_importance(x, lam, statistics))
+
+
+@pytest.mark.parametrize("statistics", STATISTICS)
+@given(x=channels())
+@reproducible
+def test_statistics_are_the_exact_ones_and_overflow_is_refused(statistics, x):
+    means, variances = zip(*exact_point_statistics(x, statistics), strict=True)
+    if max(variances) > LARGEST:
+        with pytest.raises(ValueError, match="the variance of x must be at most"):
+            statistics_of(x, statistics)
+        return
+    mu, var = (np.broadcast_to(found, x.shape) for found in statistics_of(x, statistics))
+    assert_agree(var, variances)
+    slack = max(map(abs, fractions(x))) * Fraction(1e-15) + SMALLEST  # a rounding of the largest value
+    for found, mean in zip(mu.ravel(), means, strict=True):
+        assert agrees(float(found), mean, abs_=slack), f"the mean is {found!r}, exactly it is {float(mean)!r}"
+
+
+@given(one=finite, other=finite)
+@example(one=sys.float_info.max, other=0.9 * sys.float_info.max)
+@reproducible
+def test_one_other_is_its_own_mean(one, other):
+    for shape in ((1, 2), (2, 1)):
+        mu_t, var_t = energy.leave_one_out_statistics(np.array([one, other]).reshape(shape))
+        np.testing.assert_array_equal(mu_t, np.array([other, one]).reshape(shape))
+        np.testing.assert_array_equal(var_t, 0.0)
+
+
+@any_point
+@more
+def test_minimal_energy_is_the_exact_one(point):
+    t, mu, var, lam = map(Fraction, point)
+    found = float(energy.minimal_energy(*point[:3], lam=point[3]))
+    assert 0 <= found <= 2
+    assert agrees(found, 4 * (var + lam) / ((t - mu) ** 2 + 2 * var + 2 * lam))
+
+
+@any_point
+@more
+def test_optimal_weight_and_bias_are_the_exact_ones(point):
+    t, mu, var, lam = map(Fraction, point)
+    weight = 2 * (t - mu) / ((t - mu) ** 2 + 2 * var + 2 * lam)
+    if abs(weight) > LARGEST:
+        with pytest.raises(ValueError, match="exceeds the largest float64"):
+            energy.optimal_weight_bias(*point[:3], lam=point[3])
+        return
+    w_t, b_t = energy.optimal_weight_bias(*point[:3], lam=point[3])
+    assert agrees(float(w_t), weight)
+    assert agrees(float(b_t), -(t + mu) / 2 * weight)
+
+
+@given(w=finite, b=finite, t=finite, others=arrays(np.float64, 3, elements=finite), lam=penalties)
+@reproducible
+def test_neuron_energy_is_exact_up_to_rounding(w, b, t, others, lam):
+    exact, slack = Fraction(lam) * Fraction(w) ** 2, Fraction(0)
+    for x, label, weight in [(t, 1, Fraction(1)), *((x, -1, Fraction(1, 3)) for x in others)]:
+        product = Fraction(w) * Fraction(float(x))
+        residual = label - (product + Fraction(b))
+        rounding = Fraction(1e-15) * (1 + abs(product) + abs(Fraction(b)))
+        exact += weight * residual**2
+        slack += weight * (2 * abs(residual) + rounding) * rounding
+    found = float(energy.neuron_energy(w, b, t, others, lam=lam))
+    if math.isinf(found):
+        assert exact + slack > LARGEST * (1 - Fraction(EXACT))
+    else:
+        assert agrees(found, exact, abs_=slack + 16 * SMALLEST)
+
+
+FAR_FROM_ZERO = [(1e8, 1.0), (1e12, 1e3), (1e-8, 1e-16), (-3e8, 0.5), (1e150, 1e142), (1e-150, 1e-158)]
+SCALES = [*FAR_FROM_ZERO, (0.0, 1e150), (1e-200, 1e-208), (0.0, 1e-200), (1e-310, 1e-318)]
+each_kind = pytest.mark.parametrize("statistics", STATISTICS)
+
+
+def normal_channel(loc, std):
+    return np.random.default_rng(0).normal(loc, std, (5, 5))
+
+
+@each_kind
+@pytest.mark.parametrize(("loc", "std"), [*SCALES, (1e307, 1e299), (0.0, 1e307)])
+def test_importance_and_statistics_keep_nine_digits(loc, std, statistics):
+    x = normal_channel(loc, std)
+    for lam in (0.0, 1e-4, min(std, 1e150) ** 2):
+        exact = exact_importance(x, lam, statistics)
+        assert_agree(energy.importance(x, lam=lam, statistics=statistics), exact, rel=1e-9)
+    if std < 1e160:  # a variance beyond float64 is refused
+        means, variances = zip(*exact_point_statistics(x, statistics), strict=True)
+        mu, var = (np.broadcast_to(found, x.shape) for found in statistics_of(x, statistics))
+        assert_agree(var, variances, rel=1e-9)
+        if loc:
+            assert_agree(mu, means, rel=1e-9)
+
+
+@each_kind
+@pytest.mark.parametrize(("loc", "step"), [(2.0**27, 2.0**-20), (2.0**40, 1.0), (2.0**-27, 2.0**-60)])
+def test_minimal_energy_keeps_nine_digits_where_the_mean_is_a_float(loc, step, statistics):
+    # Eight others of mean zero on every side, so that no mean that is asked for needs rounding.
+    steps = np.array([[9.0, -9.0, 27.0], [-27.0, 45.0, -45.0], [18.0, -36.0, 18.0]]) * 8
+    x = loc + step * steps
+    found = energy.minimal_energy(x, *statistics_of(x, statistics), lam=0)
+    assert_agree(found, [1 / e for e in exact_importance(x, 0, statistics)], rel=1e-9)
+
+
+@pytest.mark.parametrize(("loc", "std"), FAR_FROM_ZERO)
+def test_the_naive_variance_has_no_digit_left(loc, std):
+    x = normal_channel(loc, std)
+    _, exact = exact_statistics(fractions(x), 0)
+    naive = Fraction(float(np.mean(x**2) - np.mean(x) ** 2))
+    assert abs(naive - exact) > exact / 2, "E[x^2] - E[x]^2 should not even get the first digit right"
+
+
+def test_an_energy_is_infinite_only_beyond_the_largest_float():
+    root = 2.0**511.75  # its square is a float, the sum of three is not
+    others = np.full(3, root)
+    assert energy.neuron_energy(1.0, 0.0, 0.0, others, lam=0.0) == pytest.approx(root**2, rel=EXACT)
+    assert energy.neuron_energy(1.0, 0.0, 0.0, 2 * others, lam=0.0) == np.inf
+    assert energy.neuron_energy(1e160, 0.0, 0.0, np.zeros(3), lam=1e-100) == pytest.approx(1e220, rel=EXACT)
+
+
+# Invariances
+
+
+@given(
+    x=integer_channels(),
+    power=st.integers(-1050, 980),
+    sign=st.sampled_from([-1.0, 1.0]),
+    offset=st.integers(-(2**40), 2**40),
+    statistics=kinds,
+)
+@reproducible
+def test_scale_and_offset_leave_the_importance_as_it_is(x, power, sign, offset, statistics):
+    moved = energy.importance(sign * np.ldexp(x + offset, power), lam=0, statistics=statistics)
+    np.testing.assert_allclose(moved, energy.importance(x, lam=0, statistics=statistics), rtol=EXACT)
+
+
+@given(
+    x=integer_channels(), power=st.integers(-400, 400), lam=st.floats(2.0**-200, 2.0**200), statistics=kinds
+)
+@reproducible
+def test_penalty_scales_with_the_square_of_the_values(x, power, lam, statistics):
+    scaled = math.ldexp(lam, 2 * power)
+    np.testing.assert_array_equal(
+        energy.importance(np.ldexp(x, power), lam=scaled, statistics=statistics),
+        energy.importance(x, lam=lam, statistics=statistics),
+    )
+
+
+@given(x=channels(), lam=penalties, statistics=kinds, data=st.data())
+@reproducible
+def test_order_of_the_neurons_plays_no_part(x, lam, statistics, data):
+    order = data.draw(st.permutations(range(x.size)))
+    shuffled = energy.importance(x.ravel()[order].reshape(x.shape), lam=lam, statistics=statistics)
+    found = energy.importance(x, lam=lam, statistics=statistics)
+    np.testing.assert_allclose(shuffled.ravel(), found.ravel()[order], rtol=EXACT)
+
+
+# Bounds
+
+
+@any_channel
+@reproducible
+def test_gain_is_the_sigmoid_of_the_importance_and_both_are_within_their_bounds(x, lam, statistics):
+    found = energy.importance(x, lam=lam, statistics=statistics)
+    gains = energy.gain(x, lam=lam, statistics=statistics)
+    assert np.all(found >= 0.5)
+    assert np.all((gains >= HALF_GAIN) & (gains <= 1))
+    np.testing.assert_allclose(gains, 1 / (1 + np.exp(-found)), rtol=1e-15)
+    if statistics == "shared":
+        assert np.all(found <= (0.5 + (x.size - 1) ** 2 / (4 * x.size)) * (1 + EXACT)), "Samuelson's cap"
+
+
+@pytest.mark.parametrize("value", [5e-324, 1e-300, 1.0, 1e300, sys.float_info.max])
+@pytest.mark.parametrize("size", [2, 3, 7, 49, 1024])
+def test_one_spike_reaches_the_cap(size, value):
+    x = np.zeros((1, size))
+    x[0, -1] = value
+    cap = 0.5 + (size - 1) ** 2 / (4 * size)
+    assert energy.importance(x, lam=0)[0, -1] == pytest.approx(cap, rel=EXACT)
+    assert energy.importance(x, lam=0, statistics="leave_one_out")[0, -1] == np.inf
+    assert energy.gain(x, lam=0, statistics="leave_one_out")[0, -1] == 1.0
+
+
+@given(x=channels(), lam=penalties)
+@reproducible
+def test_mean_importance_is_the_budget(x, lam):
+    _, var = exact_statistics(fractions(x), 1)
+    share = var / (var + Fraction(lam)) if var else Fraction(0)
+    budget = Fraction(1, 2) + Fraction(x.size - 1, 4 * x.size) * share
+    assert energy.importance(x, lam=lam).mean() == pytest.approx(float(budget), rel=EXACT)
+
+
+@given(value=finite, side=st.integers(2, 40), lam=penalties, statistics=kinds)
+@reproducible
+def test_constant_channels_have_one_half(value, side, lam, statistics):
+    x = np.full((side, side + 1), value)
+    np.testing.assert_array_equal(energy.importance(x, lam=lam, statistics=statistics), 0.5)
+    mu, var = energy.channel_statistics(x, ddof=1)
+    assert (mu.item(), var.item()) == (value, 0)
+
+
+# Orderings
+
+
+@any_channel
+@reproducible
+def test_importance_grows_with_the_distance_from_the_mean(x, lam, statistics):
+    values = fractions(x)
+    mu, _ = exact_statistics(values, 0)
+    nearest_first = sorted(range(x.size), key=lambda i: abs(values[i] - mu))
+    found = energy.importance(x, lam=lam, statistics=statistics).ravel()[nearest_first]
+    assert np.all(found[1:] >= found[:-1] * (1 - EXACT))
+
+
+@given(x=channels(), lam=penalties)
+@reproducible
+def test_shared_and_leave_one_out_rank_alike(x, lam):
+    shared = energy.importance(x, lam=lam).ravel()
+    exact = energy.importance(x, lam=lam, statistics="leave_one_out").ravel()
+    above = shared[:, None] > shared * (1 + 1e-9)
+    assert np.all((exact[:, None] > exact)[above])
+
+
+@given(x=channels(), lams=st.tuples(penalties, penalties), statistics=kinds)
+@reproducible
+def test_importance_falls_with_the_penalty(x, lams, statistics):
+    less, more = (energy.importance(x, lam=lam, statistics=statistics) for lam in sorted(lams))
+    assert np.all(less >= more)
+
+
+# Definitions, shapes and refusals
+
+
+def maps(seed, shape):
+    return np.random.default_rng(seed).normal(size=shape)
 
 
 def energy_by_loop(w, b, t, others, lam):
@@ -22,16 +375,6 @@ def energy_by_loop(w, b, t, others, lam):
     for x in others:
         total += (-1 - (w * x + b)) ** 2
     return total / len(others) + (1 - (w * t + b)) ** 2 + lam * w**2
-
-
-def importance_by_loop(channel, lam):
-    """M fits, one neuron at a time, from the definitions alone."""
-    found = []
-    for i, t in enumerate(channel.ravel()):
-        others = np.delete(channel, i)
-        w, b = energy.optimal_weight_bias(t, others.mean(), others.var(), lam=lam)
-        found.append(1.0 / energy_by_loop(w, b, t, others, lam))
-    return np.reshape(found, channel.shape)
 
 
 def test_neuron_energy_is_the_printed_sum_and_broadcasts():
@@ -46,7 +389,7 @@ def test_neuron_energy_is_the_printed_sum_and_broadcasts():
 
 @pytest.mark.parametrize("lam", [1e-6, 1e-2, 1.0])
 def test_closed_form_is_below_every_neighbor_and_the_printed_sign_is_not(lam):
-    others, t = maps(5, (30,)), 1.4
+    others, t = maps(5, 30), 1.4
     mu, var = others.mean(), others.var()
     w, b = energy.optimal_weight_bias(t, mu, var, lam=lam)
     least = energy.minimal_energy(t, mu, var, lam=lam)
@@ -58,53 +401,13 @@ def test_closed_form_is_below_every_neighbor_and_the_printed_sign_is_not(lam):
     assert printed - least == pytest.approx(extra, rel=1e-12)
 
 
-@pytest.mark.parametrize("ddof", [0, 1])
-def test_channel_statistics_are_numpys(ddof):
-    x = maps(7)
-    mu, var = energy.channel_statistics(x, ddof=ddof)
-    assert mu.shape == var.shape == (2, 3, 1, 1)
-    np.testing.assert_allclose(mu[..., 0, 0], x.mean(axis=(2, 3)), rtol=1e-13)
-    np.testing.assert_allclose(var[..., 0, 0], x.var(axis=(2, 3), ddof=ddof), rtol=1e-13)
-
-
-@pytest.mark.parametrize("lam", [0.0, 1e-4, 0.5])
-def test_leave_one_out_importance_is_m_fits(lam):
-    x = maps(9, (5, 4), loc=3.0)
-    found = energy.importance(x, lam=lam, statistics="leave_one_out")
-    np.testing.assert_allclose(found, importance_by_loop(x, lam), rtol=1e-11)
-
-
-@pytest.mark.parametrize(("statistics", "ddof"), [("shared", 1), ("population", 0)])
-def test_importance_is_the_inverse_of_eq_5(statistics, ddof):
-    x = maps(10)
-    expected = 1.0 / energy.minimal_energy(x, *energy.channel_statistics(x, ddof=ddof), lam=1e-3)
-    np.testing.assert_allclose(energy.importance(x, lam=1e-3, statistics=statistics), expected, rtol=1e-12)
-
-
-def test_the_three_statistics_differ():
-    found = [energy.importance(maps(11, (4, 4)), statistics=statistics) for statistics in STATISTICS]
-    for one, other in itertools.combinations(found, 2):
-        assert np.abs(one - other).max() > 1e-3
-
-
-def test_gain_is_the_sigmoid_of_the_importance():
-    x = maps(12)
-    np.testing.assert_allclose(energy.gain(x), 1 / (1 + np.exp(-energy.importance(x))), rtol=1e-15)
-    assert energy.gain(x).max() < 1
-
-
-def test_lone_outlier_without_penalty_has_infinite_leave_one_out_importance():
-    x = np.zeros((3, 3))
-    x[1, 1] = 2.0
-    assert energy.importance(x, lam=0, statistics="leave_one_out")[1, 1] == np.inf
-    assert energy.gain(x, lam=0, statistics="leave_one_out")[1, 1] == 1.0
-    assert np.isfinite(energy.importance(x, lam=0)).all()
-
-
 def test_integers_are_numbers_and_an_empty_batch_stays_empty():
     integers = np.arange(9).reshape(3, 3)
     np.testing.assert_array_equal(energy.gain(integers), energy.gain(integers.astype(float)))
     assert energy.gain(np.zeros((0, 3, 4, 4))).shape == (0, 3, 4, 4)
+    assert [part.shape for part in energy.channel_statistics(np.zeros((2, 3, 4, 4)), ddof=0)] == [
+        (2, 3, 1, 1)
+    ] * 2
 
 
 def test_channels_of_a_batch_do_not_touch_each_other():
@@ -116,55 +419,40 @@ def test_channels_of_a_batch_do_not_touch_each_other():
 
 
 X, Y = maps(14, (3, 3)), np.eye(2)
+OF_MAPS = [energy.importance, energy.gain, energy.leave_one_out_statistics,
+           partial(energy.channel_statistics, ddof=1)]  # fmt: skip
+OF_POINTS = [energy.minimal_energy, energy.optimal_weight_bias]
+TAKE_LAM = [partial(energy.importance, X), partial(energy.gain, X),
+            *(partial(f, 1.0, 0.0, 1.0) for f in OF_POINTS),
+            partial(energy.neuron_energy, 1.0, 0.0, 1.0, X)]  # fmt: skip
+NOT_FINITE, ALL = [np.nan, np.inf, -np.inf], ["w", "b", "t", "others"]
 REFUSED = [
-    *((lambda lam=lam, call=call: call(lam), "lam must be a finite number of at least 0")
-      for lam in (-1e-9, np.nan, np.inf)
-      for call in (
-          lambda lam: energy.importance(X, lam=lam),
-          lambda lam: energy.gain(X, lam=lam),
-          lambda lam: energy.minimal_energy(1.0, 0.0, 1.0, lam=lam),
-          lambda lam: energy.optimal_weight_bias(1.0, 0.0, 1.0, lam=lam),
-          lambda lam: energy.neuron_energy(1.0, 0.0, 1.0, X, lam=lam))),
-    *((lambda x=x, call=call: call(x), message)
-      for x, message in (
-          (np.zeros((2, 3, 1, 1)), "at least two neurons"), (np.zeros(5), "at least two neurons"),
-          (np.zeros((2, 2), dtype=complex), "real numbers"), (np.array([["a", "b"]]), "real numbers"),
-          (np.array([[1.0, np.nan]]), "x must be finite"), (np.array([[1.0, np.inf]]), "x must be finite"))
-      for call in (energy.importance, energy.gain, energy.leave_one_out_statistics,
-                   lambda x: energy.channel_statistics(x, ddof=1))),
-    *((lambda values=values, call=call: call(*values, lam=0.1), message)
-      for bad in (np.nan, np.inf, -np.inf)
-      for values, message in (((bad, 0.0, 1.0), "t must be finite"),
-                              (([0.0, 1.0], [0.0, bad], 1.0), "mu must be finite"),
-                              ((0.0, 0.0, bad), "var must be finite and at least 0"))
-      for call in CALLS),
-    *((lambda call=call: call(1.0, 1.0, 0.0, lam=0.0), "no minimum is unique") for call in CALLS),
-    *((lambda name=name, bad=bad: energy.neuron_energy(
-        **{key: np.full(3, bad if key == name else 1.0) for key in "wbt"},
-        others=np.full(3, bad if name == "others" else 1.0), lam=0.1), f"{name} must be finite")
-      for name in ("w", "b", "t", "others") for bad in (np.nan, np.inf)),
-    (lambda: energy.minimal_energy(1.0, 0.0, -1.0, lam=0.1), "var must be finite and at least 0"),
-    (lambda: energy.importance(Y, statistics="mean"), "statistics must be one of shared, population, leave"),
-    (lambda: energy.channel_statistics(Y, ddof=2), "ddof must be 0 or 1, got 2"),
-    (lambda: energy.neuron_energy(1.0, 0.0, 1.0, np.zeros((3, 0)), lam=0.1), "others must hold at least one"),
-    *((lambda x=x: energy.channel_statistics(np.array(x), ddof=1),
-       r"must be at most 1.8e308, got .* up to 1e\+200; divide x by")
-      for x in ([[1e200, 0.0]], [[1e200, 0.0, 1e200]])),
-    (lambda: energy.leave_one_out_statistics(np.array([[1e200, 0.0, 0.0]])), "variance of x must be at most"),
+    *((partial(f, lam=lam), "lam must be a finite number of at least 0")
+      for f in TAKE_LAM for lam in (-1e-9, np.nan, np.inf)),
+    *((partial(f, x), message) for f in OF_MAPS for x, message in (
+        (np.zeros((2, 3, 1, 1)), "at least two neurons"), (np.zeros(5), "at least two neurons"),
+        (np.zeros((2, 2), dtype=complex), "real numbers"), (np.array([["a", "b"]]), "real numbers"),
+        *((np.array([[1.0, bad]]), "x must be finite") for bad in NOT_FINITE))),
+    *((partial(f, *values, lam=0.1), message)
+      for f in OF_POINTS for bad in NOT_FINITE for values, message in (
+        ((bad, 0.0, 1.0), "t must be finite"), (([0.0, 1.0], [0.0, bad], 1.0), "mu must be finite"),
+        ((0.0, 0.0, bad), "var must be finite and at least 0"))),
+    *((partial(f, 1.0, 0.0, -1.0, lam=0.1), "var must be finite and at least 0") for f in OF_POINTS),
+    *((partial(f, 1.0, 1.0, 0.0, lam=0.0), "no minimum is unique") for f in OF_POINTS),
+    *((partial(energy.neuron_energy, **dict.fromkeys(ALL, X[0]) | {name: bad * np.ones(3)}, lam=0.1),
+       f"{name} must be finite") for name in ALL for bad in NOT_FINITE),
+    (partial(energy.neuron_energy, 1.0, 0.0, 1.0, np.zeros(0), lam=0.1), "others must hold at least one"),
+    (partial(energy.importance, Y, statistics="mean"), "statistics must be one of shared, population, leave"),
+    (partial(energy.channel_statistics, Y, ddof=2), "ddof must be 0 or 1, got 2"),
+    *((partial(energy.channel_statistics, np.array([x]), ddof=1), "got .* up to 1e[+]200; divide x by")
+      for x in ([1e200, 0.0], [1e200, 0.0, 1e200])),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("call", "message"), REFUSED)
-@pytest.mark.usefixtures("unchecked")
 def test_bad_arguments_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_importance_needs_no_variance_in_float64_and_one_other_has_none():
-    assert np.isfinite(energy.importance(np.array([[1e200, 0.0, 1e200]]))).all()
-    mu_t, var_t = energy.leave_one_out_statistics(np.array([[1e200, 0.0]]))
-    np.testing.assert_array_equal([mu_t, var_t], [[[0.0, 1e200]], [[0.0, 0.0]]])
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -174,6 +174,7 @@ def test_arguments_are_those_of_the_command_line():
         ({"seed": -1}, "seed must be a whole number in"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_unknown_names_are_told(change, message):
     good = {"network": "resnet20", "attention": "simam", "slot": "pre_norm", "dataset": "cifar10",
             "recipe": "budget", "seed": 0}  # fmt: skip

@@ -131,6 +131,7 @@ def test_shape_tells_the_class(drawn):
     assert accuracy_of_nearest_mean(np.array(profiles), labels) > 0.9
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_a_grid_shows_images_and_outlines(drawn):
     images, _, masks = (part[:4] for part in drawn)
     outlined = masks.copy()

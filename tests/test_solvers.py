@@ -1,6 +1,7 @@
-"""The numerical solvers against the closed form, finite differences, theory and bad input."""
+"""The solvers, by steps and by expectation, against the closed form, differences, theory and bad input."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -51,13 +52,22 @@ def test_solvers_agree_with_the_closed_form_on_many_channels(solve, seed, count,
 
 
 @by_solver
-def test_every_solver_finds_the_optimal_weight_and_bias(solve):
+def test_every_solver_finds_the_optimal_weight_and_bias_by_a_path_from_its_start(solve):
     t, others = channel()
     fit = solve(t, others, lam=0.05)
     expected = energy.optimal_weight_bias(t, others.mean(), others.var(), lam=0.05)
     assert fit.converged
     np.testing.assert_allclose((fit.w, fit.b), expected, rtol=1e-6)
     assert fit.energy == pytest.approx(energy.neuron_energy(fit.w, fit.b, t, others, lam=0.05), rel=1e-9)
+    if solve is solvers.solve_linear:
+        assert (fit.iterations, fit.path) == (0, None), "it is direct"
+        return
+    assert fit.iterations == 1 or solve is not solvers.solve_newton
+    assert fit.path.shape == (fit.iterations + 1, 2)
+    np.testing.assert_allclose(fit.path[-1], (fit.w, fit.b))
+    assert energy.neuron_energy(*fit.path[0], t, others, lam=0.05) == pytest.approx(2.0), (
+        "it fits each with 0"
+    )
 
 
 @by_solver
@@ -102,11 +112,6 @@ def test_gradient_and_hessian_are_the_finite_differences():
         np.testing.assert_allclose(hessian[k], (gradient(at + off) - gradient(at - off)) / (2 * h), rtol=1e-8)
 
 
-def test_the_linear_solve_is_direct_and_newton_takes_one_step():
-    linear, newton = (solve(*channel(), lam=1e-4) for solve in SOLVERS[:2])
-    assert (linear.iterations, linear.path, newton.iterations) == (0, None, 1)
-
-
 @by_solver
 def test_evaluations_are_how_often_the_method_asks_for_a_sum(solve, monkeypatch):
     asked = []
@@ -119,17 +124,6 @@ def test_evaluations_are_how_often_the_method_asks_for_a_sum(solve, monkeypatch)
     else:
         # scipy may keep a value that it asks for twice; the fit asks for its own energy once more.
         assert 0 <= fit.evaluations - (len(asked) - 1) <= 2
-
-
-@pytest.mark.parametrize("solve", SOLVERS[1:], ids=lambda solve: solve.__name__)
-def test_the_path_leads_from_the_start_to_the_fit(solve):
-    t, others = channel()
-    fit = solve(t, others, lam=0.05)
-    assert fit.path.shape == (fit.iterations + 1, 2)
-    np.testing.assert_allclose(fit.path[-1], (fit.w, fit.b))
-    energies = energy.neuron_energy(*fit.path.T, t, others, lam=0.05)
-    assert energies[0] == pytest.approx(2.0), "the start fits every neuron with zero"
-    assert energies[-1] == pytest.approx(fit.energy, rel=1e-9)
 
 
 def test_descent_starts_where_it_is_told_and_follows_the_gradient():
@@ -166,79 +160,174 @@ def test_descent_converges_below_the_largest_stable_step_and_diverges_above(shar
     assert share < 1e6 or fit.iterations < 100, "a wild step ends before it overflows"
 
 
-def test_condition_number_and_stable_step_are_those_of_the_eigenvalues():
+def test_condition_number_and_stable_step_are_those_of_the_eigenvalues_and_right_where_routines_fail():
     t, others = channel(5)
     small, large = np.linalg.eigvalsh(solvers.energy_hessian(t, others, lam=0.2))
     assert solvers.condition_number(t, others, lam=0.2) == pytest.approx(large / small, rel=1e-10)
     assert solvers.largest_stable_step(t, others, lam=0.2) == pytest.approx(2 / large, rel=1e-12)
-
-
-def test_the_condition_number_is_right_where_eigenvalue_routines_fail():
     t, others = channel(offset=1e6)
     determinant = 4 * ((t - others.mean()) ** 2 + 2 * others.var() + 2e-4)
     trace = np.trace(solvers.energy_hessian(t, others, lam=1e-4))
     assert solvers.condition_number(t, others, lam=1e-4) == pytest.approx(trace**2 / determinant, rel=1e-6)
 
 
+LAM = 0.05  # of all that is stochastic
+
+
+def crowd(seed=0, *, size=12):
+    return 2.5, np.random.default_rng(seed).normal(0.5, 1.0, size - 1)
+
+
+def limit(t, others):
+    return solvers.largest_mean_square_step(t, others, lam=LAM)
+
+
+def test_a_step_follows_the_gradient_of_the_neuron_drawn():
+    t, others = crowd()
+    path = solvers.descend_stochastically(
+        t, others, lam=LAM, steps=np.array([0.1, 0.02]), generator=np.random.default_rng(1), runs=50
+    )
+    assert path.shape == (50, 3, 2)
+    for k, step in enumerate((0.1, 0.02)):
+        for before, after in zip(path[:, k], path[:, k + 1], strict=True):
+            slopes = [solvers.energy_gradient(*before, t, x, lam=LAM) for x in others[:, None]]
+            residuals = np.abs((before - after) / step - slopes).max(axis=1)
+            assert residuals.min() < 1e-12, "the step must be that of one of the neurons"
+
+
+def test_every_neuron_is_drawn_equally_often():
+    t, others = crowd(size=5)
+    path = solvers.descend_stochastically(
+        t, others, lam=LAM, steps=np.array([0.1]), generator=np.random.default_rng(2), runs=20_000
+    )
+    mean_step = (path[:, 0] - path[:, 1]).mean(axis=0) / 0.1
+    expected = solvers.energy_gradient(0.0, 0.0, t, others, lam=LAM)
+    np.testing.assert_allclose(mean_step, expected, atol=0.1)
+
+
+def test_the_same_generator_gives_the_same_path():
+    options = {"lam": LAM, "steps": np.full(20, 0.01), "start": (1.0, -1.0)}
+    paths = [
+        solvers.descend_stochastically(*crowd(), generator=np.random.default_rng(3), **options)
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(*paths)
+    np.testing.assert_array_equal(paths[0][0, 0], (1.0, -1.0))
+
+
+def test_with_one_other_it_is_gradient_descent():
+    t, others = 2.0, np.array([-0.5])
+    step = 0.5 * solvers.largest_stable_step(t, others, lam=LAM)
+    descent = solvers.descend(t, others, lam=LAM, step=step, max_iterations=30)
+    path = solvers.descend_stochastically(
+        t, others, lam=LAM, steps=np.full(descent.iterations, step), generator=np.random.default_rng(0)
+    )
+    np.testing.assert_allclose(path[0], descent.path, rtol=1e-10)
+    least = solvers.solve_linear(t, others, lam=LAM).energy
+    excess = solvers.expected_excess(t, others, lam=LAM, steps=np.full(descent.iterations, step))
+    expected = energy.neuron_energy(*descent.path.T, t, others, lam=LAM) - least
+    np.testing.assert_allclose(excess, expected, atol=1e-12)
+    assert solvers.noise_floor(t, others, lam=LAM, step=step) == pytest.approx(0.0, abs=1e-15)
+    assert limit(t, others) == pytest.approx(solvers.largest_stable_step(t, others, lam=LAM), rel=1e-9)
+
+
+def test_the_expected_excess_is_the_mean_over_all_sequences():
+    """Three steps on three others: 27 equally likely paths, each followed to its end."""
+    t, others, steps = 1.5, np.array([-1.0, 0.2, 0.9]), (0.1, 0.05, 0.2)
+    ends = [np.array([0.3, -0.4])]
+    for step in steps:
+        ends = [p - step * solvers.energy_gradient(*p, t, x, lam=LAM) for p in ends for x in others[:, None]]
+    assert len(ends) == 27
+    least = solvers.solve_linear(t, others, lam=LAM).energy
+    expected = np.mean([energy.neuron_energy(*p, t, others, lam=LAM) for p in ends]) - least
+    found = solvers.expected_excess(t, others, lam=LAM, steps=np.array(steps), start=(0.3, -0.4))
+    assert found.shape == (4,)
+    assert found[-1] == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.9])
+def test_the_expected_excess_ends_on_the_noise_floor(share):
+    t, others = crowd(1)
+    step = share * limit(t, others)
+    excess = solvers.expected_excess(t, others, lam=LAM, steps=np.full(4000, step))
+    assert excess[-1] == pytest.approx(solvers.noise_floor(t, others, lam=LAM, step=step), rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_mean_energy_is_bounded_below_the_limit_and_grows_above(seed):
+    t, others = crowd(seed)
+    edge = limit(t, others)
+    assert edge < solvers.largest_stable_step(t, others, lam=LAM)
+    below, above = (
+        solvers.expected_excess(t, others, lam=LAM, steps=np.full(3000, f * edge)) for f in (0.99, 1.01)
+    )
+    assert below[-1] == pytest.approx(below[-500], rel=1e-3)
+    assert above[-1] > 100 * above[-500]
+
+
+def test_small_steps_leave_a_quarter_of_step_times_noise():
+    t, others = crowd(2)
+    best = solvers.solve_linear(t, others, lam=LAM)
+    slopes = [solvers.energy_gradient(best.w, best.b, t, x, lam=LAM) for x in others[:, None]]
+    expected = 1e-6 * np.var(slopes, axis=0).sum() / 4
+    assert solvers.noise_floor(t, others, lam=LAM, step=1e-6) == pytest.approx(expected, rel=1e-4)
+
+
 STEPS = np.array([0.01, 0.01])
-MINIMUM = {  # what needs a unique minimum
-    **{solve.__name__: solve for solve in SOLVERS},
-    "largest_stable_step": solvers.largest_stable_step,
-    "condition_number": solvers.condition_number,
-    "noise_floor": lambda t, others, *, lam: solvers.noise_floor(t, others, lam=lam, step=0.01),
-    "largest_mean_square_step": solvers.largest_mean_square_step,
-    "expected_excess": lambda t, others, *, lam: solvers.expected_excess(t, others, lam=lam, steps=STEPS),
-}
-CALLS = MINIMUM | {
-    "energy_gradient": lambda t, others, *, lam: solvers.energy_gradient(0.1, 0.2, t, others, lam=lam),
-    "energy_hessian": solvers.energy_hessian,
-    "descend_stochastically": lambda t, others, *, lam: solvers.descend_stochastically(
-        t, others, lam=lam, steps=STEPS, generator=np.random.default_rng(0)
+
+
+def stochastically(t, others, **options):
+    options = {"steps": STEPS, "generator": np.random.default_rng(0)} | options
+    return solvers.descend_stochastically(t, others, **options)
+
+
+def excess(t, others, **options):
+    return solvers.expected_excess(t, others, **{"steps": STEPS} | options)
+
+
+ANY_LAM = [partial(solvers.energy_gradient, 0.1, 0.2), solvers.energy_hessian, stochastically]
+MINIMUM = [*SOLVERS, solvers.largest_stable_step, solvers.condition_number, solvers.largest_mean_square_step,
+           partial(solvers.noise_floor, step=0.01), excess]  # fmt: skip
+LINE, FINITE = (
+    "others must be a line of at least one neuron, got shape",
+    "t and others must be finite, got nan or",
+)
+NO_CHANNEL = [
+    *(
+        ((1.0, [0.0, 2.0]), {"lam": lam}, f"lam must be a finite number of at least 0, got {lam}")
+        for lam in (-1e-4, math.nan, math.inf)
     ),
-}
+    *(((1.0, others), {"lam": 0.1}, LINE) for others in ([], [[0.0, 2.0]], 0.0)),
+    (([1.0, 2.0], [0.0]), {"lam": 0.1}, r"t must be one neuron, got shape \(2,\); fit the neurons one at"),
+    *((channel, {"lam": 0.1}, FINITE) for channel in ((1.0, [0.0, math.nan]), (math.inf, [0.0, 2.0]))),
+]
+VALLEY = "lam must be positive where t equals every other neuron, got lam = 0"
+VALLEYS = [((value, np.full(7, value)), {"lam": 0.0}, VALLEY) for value in (0.0, 0.1, 1e6 / 3)]
+SIZES = "steps must be a line of finite numbers of at least 0, got"
+NO_FLOOR = "step must be positive and below .*, got .*; from there on"
+START = "start must be a finite weight and bias, got"
+BAD_OPTIONS = [
+    *((solvers.descend, {"step": step}, f"step must be positive and finite, got {step}")
+      for step in (0.0, math.nan)),
+    (solvers.descend, {"tolerance": -1.0}, "tolerance must be positive and finite, got -1.0"),
+    (solvers.descend, {"max_iterations": 0}, "max_iterations must be positive and finite, got 0"),
+    *((call, {"start": start}, START) for call in (solvers.descend, excess, stochastically)
+      for start in ((0.0, math.inf), (0.0, math.nan), (0.0,))),
+    *((call, {"steps": steps}, SIZES) for call in (excess, stochastically)
+      for steps in ([0.1, -0.1], [math.nan], 0.1)),
+    (stochastically, {"runs": 0}, "runs must be at least 1, got 0"),
+    *((solvers.noise_floor, {"step": share * limit(*channel())}, NO_FLOOR)
+      for share in (0.0, -1.0, 1.0001, math.nan)),
+]  # fmt: skip
+REFUSED = [
+    *((call, *row) for call in (*MINIMUM, *ANY_LAM) for row in NO_CHANNEL),
+    *((call, *row) for call in MINIMUM for row in VALLEYS),
+    *((call, channel(), {"lam": 0.05} | options, message) for call, options, message in BAD_OPTIONS),
+]
 
 
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize(
-    ("t", "others", "lam", "message"),
-    [
-        (1.0, [0.0, 2.0], -1e-4, "lam must be a finite number of at least 0, got -0.0001"),
-        (1.0, [0.0, 2.0], math.nan, "lam must be a finite number of at least 0, got nan"),
-        (1.0, [0.0, 2.0], math.inf, "lam must be a finite number of at least 0, got inf"),
-        (1.0, [], 0.1, r"others must be a line of at least one neuron, got shape \(0,\); flatten"),
-        (1.0, [[0.0, 2.0]], 0.1, r"others must be a line of at least one neuron, got shape \(1, 2\)"),
-        (1.0, 0.0, 0.1, r"others must be a line of at least one neuron, got shape \(\)"),
-        ([1.0, 2.0], [0.0], 0.1, r"t must be one neuron, got shape \(2,\); fit the neurons one at a time"),
-        (1.0, [0.0, math.nan], 0.1, "t and others must be finite, got nan or inf"),
-        (math.inf, [0.0, 2.0], 0.1, "t and others must be finite, got nan or inf"),
-    ],
-)
-@pytest.mark.usefixtures("unchecked")
-def test_bad_channels_are_refused(name, t, others, lam, message):
+@pytest.mark.parametrize(("call", "neurons", "options", "message"), REFUSED)
+def test_bad_channels_valleys_without_a_minimum_and_bad_options_are_refused(call, neurons, options, message):
+    t, others = neurons
     with pytest.raises(ValueError, match=message):
-        CALLS[name](t, np.array(others), lam=lam)
-
-
-@pytest.mark.parametrize("name", MINIMUM)
-@pytest.mark.parametrize("value", [0.0, 0.1, 1e6 / 3])
-def test_a_valley_without_a_lowest_point_is_refused(name, value):
-    message = "lam must be positive where t equals every other neuron, got lam = 0"
-    with pytest.raises(ValueError, match=message):
-        MINIMUM[name](value, np.full(7, value), lam=0.0)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"step": 0.0}, "step must be positive and finite, got 0.0; steps below largest_stable_step"),
-        ({"step": math.nan}, "step must be positive and finite, got nan"),
-        ({"tolerance": -1.0}, "tolerance must be positive and finite, got -1.0"),
-        ({"max_iterations": 0}, "max_iterations must be positive and finite, got 0"),
-        ({"start": (0.0, math.inf)}, r"start must be a finite weight and bias, got \(0.0, inf\)"),
-        ({"start": (0.0,)}, r"start must be a finite weight and bias, got \(0.0,\)"),
-    ],
-)
-@pytest.mark.usefixtures("unchecked")
-def test_bad_options_of_the_descent_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        solvers.descend(*channel(), lam=1e-4, **options)
+        call(t, np.array(others), **options)

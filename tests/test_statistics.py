@@ -45,6 +45,7 @@ def test_welch_from_means_and_deviations_is_welch_from_the_runs(seed):
     assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_small_numbers_by_hand():
     found = estimate([1.0, 2.0, 3.0])
     # Student's quantile for two degrees of freedom has a closed form: q = 2 (2p - 1) / sqrt(...) .

@@ -3,21 +3,19 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from simam_edu.energy import neuron_energy, optimal_weight_bias
 from simam_edu.plots import style
-from simam_edu.plots.style import BLUE, GREEN, GREY, ORANGE, RED, Look
+from simam_edu.plots.style import BLUE, GREEN, GREY, ORANGE, RED, Channel, Look
 
-Others = Float[np.ndarray, "m"]
 Span = tuple[float, float]
 _LINES = (Look(BLUE, "", "-"), Look(GREEN, "", "--"), Look(RED, "", "-."), Look(GREY, "", ":"))
 
 
-def midpoint_figure(t: float, others: Others, *, lams: Sequence[float]) -> Figure:
+def midpoint_figure(t: float, others: Channel, *, lams: Sequence[float]) -> Figure:
     """Draw the best line for up to four penalties, and the point where all cross."""
     figure, axis = style.new_axis(3.6)
     mu, var = others.mean(), others.var()
@@ -26,8 +24,7 @@ def midpoint_figure(t: float, others: Others, *, lams: Sequence[float]) -> Figur
     for name, lam, look in style.looks("lams", {rf"$\lambda$ = {lam:g}": lam for lam in lams}, _LINES):
         w, b = optimal_weight_bias(t, mu, var, lam=lam)
         axis.plot(ends, w * ends + b, label=name, **look.lines)
-    axis.plot(others, np.full_like(others, -1.0), "o", color=BLUE, markerfacecolor="none", label="others, −1")
-    axis.plot([t], [1.0], "D", color=ORANGE, markersize=8, label="target, +1")
+    style.samples(axis, (others, np.full_like(others, -1.0)), ([t], [1.0]))
     middle = (t + mu) / 2
     axis.plot([middle], [0.0], "s", color="black", markersize=6, zorder=3)
     style.note(axis, r"$(t + \mu_t)/2$", (middle, 0.0), by=(8, -16), fontsize=10)
@@ -36,7 +33,7 @@ def midpoint_figure(t: float, others: Others, *, lams: Sequence[float]) -> Figur
     return figure
 
 
-def bowl_figure(t: float, others: Others, *, lam: float) -> Figure:
+def bowl_figure(t: float, others: Channel, *, lam: float) -> Figure:
     """Draw the energy over weight and bias: of a channel, and of equal neurons.
 
     On the right all neurons equal the target and there is no penalty.
@@ -60,7 +57,7 @@ def bowl_figure(t: float, others: Others, *, lam: float) -> Figure:
     return figure
 
 
-def draw_energy(axis: Axes, t: float, others: Others, lam: float, weights: Span, biases: Span) -> None:
+def draw_energy(axis: Axes, t: float, others: Channel, lam: float, weights: Span, biases: Span) -> None:
     """Draw contours of the energy from the lower to the upper weight and bias."""
     w, b = np.meshgrid(np.linspace(*weights, 160), np.linspace(*biases, 160))
     energies = neuron_energy(w, b, t, others, lam=lam)  # (160, 160)

@@ -7,20 +7,19 @@ energy is energy above the least.
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float, Real
+from jaxtyping import Real
 from matplotlib.figure import Figure
 
 from simam_edu.energy import minimal_energy, neuron_energy, optimal_weight_bias
 from simam_edu.plots import style
 from simam_edu.plots.closed_form import draw_energy
-from simam_edu.plots.style import BLUE, GREEN, GREY, LOOKS, ORANGE, Curves, Values
+from simam_edu.plots.style import BLUE, GREEN, GREY, LOOKS, ORANGE, Channel, Curves, Values
 from simam_edu.solvers import Fit
 
-Others = Float[np.ndarray, "m"]
 Pair = tuple[Real[np.ndarray, "n"], Real[np.ndarray, "n"]]
 
 
-def paths_figure(t: float, others: Others, fits: Mapping[str, Fit], *, lam: float) -> Figure:
+def paths_figure(t: float, others: Channel, fits: Mapping[str, Fit], *, lam: float) -> Figure:
     """Draw the paths of the solvers that have one over the contours of the energy."""
     figure, axis = style.new_axis(4.2)
     end = np.array(optimal_weight_bias(t, others.mean(), others.var(), lam=lam))
@@ -30,22 +29,21 @@ def paths_figure(t: float, others: Others, fits: Mapping[str, Fit], *, lam: floa
     weights, biases = np.transpose([low - 0.15 * (high - low), high + 0.15 * (high - low)])
     draw_energy(axis, t, others, lam, tuple(weights), tuple(biases))
     for name, path, look in style.looks("fits", paths):
-        axis.plot(*path.T, label=name, markersize=5, **(look.marks | look.lines))
+        axis.plot(*path.T, label=name, markersize=5, **look.both)
     axis.plot(*end, "*", color="black", markersize=13, label="closed form", zorder=3)
     axis.legend(fontsize=8)
     return figure
 
 
-def stability_figure(t: float, others: Others, fits: Mapping[str, Fit], *, lam: float, steps: int) -> Figure:
+def stability_figure(t: float, others: Channel, fits: Mapping[str, Fit], *, lam: float, steps: int) -> Figure:
     """Draw the excess energy after each step of gradient descent, by step size."""
     figure, axis = style.new_axis(3.4)
     least = minimal_energy(t, others.mean(), others.var(), lam=lam)
-    often = {"markevery": max(1, steps // 12), "markersize": 5}
-    for name, path, look in style.looks("fits", {name: fit.path for name, fit in fits.items()}):
-        if path is not None:
-            w, b = path[: steps + 1].T
+    for name, fit, look in style.looks("fits", fits):
+        if fit.path is not None:
+            w, b = fit.path[: steps + 1].T
             excess = neuron_energy(w, b, t, others, lam=lam) - least
-            axis.semilogy(excess, label=name, **(often | look.marks | look.lines))
+            axis.semilogy(excess, label=name, markevery=max(1, steps // 12), markersize=5, **look.both)
     style.label(axis, "step", "energy above the minimum", legend={"title": "step size"})
     return figure
 
@@ -54,8 +52,7 @@ def iterations_figure(kappas: Values, steps: Curves, theory: Values) -> Figure:
     """Draw steps of solvers, and those of theory, over the condition number."""
     figure, axis = style.new_axis(3.6)
     axis.loglog(kappas, theory, color=GREY, linewidth=1.5, label="gradient descent, theory")
-    hollow = {"linestyle": "", "markerfacecolor": "none", "markersize": 7}
-    style.curves(axis, kappas, steps, scale="loglog", **hollow)
+    style.curves(axis, kappas, steps, scale="loglog", linestyle="", markerfacecolor="none", markersize=7)
     style.label(axis, r"condition number $\kappa$ in the given coordinates", "steps")
     return figure
 
@@ -126,7 +123,7 @@ def price_figure(sizes: Values, values: Curves, *, unit: str, laws: Curves | Non
     figure, axis = style.new_axis(3.6)
     for name, costs, look in style.looks("values", values):
         law = (laws or {}).get(name)
-        axis.loglog(sizes, costs, label=name, **(look.marks | ({} if law is not None else look.lines)))
+        axis.loglog(sizes, costs, label=name, **(look.both if law is None else look.marks))
         if law is not None:
             axis.loglog(sizes, law, linewidth=1.0, **look.lines)
     axis.set_xscale("log", base=2)

@@ -7,12 +7,10 @@ from matplotlib.figure import Figure
 
 from simam_edu.energy import channel_statistics, minimal_energy, optimal_weight_bias
 from simam_edu.plots import style
-from simam_edu.plots.style import BLUE, GREEN, GREY, ORANGE
+from simam_edu.plots.style import BLUE, GREEN, GREY, ORANGE, Channel
 
 
-def separation_figure(
-    channel: Float[np.ndarray, "m"], targets: tuple[int, int], *, lam: float = 1e-4
-) -> Figure:
+def separation_figure(channel: Channel, targets: tuple[int, int], *, lam: float = 1e-4) -> Figure:
     """Draw the best linear transform for two neurons, by index, side by side."""
     figure, axes = style.new_figure(1, 2, height=3.4)
     for axis, index in zip(axes[0], targets, strict=True):
@@ -22,15 +20,14 @@ def separation_figure(
     return figure
 
 
-def _separation(axis: Axes, channel: Float[np.ndarray, "m"], index: int, lam: float) -> None:
+def _separation(axis: Axes, channel: Channel, index: int, lam: float) -> None:
     t, others = channel[index], np.delete(channel, index)
     mu, var = others.mean(), others.var()
     w, b = optimal_weight_bias(t, mu, var, lam=lam)
     energy = minimal_energy(t, mu, var, lam=lam)
     ends = np.array([channel.min() - 0.5, channel.max() + 0.5])
     axis.plot(ends, w * ends + b, color=GREY, label="$w_t x + b_t$")
-    axis.plot(others, np.full_like(others, -1.0), "o", color=BLUE, markerfacecolor="none", label="others, −1")
-    axis.plot([t], [1.0], "D", color=ORANGE, markersize=8, label="target, +1")
+    style.samples(axis, (others, np.full_like(others, -1.0)), ([t], [1.0]))
     axis.vlines(others, -1, w * others + b, color=BLUE, linewidth=0.8)
     axis.vlines(t, 1, w * t + b, color=ORANGE, linewidth=1.6, linestyle="--")
     lowest = min(-2.3, *(w * ends + b - 0.1))
@@ -38,7 +35,7 @@ def _separation(axis: Axes, channel: Float[np.ndarray, "m"], index: int, lam: fl
     axis.set_title(f"$t$ = {t:.2f}: least energy {energy:.2f}", fontsize=10)
 
 
-def energies_figure(channel: Float[np.ndarray, "m"], *, lam: float = 1e-4) -> Figure:
+def energies_figure(channel: Channel, *, lam: float = 1e-4) -> Figure:
     """Draw the least energy of neurons over their value, with shared statistics."""
     mu, var = (statistic.item() for statistic in channel_statistics(channel[None, :], ddof=0))
     grid = np.linspace(channel.min() - 0.5, channel.max() + 0.5, 300)
@@ -78,13 +75,10 @@ def fisher_figure(
     unit = weight / np.linalg.norm(weight)
     zero = -bias / np.linalg.norm(weight) * unit  # the point of the boundary nearest to the origin
     ends = zero + np.outer([-10.0, 10.0], [-unit[1], unit[0]])
-    axis.plot(*others.T, "o", color=BLUE, markersize=4, markerfacecolor="none", label="others, −1")
-    axis.plot(*target, "D", color=ORANGE, markersize=8, label="target, +1")
+    style.samples(axis, others.T, target, others_size=4)
     axis.plot(*ends.T, color=GREY, linestyle=":", linewidth=1.6, label="where the fit is zero")
-    for way, line, name in (
-        (target - mu, "--", "mean to target"),
-        (length * unit, "-", "direction of the fit"),
-    ):
+    ways = (target - mu, "--", "mean to target"), (length * unit, "-", "direction of the fit")
+    for way, line, name in ways:
         look = {"arrowstyle": "->", "linestyle": line, "color": GREEN, "linewidth": 1.8}
         axis.annotate("", xy=tuple(mu + way), xytext=tuple(mu), arrowprops=look)
         axis.plot([], [], color=GREEN, linestyle=line, label=name)

@@ -77,8 +77,8 @@ def cap_figure(sizes: Values, caps: Values, *, floor: float) -> Figure:
 def penalty_figure(ratios: Values, gains: Mapping[float, Values]) -> Figure:
     r"""Draw the gain over :math:`\lambda/\sigma^2`, by z, up to four."""
     figure, axis = style.new_axis(3.2)
-    for name, values, look in style.looks("gains", {f"$|z| = {z:g}$": gain for z, gain in gains.items()}):
-        axis.semilogx(ratios, values, label=name, **look.lines)
+    by_z = {f"$|z| = {z:g}$": gain for z, gain in gains.items()}
+    style.curves(axis, ratios, by_z, scale="semilogx", argument="gains", marker="")
     axis.axvline(1.0, color=GREY, linewidth=0.8)
     style.note(axis, r"$\lambda = \sigma^2$", (1.0, 0.53), by=(5, 0), color=GREY)
     x = r"penalty over variance, $\lambda / \sigma^2$ (logarithmic)"

@@ -33,6 +33,6 @@ def gallery_figure(panels: Mapping[str, Panel]) -> Figure:
     for axis in axes.flat[len(panels) :]:
         axis.remove()
     axes[0, 0].legend(fontsize=7, loc="lower right")
-    figure.supxlabel("score $z$", fontsize=9)
+    figure.supxlabel("z-score $z$", fontsize=9)
     figure.supylabel("gain", fontsize=9)
     return figure

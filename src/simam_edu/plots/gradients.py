@@ -55,7 +55,7 @@ def half_precision_figure(spreads: Values, gains: Curves, *, floor: float) -> Fi
     """
     figure, axis = style.new_axis(3.1)
     for name, values, look in style.looks("gains", gains):
-        axis.semilogx(spreads, values, label=name, markersize=4, **(look.marks | look.lines))
+        axis.semilogx(spreads, values, label=name, markersize=4, **look.both)
         lost = spreads[np.isnan(values)]
         if lost.size:
             axis.plot(lost, np.full(lost.size, 0.53), "x", color=look.color, label=f"{name}: not a number")

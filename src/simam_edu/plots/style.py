@@ -19,6 +19,7 @@ GREEN = "#009E73"
 RED = "#CC79A7"
 GREY = "#6B6B6B"
 
+Channel = Real[np.ndarray, "m"]
 Values = Real[np.ndarray, "k"]
 Curves = Mapping[str, Values]
 """Curves by their name: as many as there are looks, or fewer."""
@@ -33,13 +34,18 @@ class Look(NamedTuple):
 
     @property
     def marks(self) -> dict[str, Any]:
-        """How its points are drawn where they are not joined."""
+        """Points that are not joined."""
         return {"color": self.color, "marker": self.marker, "linestyle": ""}
 
     @property
     def lines(self) -> dict[str, Any]:
-        """How it is drawn where its points are not marked."""
+        """A line without marks."""
         return {"color": self.color, "linestyle": self.line}
+
+    @property
+    def both(self) -> dict[str, Any]:
+        """Marks and the line that joins them."""
+        return self.marks | self.lines
 
 
 LOOKS = (Look(BLUE, "o", "-"), Look(ORANGE, "s", "--"), Look(GREEN, "^", "-."), Look(RED, "D", ":"))
@@ -84,14 +90,24 @@ def looks(name: str, given: Mapping[str, T], most: Sequence[Look] = LOOKS) -> li
     return [(key, value, look) for (key, value), look in zip(given.items(), most, strict=False)]
 
 
-def curves(axis: Axes, x: Any, ys: Mapping[str, Any], *, scale: str = "plot", **style: Any) -> None:
+def curves(
+    axis: Axes, x: Any, ys: Mapping[str, Any], *, scale: str = "plot", argument: str = "curves", **style: Any
+) -> None:
     """Draw curves over one x, shape (k,), each by its name and with its marks and line.
 
-    ``scale`` is the method of the axis that draws, such as ``"loglog"``; ``style``
-    holds further properties of all curves, such as ``marker=""``.
+    ``scale`` is the method of the axis that draws, such as ``"loglog"``; ``argument``
+    is what the caller names its curves; ``style`` holds further properties of all, such
+    as ``marker=""``.
     """
-    for name, y, look in looks("curves", ys):
-        getattr(axis, scale)(x, y, label=name, **(look.marks | look.lines | style))
+    for name, y, look in looks(argument, ys):
+        getattr(axis, scale)(x, y, label=name, **(look.both | style))
+
+
+def samples(axis: Axes, others: Any, target: Any, *, others_size: float = 6.0) -> None:
+    """Draw the others as circles and the target as a diamond, each from its x and y."""
+    circles: dict[str, Any] = {"color": BLUE, "markersize": others_size, "markerfacecolor": "none"}
+    axis.plot(*others, "o", label="others, −1", **circles)
+    axis.plot(*target, "D", color=ORANGE, markersize=8, label="target, +1")
 
 
 def label(axis: Axes, x: str, y: str, *, legend: Mapping[str, Any] | None = None, **settings: Any) -> None:

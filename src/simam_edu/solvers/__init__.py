@@ -1,13 +1,12 @@
 r"""The least energy of a neuron by linear algebra, scipy and gradient descent.
 
-The closed form of :mod:`simam_edu.energy` needs no solver. These functions know nothing
-of it. They see the energy of Eq. (2), its gradient and its Hessian, all computed from
-the neurons themselves, and so they can tell whether the closed form is right. In every
-function ``t`` is the target neuron, labelled +1, ``others`` are the :math:`M-1` other
-neurons, labelled -1, and ``lam`` is the penalty :math:`\lambda \ge 0`. A ``ValueError``
-names an argument that is not finite or out of its range; all but gradient, Hessian and
-:func:`descend_stochastically` also refuse a ``lam`` of 0 where all neurons are equal:
-no minimum is unique there.
+These functions know nothing of the closed form of :mod:`simam_edu.energy`. They see the
+energy of Eq. (2), its gradient and its Hessian, and so they can tell whether it is
+right. In every function ``t`` is the target neuron, labelled +1, ``others`` are the
+:math:`M-1` other neurons, labelled -1, and ``lam`` is the penalty :math:`\lambda \ge
+0`. A ``ValueError`` names an argument that is not finite or out of its range; all but
+gradient, Hessian and :func:`descend_stochastically` also refuse a ``lam`` of 0 where
+all neurons are equal: no minimum is unique there.
 
 The energy does not change when every value is shifted and scaled together: with
 :math:`x' = (x - c)/\alpha`,
@@ -16,17 +15,21 @@ The energy does not change when every value is shifted and scaled together: with
 
     e_t(w, b;\, t, x, \lambda) = e_t(w \alpha,\; b + w c;\; t', x', \lambda / \alpha^2).
 
-Far from zero the two columns of the fit, the values and the constant one, are almost
-parallel. The determinant of the Hessian is then the small difference of two large
-numbers, which cancels twice as many digits as the distance from zero has.
-:func:`solve_linear`, :func:`solve_newton` and :func:`solve_bfgs` therefore work in
-coordinates in which the neurons lie around zero and within -1 and 1, and hand their
-result back in the original ones. :func:`descend` does not: there the condition number
-is the subject.
+Far from zero the determinant of the Hessian is the small difference of two large
+numbers, which cancels twice as many digits as the distance from zero has. The solvers
+therefore work in coordinates in which the neurons lie around zero and within -1 and 1,
+and hand their result back in the original ones. :func:`descend` does not: there the
+condition number is the subject.
 """
 
-from simam_edu.solvers.descent import condition_number, descend, largest_stable_step
-from simam_edu.solvers.minimize import solve_bfgs, solve_linear, solve_newton
+from simam_edu.solvers.minimize import (
+    condition_number,
+    descend,
+    largest_stable_step,
+    solve_bfgs,
+    solve_linear,
+    solve_newton,
+)
 from simam_edu.solvers.problem import Fit, energy_gradient, energy_hessian
 from simam_edu.solvers.stochastic import (
     descend_stochastically,

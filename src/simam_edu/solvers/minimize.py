@@ -1,12 +1,15 @@
-"""The minimum by linear algebra and by scipy's minimizers."""
+"""The minimum by linear algebra, by scipy's minimizers and by gradient descent."""
 
+import math
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from scipy import optimize
 
-from simam_edu.solvers.problem import Fit, Problem, standardize
+from simam_edu.solvers.problem import Fit, Problem, as_given, check_start, standardized
+
+_FAR = 1e100  # a diverging descent is stopped here, before its squares overflow
 
 
 def solve_linear(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Fit:
@@ -18,7 +21,7 @@ def solve_linear(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Fit
     >>> round(fit.energy, 6)
     0.258065
     """
-    problem = standardize(t, others, lam)
+    problem = standardized(as_given(t, others, lam))
     solution = np.linalg.solve(problem.hessian(), -problem.gradient(np.zeros(2)))
     return problem.fit(solution, None, iterations=0, evaluations=2, converged=True)
 
@@ -29,9 +32,12 @@ def solve_newton(t: float, others: Float[np.ndarray, "m"], *, lam: float, tolera
     The energy is quadratic, so one Newton step reaches the minimum; the trust region
     starts wide enough not to cut it short. It stops at a gradient of length
     ``tolerance``, by default about a thousand times its rounding error.
+
+    >>> solve_newton(4.0, np.array([0.0, 1.0, 2.0]), lam=0.0).iterations
+    1
     """
+    problem = standardized(as_given(t, others, lam))
     options = {"gtol": tolerance, "initial_trust_radius": 100.0, "max_trust_radius": 1e4}
-    problem = standardize(t, others, lam)
     return _minimize(problem, method="trust-exact", hess=lambda _: problem.hessian(), options=options)
 
 
@@ -41,8 +47,12 @@ def solve_bfgs(t: float, others: Float[np.ndarray, "m"], *, lam: float, toleranc
     It stops at a gradient of length ``tolerance``, by default the least at which the
     line search still sees the energy fall: energies have half as many good digits as
     gradients.
+
+    >>> round(solve_bfgs(4.0, np.array([0.0, 1.0, 2.0]), lam=0.0).energy, 6)
+    0.258065
     """
-    return _minimize(standardize(t, others, lam), method="BFGS", options={"gtol": tolerance})
+    problem = standardized(as_given(t, others, lam))
+    return _minimize(problem, method="BFGS", options={"gtol": tolerance})
 
 
 def _minimize(problem: Problem, **how: Any) -> Fit:
@@ -54,10 +64,94 @@ def _minimize(problem: Problem, **how: Any) -> Fit:
         callback=lambda point: path.append(point.copy()),
         **how,
     )
-    return problem.fit(
-        result.x,
-        path,
-        iterations=int(result.nit),
-        evaluations=int(result.nfev + result.njev + result.get("nhev", 0)),
-        converged=bool(result.success),
-    )
+    evaluations = int(result.nfev + result.njev + result.get("nhev", 0))
+    found = {"evaluations": evaluations, "converged": bool(result.success)}
+    return problem.fit(result.x, path, iterations=int(result.nit), **found)
+
+
+def descend(
+    t: float,
+    others: Float[np.ndarray, "m"],
+    *,
+    lam: float,
+    step: float | None = None,
+    start: tuple[float, float] = (0.0, 0.0),
+    max_iterations: int = 10_000,
+    tolerance: float = 1e-8,
+) -> Fit:
+    r"""Find the minimum by gradient descent, in the coordinates as given.
+
+    .. math:: (w, b) \leftarrow (w, b) - \eta\, \nabla e_t(w, b)
+
+    The step size ``step``, :math:`\eta > 0`, is :math:`2/(L + \ell)` by default, the
+    fixed one that is fastest: it shrinks the error by :math:`(\kappa - 1)/(\kappa + 1)`
+    each time. The default ``start`` fits every neuron with 0. The descent ends when the
+    length of the gradient has shrunk by the factor ``tolerance``, above 0. The fit has
+    not converged if it took ``max_iterations``, at least 1, or diverged.
+
+    >>> descend(1.0, np.array([-1.0]), lam=0.0).iterations
+    1
+    """
+    small, large = _curvatures(t, others, lam)
+    step = 2.0 / (small + large) if step is None else step
+    for name, value, advice in (
+        ("step", step, "steps below largest_stable_step(...) converge"),
+        ("tolerance", tolerance, "1e-8 is the default"),
+        ("max_iterations", max_iterations, "10,000 is the default"),
+    ):
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be positive and finite, got {value!r}; {advice}")
+    check_start(start)
+    problem = as_given(t, others, lam)
+    hessian, slope_at_zero = problem.hessian(), problem.gradient(np.zeros(2))
+    point = np.array(start, dtype=np.float64)
+    path, gradient = [point], hessian @ point + slope_at_zero
+    enough = tolerance * math.hypot(*gradient)
+    while math.hypot(*gradient) > enough and len(path) <= max_iterations and np.abs(point).max() < _FAR:
+        point = point - step * gradient
+        path.append(point)
+        gradient = hessian @ point + slope_at_zero
+    steps = len(path) - 1  # there is a gradient at every point, from two sums for all
+    converged = math.hypot(*gradient) <= enough
+    return problem.fit(point, path, iterations=steps, evaluations=steps + 1, converged=converged)
+
+
+def largest_stable_step(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> float:
+    r"""Return :math:`2/L`, the step size at which gradient descent stops converging.
+
+    :math:`L` is the larger eigenvalue of the Hessian. Along its eigenvector a step of
+    size :math:`\eta` multiplies the error by :math:`1 - \eta L`, below -1 from
+    :math:`2/L` on.
+
+    >>> round(largest_stable_step(1.0, np.array([-1.0]), lam=0.0), 6)
+    0.5
+    """
+    return 2.0 / _curvatures(t, others, lam)[1]
+
+
+def condition_number(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> float:
+    r"""Return :math:`\kappa = L / \ell \ge 1`, the ratio of the Hessian's eigenvalues.
+
+    It is how many times steeper the energy is in one direction than in the other, and
+    it decides how many steps gradient descent takes.
+
+    >>> round(condition_number(1.0, np.array([-1.0]), lam=0.0), 6)
+    1.0
+    """
+    small, large = _curvatures(t, others, lam)
+    return large / small
+
+
+def _curvatures(t: float, others: Float[np.ndarray, "m"], lam: float) -> tuple[float, float]:
+    """Return the eigenvalues of the Hessian, the smaller first.
+
+    The smaller comes from the determinant, which the shifted coordinates leave as it is
+    up to the scale; an eigenvalue routine loses it from a condition number of about
+    1e16 on.
+    """
+    problem = as_given(t, others, lam)
+    large = float(np.linalg.eigvalsh(problem.hessian())[1])
+    shifted = standardized(problem)
+    (by_weight, mixed), (_, by_bias) = shifted.hessian()
+    determinant = by_weight * by_bias - mixed**2
+    return float(determinant * shifted.scale**2 / large), large

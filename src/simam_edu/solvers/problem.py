@@ -39,9 +39,78 @@ class Fit:
     path: Float[np.ndarray, "steps 2"] | None
 
 
-def energy_gradient(
-    w: float, b: float, t: float, others: Float[np.ndarray, "m"], *, lam: float
-) -> Float[np.ndarray, "2"]:
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """The energy of one neuron, in coordinates of its own: (x - center) / scale."""
+
+    t: float
+    others: Float[np.ndarray, "m"]
+    lam: float
+    center: float = 0.0
+    scale: float = 1.0
+
+    def energy(self, point: Point) -> float:
+        """Return the energy at a point."""
+        return float(neuron_energy(point[0], point[1], self.t, self.others, lam=self.lam))
+
+    def gradient(self, point: Point) -> Point:
+        """Return the gradient of the energy at a point."""
+        w, b = point
+        residuals = w * self.others + b + 1.0  # (m,)
+        of_target = w * self.t + b - 1.0
+        by_weight = np.mean(residuals * self.others) + of_target * self.t + self.lam * w
+        return 2.0 * np.array([by_weight, np.mean(residuals) + of_target])
+
+    def hessian(self) -> Float[np.ndarray, "2 2"]:
+        """Return the Hessian, the same at every point."""
+        mixed = np.mean(self.others) + self.t
+        by_weight = np.mean(self.others**2) + self.t**2 + self.lam
+        return 2.0 * np.array([[by_weight, mixed], [mixed, 2.0]])
+
+    def original(self, points: Float[np.ndarray, "*lead 2"]) -> Float[np.ndarray, "*lead 2"]:
+        """Return weights and biases in the original coordinates."""
+        weights = points[..., 0] / self.scale
+        return np.stack([weights, points[..., 1] - weights * self.center], axis=-1)
+
+    def fit(self, point: Point, path: list[Point] | None, **how: Any) -> Fit:
+        """Return what was found, and how, in the original coordinates."""
+        w, b = map(float, self.original(point))
+        original = None if path is None else self.original(np.array(path))
+        return Fit(w=w, b=b, energy=self.energy(point), path=original, **how)
+
+
+def as_given(t: float, others: Float[np.ndarray, "m"], lam: float) -> Problem:
+    """Return the problem in float64, once target and others are known to be a channel."""
+    others = np.asarray(others, dtype=np.float64)
+    if others.ndim != 1 or others.size == 0:
+        raise ValueError(
+            f"others must be a line of at least one neuron, got shape {others.shape}; "
+            "flatten the map and leave the target out"
+        )
+    if np.ndim(t) != 0:
+        raise ValueError(f"t must be one neuron, got shape {np.shape(t)}; fit the neurons one at a time")
+    t = float(np.asarray(t))
+    if not (math.isfinite(t) and np.all(np.isfinite(others))):
+        raise ValueError("t and others must be finite, got nan or inf; look for it with numpy.isfinite")
+    return Problem(t=t, others=others, lam=check_lam(lam))
+
+
+def standardized(given: Problem) -> Problem:
+    """Shift the channel to its mean and scale it, and the root of lam, to at most 1."""
+    from_target = given.others - given.t  # exactly 0 where a neuron equals the target
+    shift = float(np.mean(np.append(from_target, 0.0)))
+    others = from_target - shift
+    scale = max(abs(shift), float(np.abs(others).max()), math.sqrt(given.lam))
+    if scale == 0:
+        raise ValueError(
+            "lam must be positive where t equals every other neuron, got lam = 0; "
+            "there every weight gives the same energy and no minimum is unique"
+        )
+    lam = (math.sqrt(given.lam) / scale) ** 2  # in this order neither overflows nor vanishes
+    return Problem(t=-shift / scale, others=others / scale, lam=lam, center=given.t + shift, scale=scale)
+
+
+def energy_gradient(w: float, b: float, t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Point:
     r"""Return the gradient of the energy in the weight w and the bias b.
 
     .. math::
@@ -53,11 +122,7 @@ def energy_gradient(
     >>> energy_gradient(0.0, 0.0, 4.0, np.array([0.0, 2.0]), lam=0.0)
     array([-6.,  0.])
     """
-    t, others = check_channel(t, others, lam)
-    residuals = w * others + b + 1.0  # (m,)
-    of_target = w * t + b - 1.0
-    by_weight = np.mean(residuals * others) + of_target * t + lam * w
-    return 2.0 * np.array([by_weight, np.mean(residuals) + of_target])
+    return as_given(t, others, lam).gradient(np.array([w, b]))
 
 
 def energy_hessian(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Float[np.ndarray, "2 2"]:
@@ -74,78 +139,7 @@ def energy_hessian(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> F
     array([[36., 10.],
            [10.,  4.]])
     """
-    t, others = check_channel(t, others, lam)
-    mixed = np.mean(others) + t
-    return 2.0 * np.array([[np.mean(others**2) + t**2 + lam, mixed], [mixed, 2.0]])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """The energy of one neuron, in coordinates of its own: (x - center) / scale."""
-
-    t: float
-    others: Float[np.ndarray, "m"]
-    lam: float
-    center: float = 0.0
-    scale: float = 1.0
-
-    def energy(self, point: Point) -> float:
-        """Return the energy at a point."""
-        return float(neuron_energy(point[0], point[1], self.t, self.others, lam=self.lam))
-
-    def gradient(self, point: Point) -> Float[np.ndarray, "2"]:
-        """Return the gradient of the energy at a point."""
-        return energy_gradient(point[0], point[1], self.t, self.others, lam=self.lam)
-
-    def hessian(self) -> Float[np.ndarray, "2 2"]:
-        """Return the Hessian, the same at every point."""
-        return energy_hessian(self.t, self.others, lam=self.lam)
-
-    def original(self, points: Float[np.ndarray, "*lead 2"]) -> Float[np.ndarray, "*lead 2"]:
-        """Return weights and biases in the original coordinates."""
-        weights = points[..., 0] / self.scale
-        return np.stack([weights, points[..., 1] - weights * self.center], axis=-1)
-
-    def fit(self, point: Point, path: list[Point] | None, **how: Any) -> Fit:
-        """Return what was found, and how, in the original coordinates."""
-        w, b = map(float, self.original(point))
-        original = None if path is None else self.original(np.array(path))
-        return Fit(w=w, b=b, energy=self.energy(point), path=original, **how)
-
-
-def standardize(t: float, others: Float[np.ndarray, "m"], lam: float) -> Problem:
-    """Shift the channel to its mean and scale it, and the root of lam, to at most 1."""
-    t, others = check_channel(t, others, lam)
-    from_target = others - t  # exactly 0 where a neuron equals the target
-    shift = float(np.mean(np.append(from_target, 0.0)))
-    others = from_target - shift
-    scale = max(abs(shift), float(np.abs(others).max()), math.sqrt(lam))
-    if scale == 0:
-        raise ValueError(
-            "lam must be positive where t equals every other neuron, got lam = 0; "
-            "there every weight gives the same energy and no minimum is unique"
-        )
-    lam = (math.sqrt(lam) / scale) ** 2  # in this order neither overflows nor vanishes
-    return Problem(t=-shift / scale, others=others / scale, lam=lam, center=t + shift, scale=scale)
-
-
-def check_channel(
-    t: float, others: Float[np.ndarray, "m"], lam: float
-) -> tuple[float, Float[np.ndarray, "m"]]:
-    """Return target and others in float64, once they are known to be a channel."""
-    check_lam(lam)
-    others = np.asarray(others, dtype=np.float64)
-    if others.ndim != 1 or others.size == 0:
-        raise ValueError(
-            f"others must be a line of at least one neuron, got shape {others.shape}; "
-            "flatten the map and leave the target out"
-        )
-    if np.ndim(t) != 0:
-        raise ValueError(f"t must be one neuron, got shape {np.shape(t)}; fit the neurons one at a time")
-    t = float(np.asarray(t))
-    if not (math.isfinite(t) and np.all(np.isfinite(others))):
-        raise ValueError("t and others must be finite, got nan or inf; look for it with numpy.isfinite")
-    return t, others
+    return as_given(t, others, lam).hessian()
 
 
 def check_start(start: tuple[float, float]) -> None:

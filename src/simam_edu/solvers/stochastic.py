@@ -16,14 +16,14 @@ What it does on average is known exactly: the mean of :math:`(\Delta, 1) (\Delta
 the trace of :math:`A` times its upper left block.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 from scipy import linalg
 
 from simam_edu.solvers.minimize import solve_linear
-from simam_edu.solvers.problem import check_channel, check_start, energy_gradient, energy_hessian
+from simam_edu.solvers.problem import as_given, check_start
 
 
 def descend_stochastically(
@@ -46,8 +46,13 @@ def descend_stochastically(
     ``steps`` are the step sizes :math:`\eta_k \ge 0`. ``generator`` draws each
     :math:`x_i` with equal probabilities, independently for each of the ``runs``. All
     begin at ``start``.
+
+    >>> one, step = np.array([-1.0]), np.array([0.25])
+    >>> descend_stochastically(1.0, one, lam=0.0, steps=step, generator=np.random.default_rng(0))
+    array([[[0., 0.],
+            [1., 0.]]])
     """
-    t, others = check_channel(t, others, lam)
+    channel = as_given(t, others, lam)
     steps = _check_steps(steps, start)
     if runs < 1:
         raise ValueError(f"runs must be at least 1, got {runs!r}; a mean needs a few hundred")
@@ -55,9 +60,9 @@ def descend_stochastically(
     path[:, 0] = start
     for k, step in enumerate(steps):
         w, b = path[:, k].T  # (runs,)
-        x = others[generator.integers(others.size, size=runs)]
-        of_other, of_target = w * x + b + 1.0, w * t + b - 1.0  # residuals
-        path[:, k + 1, 0] = w - 2.0 * step * (of_other * x + of_target * t + lam * w)
+        x = channel.others[generator.integers(channel.others.size, size=runs)]
+        of_other, of_target = w * x + b + 1.0, w * channel.t + b - 1.0  # residuals
+        path[:, k + 1, 0] = w - 2.0 * step * (of_other * x + of_target * channel.t + lam * w)
         path[:, k + 1, 1] = b - 2.0 * step * (of_other + of_target)
     return path
 
@@ -112,6 +117,9 @@ def noise_floor(t: float, others: Float[np.ndarray, "m"], *, lam: float, step: f
     """Return the mean excess energy at which a constant step ends.
 
     The ``step`` must be positive and below :func:`largest_mean_square_step`.
+
+    >>> noise_floor(1.0, np.array([-1.0]), lam=0.0, step=0.1)
+    0.0
     """
     moments = _moments(t, others, lam)
     limit = largest_mean_square_step(t, others, lam=lam)
@@ -148,15 +156,15 @@ class _Moments:
 
 
 def _moments(t: float, others: Float[np.ndarray, "m"], lam: float) -> _Moments:
-    t, others = check_channel(t, others, lam)
-    fit = solve_linear(t, others, lam=lam)
-    steps = np.zeros((others.size, 3, 3))  # B_i
-    for step, x in zip(steps, others[:, None], strict=True):
-        step[:2, :2] = energy_hessian(t, x, lam=lam)
-        step[:2, 2] = energy_gradient(fit.w, fit.b, t, x, lam=lam)
+    channel, fit = as_given(t, others, lam), solve_linear(t, others, lam=lam)
+    minimum = np.array([fit.w, fit.b])
+    steps = np.zeros((channel.others.size, 3, 3))  # B_i
+    for step, x in zip(steps, channel.others[:, None], strict=True):
+        alone = replace(channel, others=x)
+        step[:2, :2], step[:2, 2] = alone.hessian(), alone.gradient(minimum)
     mean, identity = steps.mean(axis=0), np.eye(3)
     return _Moments(
-        minimum=np.array([fit.w, fit.b]),
+        minimum=minimum,
         hessian=mean[:2, :2],
         first=np.kron(mean, identity) + np.kron(identity, mean),
         second=np.mean([np.kron(step, step) for step in steps], axis=0),
