@@ -24,16 +24,17 @@ def records(dataset, seed, *, balanced=True):
     rng = np.random.default_rng(seed)
     classes = len(dataset.classes)
     rows = rng.integers(0, 256, (PER_FILE, dataset.record_bytes), dtype=np.uint8)
-    rows[:, dataset.label_bytes - 1] = np.arange(PER_FILE) % (classes if balanced else 3)
+    rows[:, len(dataset.labels) - 1] = np.arange(PER_FILE) % (classes if balanced else 3)
     return rows.tobytes()
 
 
 def small(full):
     """The same data set with ten classes and twenty records a file, and the files' contents."""
-    dataset = replace(full, classes=full.classes[:10], records=dict.fromkeys(full.records, PER_FILE))
-    contents = {name: records(dataset, seed) for seed, name in enumerate(dataset.records)}
-    sums = {name: hashlib.md5(content).hexdigest() for name, content in contents.items()}
-    return replace(dataset, editions={OFFICIAL: sums}), contents
+    images = {split: PER_FILE * len(full.binary.files(split)) for split in full.images}
+    dataset = replace(full, classes=full.classes[:10], images=images)
+    contents = {name: records(dataset, seed) for seed, name in enumerate(dataset.binary.md5s)}
+    sums = tuple(hashlib.md5(content).hexdigest() for content in contents.values())
+    return replace(dataset, known={OFFICIAL: sums}), contents
 
 
 def write(folder, contents):
@@ -46,7 +47,7 @@ def write(folder, contents):
 def at_hand(tmp_path):
     """A small CIFAR-10, the contents of its files, and the root they stand under."""
     dataset, contents = small(CIFAR10)
-    write(tmp_path / dataset.folder, contents)
+    write(tmp_path / dataset.binary.folder, contents)
     return dataset, contents, tmp_path
 
 
@@ -68,29 +69,37 @@ def read(dataset, split, root):
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_records_are_read_as_the_format_says(full, split, tmp_path):
     dataset, contents = small(full)
-    write(tmp_path / dataset.folder, contents)
+    write(tmp_path / dataset.binary.folder, contents)
     found = read(dataset, split, tmp_path)
-    joined = b"".join(contents[name] for name in dataset.files[split])
-    n = PER_FILE * len(dataset.files[split])
+    joined = b"".join(contents[name] for name in dataset.binary.files(split))
+    n = PER_FILE * len(dataset.binary.files(split))
     assert (found.images.dtype, found.labels.dtype) == (np.uint8, np.int64)
     assert (found.images.shape, found.labels.shape) == ((n, 3, 32, 32), (n,))
     for index in (0, n - 1):
         record = joined[index * dataset.record_bytes : (index + 1) * dataset.record_bytes]
         # Of CIFAR-100's two label bytes the second is the fine one.
-        assert found.labels[index] == record[dataset.label_bytes - 1]
-        assert found.images[index, 1, 2, 3] == record[dataset.label_bytes + 1024 + 2 * 32 + 3]
+        assert found.labels[index] == record[len(dataset.labels) - 1]
+        assert found.images[index, 1, 2, 3] == record[len(dataset.labels) + 1024 + 2 * 32 + 3]
     assert (found.name, found.split, found.source, found.masks) == (dataset.name, split, OFFICIAL, None)
 
 
-def test_layouts_are_those_of_the_official_files():
-    assert {CIFAR10.records[name] * CIFAR10.record_bytes for name in CIFAR10.records} == {30_730_000}
-    sizes = [CIFAR100.records[name] * CIFAR100.record_bytes for name in ("train.bin", "test.bin")]
-    assert sizes == [153_700_000, 30_740_000]
-    for dataset, classes in ((CIFAR10, 10), (CIFAR100, 100)):
+def test_layouts_and_checksums_are_those_of_the_official_files():
+    for dataset, classes, sizes in (
+        (CIFAR10, 10, [30_730_000] * 2),
+        (CIFAR100, 100, [153_700_000, 30_740_000]),
+    ):
+        found = [
+            dataset.images[split] // len(dataset.binary.files(split)) * dataset.record_bytes
+            for split in ("train", "test")
+        ]
+        assert found == sizes
         assert len(set(dataset.classes)) == classes
         assert list(dataset.classes) == sorted(dataset.classes), "both number their classes by the alphabet"
-        for edition in dataset.editions.values():
-            assert set(edition) == set(dataset.records)
+        known = [*dataset.known.values(), tuple(dataset.python.md5s.values())]
+        assert known[0] == tuple(dataset.binary.md5s.values())
+        for md5s in known:
+            assert {len(bytes.fromhex(md5)) for md5 in md5s} == {16}
+            assert len(set(md5s)) == len(md5s) == len(dataset.binary.md5s)
 
 
 # Where it is looked for.
@@ -98,15 +107,15 @@ def test_layouts_are_those_of_the_official_files():
 
 def test_root_may_be_the_folder_itself(at_hand):
     dataset, _, root = at_hand
-    assert len(read(dataset, "test", root / dataset.folder).labels) == PER_FILE
+    assert len(read(dataset, "test", root / dataset.binary.folder).labels) == PER_FILE
 
 
 def test_places_are_the_variable_and_then_the_cache(at_hand, monkeypatch, tmp_path):
     dataset, contents, root = at_hand
-    write(tmp_path / "cache" / dataset.folder, contents)
+    write(tmp_path / "cache" / dataset.binary.folder, contents)
     assert len(read(dataset, "test", None).labels) == PER_FILE
     monkeypatch.setenv("SIMAM_EDU_DATA", str(root))
-    (root / dataset.folder / "test_batch.bin").write_bytes(b"short")
+    (root / dataset.binary.folder / "test_batch.bin").write_bytes(b"short")
     with pytest.raises(ValueError, match="truncated"):
         read(dataset, "test", None)
 
@@ -114,7 +123,7 @@ def test_places_are_the_variable_and_then_the_cache(at_hand, monkeypatch, tmp_pa
 def test_a_root_that_is_given_is_the_only_place(at_hand, monkeypatch, tmp_path):
     dataset, contents, root = at_hand
     monkeypatch.setenv("SIMAM_EDU_DATA", str(root))
-    write(tmp_path / "cache" / dataset.folder, contents)
+    write(tmp_path / "cache" / dataset.binary.folder, contents)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read(dataset, "test", tmp_path / "nowhere")
 
@@ -122,7 +131,7 @@ def test_a_root_that_is_given_is_the_only_place(at_hand, monkeypatch, tmp_path):
 def test_missing_files_are_told_with_those_that_are_there(at_hand):
     dataset, _, root = at_hand
     for k in (1, 4):
-        (root / dataset.folder / f"data_batch_{k}.bin").unlink()
+        (root / dataset.binary.folder / f"data_batch_{k}.bin").unlink()
     with pytest.raises(
         FileNotFoundError,
         match=r"must be at hand as data_batch_1.* got data_batch_2.bin, data_batch_3.bin, data_batch_5",
@@ -143,19 +152,19 @@ def pack(path, folder, contents):
 
 def test_an_archive_at_hand_is_read_where_it_stands(tmp_path):
     dataset, contents = small(CIFAR10)
-    pack(tmp_path / dataset.archive.file, dataset.folder, contents)
+    pack(tmp_path / dataset.binary.archive, dataset.binary.folder, contents)
     found = read(dataset, "train", tmp_path)
     assert found.source == OFFICIAL
-    assert list(tmp_path.iterdir()) == [tmp_path / dataset.archive.file], "nothing is written"
-    renamed = (tmp_path / dataset.archive.file).rename(tmp_path / "mine.tgz")
+    assert list(tmp_path.iterdir()) == [tmp_path / dataset.binary.archive], "nothing is written"
+    renamed = (tmp_path / dataset.binary.archive).rename(tmp_path / "mine.tgz")
     again = read(dataset, "train", renamed)
     assert np.array_equal(again.images, found.images)
 
 
 def test_an_archive_fills_in_for_a_folder_that_is_not_whole(at_hand):
     dataset, contents, root = at_hand
-    pack(root / dataset.archive.file, dataset.folder, contents)
-    (root / dataset.folder / "data_batch_4.bin").unlink()
+    pack(root / dataset.binary.archive, dataset.binary.folder, contents)
+    (root / dataset.binary.folder / "data_batch_4.bin").unlink()
     assert read(dataset, "train", root).source == OFFICIAL
 
 
@@ -170,7 +179,7 @@ def test_an_archive_fills_in_for_a_folder_that_is_not_whole(at_hand):
 )
 def test_a_damaged_archive_is_told_with_its_checksum(damage, said, tmp_path):
     dataset, contents = small(CIFAR10)
-    path = pack(tmp_path / dataset.archive.file, dataset.folder, contents)
+    path = pack(tmp_path / dataset.binary.archive, dataset.binary.folder, contents)
     path.write_bytes(damage(path.read_bytes()))
     wrong = hashlib.sha256(path.read_bytes()).hexdigest()
     message = (
@@ -183,7 +192,7 @@ def test_a_damaged_archive_is_told_with_its_checksum(damage, said, tmp_path):
 def test_a_file_that_is_no_archive_is_told(at_hand):
     dataset, _, root = at_hand
     with pytest.raises(FileNotFoundError, match=r"test_batch.bin, which is there but no whole archive"):
-        read(dataset, "test", root / dataset.folder / "test_batch.bin")
+        read(dataset, "test", root / dataset.binary.folder / "test_batch.bin")
 
 
 # The Python edition.
@@ -212,15 +221,15 @@ class Python2Pickler(pickle._Pickler):
 def as_python(dataset, contents):
     """The same data set in the Python edition with its checksums, and the contents of its files."""
     files = {}
-    for name, content in contents.items():
+    for (name, content), own in zip(contents.items(), dataset.python.md5s, strict=True):
         rows = np.frombuffer(content, np.uint8).reshape(-1, dataset.record_bytes)
-        batch = {"batch_label": name, "data": rows[:, dataset.label_bytes :].copy(), "filenames": ["a.png"]}
-        batch |= {key: rows[:, k].tolist() for k, key in enumerate(dataset.python.labels)}
+        batch = {"batch_label": name, "data": rows[:, len(dataset.labels) :].copy(), "filenames": ["a.png"]}
+        batch |= {key: rows[:, k].tolist() for k, key in enumerate(dataset.labels)}
         Python2Pickler(buffer := io.BytesIO(), protocol=2).dump(batch)
-        files[name] = buffer.getvalue()
+        files[own] = buffer.getvalue()
     sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
     python = replace(dataset.python, md5s=sums)
-    return replace(dataset, python=python), {python.files[name]: c for name, c in files.items()}
+    return replace(dataset, python=python), files
 
 
 @pytest.mark.parametrize("full", [CIFAR10, CIFAR100], ids=lambda dataset: dataset.name)
@@ -244,7 +253,7 @@ def test_the_python_edition_gives_the_images_of_the_binary_one(full, form, tmp_p
         assert np.array_equal(found.images, wanted.images)
         assert np.array_equal(found.labels, wanted.labels)
         assert found.source == wanted.source == OFFICIAL
-        assert read(replace(dataset, editions={}), split, root).source == PYTHON
+        assert read(replace(dataset, known={}), split, root).source == PYTHON
 
 
 def test_missing_files_of_the_python_edition_are_told_with_those_that_are_there(tmp_path):
@@ -271,7 +280,7 @@ def test_a_pickle_that_runs_code_is_not_read(known, tmp_path):
     dataset, files = as_python(*small(CIFAR10))
     files["test_batch"] = pickle.dumps(Harmful(tmp_path / "run"), protocol=2)
     if known:
-        sums = dataset.python.md5s | {"test_batch.bin": hashlib.md5(files["test_batch"]).hexdigest()}
+        sums = dataset.python.md5s | {"test_batch": hashlib.md5(files["test_batch"]).hexdigest()}
         dataset = replace(dataset, python=replace(dataset.python, md5s=sums))
     write(tmp_path / dataset.python.folder, files)
     error, message = (
@@ -280,13 +289,6 @@ def test_a_pickle_that_runs_code_is_not_read(known, tmp_path):
     with pytest.raises(error, match=message):
         read(dataset, "test", tmp_path)
     assert not (tmp_path / "run").exists()
-
-
-def test_the_python_edition_has_a_checksum_for_each_file():
-    for dataset in (CIFAR10, CIFAR100):
-        assert set(dataset.python.files) == set(dataset.python.md5s) == set(dataset.records)
-        assert len(set(dataset.python.md5s.values())) == len(dataset.records)
-        assert len(dataset.python.labels) == dataset.label_bytes
 
 
 # What is refused.
@@ -335,18 +337,18 @@ def test_a_file_that_is_another_is_refused_with_or_without_checksums(
     at_hand, files, split, checksums, message
 ):
     dataset, contents, root = at_hand
-    write(root / dataset.folder, files(contents))
+    write(root / dataset.binary.folder, files(contents))
     with pytest.raises(ValueError, match=message):
-        read(dataset if checksums else replace(dataset, editions={}), split, root)
+        read(dataset if checksums else replace(dataset, known={}), split, root)
 
 
 @pytest.mark.parametrize("full", [CIFAR10, CIFAR100], ids=lambda dataset: dataset.name)
 def test_a_label_out_of_range_is_told_with_its_place(full, tmp_path):
     dataset, contents = small(full)
-    name = dataset.files["test"][0]
+    name = dataset.binary.files("test")[0]
     damaged = bytearray(contents[name])
-    damaged[7 * dataset.record_bytes + dataset.label_bytes - 1] = 10
-    write(tmp_path / dataset.folder, contents | {name: damaged})
+    damaged[7 * dataset.record_bytes + len(dataset.labels) - 1] = 10
+    write(tmp_path / dataset.binary.folder, contents | {name: damaged})
     with pytest.raises(ValueError, match=rf"{name}, record 7, must have a label from 0 to 9, got 10"):
         read(dataset, "test", tmp_path)
 
@@ -373,14 +375,14 @@ TOLD = " (says its SOURCE.txt; the checksums are not the official ones)"
 def test_files_with_unknown_checksums_are_taken_and_their_note_is_told_in_any_encoding(note, source, at_hand):
     dataset, _, root = at_hand
     if note is not None:
-        (root / dataset.folder / "SOURCE.txt").write_bytes(note)
-    assert read(replace(dataset, editions={}), "test", root).source == source
+        (root / dataset.binary.folder / "SOURCE.txt").write_bytes(note)
+    assert read(replace(dataset, known={}), "test", root).source == source
     assert read(dataset, "test", root).source == OFFICIAL, "checksums are believed before a note"
 
 
 def test_one_unknown_file_makes_the_split_unknown(at_hand):
     dataset, _, root = at_hand
-    write(root / dataset.folder, {"data_batch_3.bin": records(dataset, 99)})
+    write(root / dataset.binary.folder, {"data_batch_3.bin": records(dataset, 99)})
     assert read(dataset, "train", root).source == UNKNOWN
     assert read(dataset, "test", root).source == OFFICIAL
 

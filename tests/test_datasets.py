@@ -17,7 +17,7 @@ import pooch
 import pytest
 
 from simam_edu.datasets import NAMES, cifar, cifar_files, load
-from simam_edu.datasets.download import Archive, fetch
+from simam_edu.datasets.download import fetch
 
 FILES = {name: np.random.default_rng(seed).bytes(3000) for seed, name in enumerate(["one.bin", "two.bin"])}
 NOBODY = "http://127.0.0.1:9"  # the discard port: a connection is refused at once
@@ -118,8 +118,7 @@ def web(tmp_path):
 def fetch_from(mirrors, root):
     """Fetch the small archive; mirrors are addresses, with a checksum where it is not the good one."""
     checked = dict(mirror if isinstance(mirror, tuple) else (mirror, sha256(GOOD)) for mirror in mirrors)
-    archive = Archive(file="small.tar.gz", size=len(GOOD), mirrors=checked)
-    return fetch(archive, root)
+    return fetch("small.tar.gz", checked, root)
 
 
 def left_behind(root):
@@ -185,7 +184,7 @@ def test_full_disk_during_download_is_told_and_nothing_left(web, tmp_path, monke
         no_space()
 
     monkeypatch.setattr(pooch.HTTPDownloader, "__call__", half)
-    with pytest.raises(OSError, match=r"root must have about \d+ MiB free, got a full disk; free") as told:
+    with pytest.raises(OSError, match=r"root must have about \d+ MB free, got a full disk; free") as told:
         fetch_from([f"{web}/good", f"{web}/flat"], tmp_path / "root")
     assert told.value.errno == errno.ENOSPC
     assert left_behind(tmp_path / "root") == []
@@ -218,7 +217,7 @@ def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
 
 @pytest.mark.parametrize("dataset", cifar_files.DATASETS.values(), ids=lambda dataset: dataset.name)
 def test_mirrors_begin_with_the_origin_and_are_checked(dataset):
-    mirrors = dataset.archive.mirrors
+    mirrors = dataset.binary.mirrors
     assert next(iter(mirrors)) == "https://www.cs.toronto.edu/~kriz"
     digits = {"md5": 32, "sha1": 40, "sha256": 64}
     for address, known_hash in mirrors.items():
@@ -230,8 +229,8 @@ def test_mirrors_begin_with_the_origin_and_are_checked(dataset):
 @pytest.mark.parametrize("told_by", ["root", "SIMAM_EDU_DATA"])
 def test_load_downloads_where_it_is_told_to(told_by, web, tmp_path, monkeypatch):
     """One pass through all layers, as far as a small archive goes: its files are not those of CIFAR-10."""
-    archive = replace(cifar_files.CIFAR10.archive, file="small.tar.gz", mirrors={f"{web}/good": sha256(GOOD)})
-    small = replace(cifar_files.CIFAR10, archive=archive)
+    full, mirrors = cifar_files.CIFAR10, {f"{web}/good": sha256(GOOD)}
+    small = replace(full, binary=replace(full.binary, archive="small.tar.gz", mirrors=mirrors))
     monkeypatch.setitem(cifar.DATASETS, "cifar10", small)
     monkeypatch.setattr(cifar, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("SIMAM_EDU_DATA", str(tmp_path / "place" if told_by != "root" else tmp_path / "no"))

@@ -2,6 +2,7 @@
 
 import hashlib
 from functools import partial
+from typing import get_args
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from simam_edu.networks import (
     BasicBlock,
     BottleneckBlock,
     InvertedResidual,
+    Position,
     PreBasicBlock,
     PreBottleneckBlock,
     ResNet,
@@ -25,7 +27,7 @@ from simam_edu.networks import (
 )
 from simam_edu.training import recorded
 
-SLOTS: tuple[Slot, ...] = ("pre_norm", "post_norm")
+POSITIONS: tuple[Position, ...] = ("before_norm", "after_norm")
 # The smallest network with each kind of block, the block, and how many it has.
 SMALL: dict[str, tuple[type[nn.Module], int]] = {
     "resnet8": (BasicBlock, 3),
@@ -35,7 +37,9 @@ SMALL: dict[str, tuple[type[nn.Module], int]] = {
     "wrn10_2": (WideBlock, 3),
     "mobilenetv2": (InvertedResidual, 17),
 }
-everywhere = pytest.mark.parametrize(("name", "slot"), [(name, slot) for name in SMALL for slot in SLOTS])
+everywhere = pytest.mark.parametrize(
+    ("name", "position"), [(name, position) for name in SMALL for position in POSITIONS]
+)
 
 
 def images(number: int = 2) -> Tensor:
@@ -105,14 +109,14 @@ def test_maps_shrink_and_every_parameter_learns(name: str, side: int) -> None:
 # whether a relu follows the addition, and from where the shortcut starts. Written apart from the layouts in
 # the package, which the blocks are made of.
 BRANCH = {
-    BasicBlock: ("conv1 bn1 relu conv2 [pre_norm] bn2 [post_norm]", True, "input"),
-    BottleneckBlock: ("conv1 bn1 relu conv2 [pre_norm] bn2 relu conv3 bn3 [post_norm]", True, "input"),
-    PreBasicBlock: ("bn1 relu conv1 bn2 relu conv2 [pre_norm] [post_norm]", False, "input"),
+    BasicBlock: ("conv1 bn1 relu conv2 [before_norm] bn2 [after_norm]", True, "input"),
+    BottleneckBlock: ("conv1 bn1 relu conv2 [before_norm] bn2 relu conv3 bn3 [after_norm]", True, "input"),
+    PreBasicBlock: ("bn1 relu conv1 bn2 relu conv2 [before_norm] [after_norm]", False, "input"),
     PreBottleneckBlock: (
-        "bn1 relu conv1 bn2 relu conv2 [pre_norm] bn3 relu conv3 [post_norm]", False, "input",
+        "bn1 relu conv1 bn2 relu conv2 [before_norm] bn3 relu conv3 [after_norm]", False, "input",
     ),
-    WideBlock: ("bn1 relu conv1 bn2 relu conv2 [pre_norm] [post_norm]", False, "active"),
-    InvertedResidual: ("conv1 bn1 relu conv2 [pre_norm] bn2 relu conv3 bn3 [post_norm]", False, "input"),
+    WideBlock: ("bn1 relu conv1 bn2 relu conv2 [before_norm] [after_norm]", False, "active"),
+    InvertedResidual: ("conv1 bn1 relu conv2 [before_norm] bn2 relu conv3 bn3 [after_norm]", False, "input"),
 }  # fmt: skip
 
 
@@ -149,7 +153,7 @@ def by_hand(block: nn.Module, x: Tensor, stride: int) -> tuple[Tensor, Tensor]:
             shortcut = y if start == "active" and shortcut is x else shortcut
         elif step.startswith("bn"):
             y = normalized(y)
-        elif step == f"[{block.slot}]":
+        elif step == f"[{block.position}]":
             seen, y = y, y.tanh() + 0.5
     if y.shape == x.shape:
         shortcut = x
@@ -167,14 +171,16 @@ def _is_strided(block: nn.Module, step: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", BRANCH, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("slot", SLOTS)
+@pytest.mark.parametrize("position", POSITIONS)
 @pytest.mark.parametrize(("channels_in", "channels_out", "stride"), [(8, 8, 1), (8, 16, 1), (8, 16, 2)])
 def test_each_block_is_what_its_paper_draws(
-    kind: type[nn.Module], slot: Slot, channels_in: int, channels_out: int, stride: int
+    kind: type[nn.Module], position: Position, channels_in: int, channels_out: int, stride: int
 ) -> None:
     options = {"expansion": 3} if kind is InvertedResidual else {}
     torch.manual_seed(1)
-    block = kind(channels_in, channels_out, stride=stride, attention=Probe, slot=slot, **options).double()
+    block = kind(
+        channels_in, channels_out, stride=stride, attention=Probe, position=position, **options
+    ).double()
     x = torch.randn(3, channels_in, 6, 6, dtype=torch.float64)
     expected, seen = by_hand(block, x.clone(), stride)
     torch.testing.assert_close(block(x.clone()), expected)
@@ -182,9 +188,11 @@ def test_each_block_is_what_its_paper_draws(
 
 
 @everywhere
-def test_every_block_has_one_module_at_its_slot(name: str, slot: Slot) -> None:
+def test_every_block_has_one_module_at_its_position(name: str, position: Position) -> None:
     asked: list[int] = []
-    network = seeded(name, attention=lambda channels: asked.append(channels) or Probe(channels), slot=slot)
+    network = seeded(
+        name, attention=lambda channels: asked.append(channels) or Probe(channels), position=position
+    )
     network(images())
     kind, number = SMALL[name]
     blocks = [part for part in network.modules() if isinstance(part, kind)]
@@ -192,20 +200,35 @@ def test_every_block_has_one_module_at_its_slot(name: str, slot: Slot) -> None:
     assert len(blocks) == number
     assert [block.attention for block in blocks] == probes
     assert asked == [probe.seen.shape[1] for probe in probes]
-    assert {block.slot for block in blocks} == {slot}
+    assert {block.position for block in blocks} == {position}
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_slots_are_two_places_or_one(name: str) -> None:
-    outputs = [seeded(name, attention=Probe, slot=slot)(images()) for slot in SLOTS]
+def test_the_positions_are_two_places_or_one(name: str) -> None:
+    outputs = [seeded(name, attention=Probe, position=position)(images()) for position in POSITIONS]
     one_place = SMALL[name][0] in (PreBasicBlock, WideBlock)
     assert torch.equal(*outputs) == one_place
 
 
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(("position", "slot"), [*zip(POSITIONS, get_args(Slot), strict=True)])
+def test_the_first_names_of_the_positions_are_valid_as_either_argument(
+    name: str, position: Position, slot: Slot
+) -> None:
+    expected = seeded(name, attention=Probe, position=position)(images())
+    for argument in ("slot", "position"):
+        assert torch.equal(seeded(name, attention=Probe, **{argument: slot})(images()), expected)
+    with pytest.raises(ValueError, match=f"slot must be left out beside position='{position}', got '{slot}'"):
+        seeded(name, position=position, slot=slot)
+
+
 @everywhere
-def test_with_copied_weights_only_the_module_differs(name: str, slot: Slot) -> None:
-    plain, other = seeded(name), build(name, num_classes=10, attention=attention_factory("simam"), slot=slot)
-    at_slot = build(name, num_classes=10, slot=slot)
+def test_with_copied_weights_only_the_module_differs(name: str, position: Position) -> None:
+    plain, other = (
+        seeded(name),
+        build(name, num_classes=10, attention=attention_factory("simam"), position=position),
+    )
+    at_slot = build(name, num_classes=10, position=position)
     assert list(plain.state_dict()) == list(other.state_dict())
     for network in (other, at_slot):
         network.load_state_dict(plain.state_dict())
@@ -271,17 +294,17 @@ def test_what_makes_channels_of_lambda_is_refused() -> None:
     with pytest.raises(ValueError, match=r'is attention_factory\("simam", lam=0.1\)'):
         build("resnet20", num_classes=10, attention=partial(SimAM, lam=0.1))
     with pytest.raises(ValueError, match=r"lam must be given by name, got SimAM\(16\)"):
-        BasicBlock(16, 16, stride=1, attention=SimAM, slot="pre_norm")
+        BasicBlock(16, 16, stride=1, attention=SimAM, position="before_norm")
     with pytest.raises(ValueError, match=r"attention must be a function .*, got SimAM\(lam=0.0001\)"):
         build("resnet20", num_classes=10, attention=SimAM())
 
 
 @everywhere
-def test_all_but_the_attention_starts_from_the_same_weights(name: str, slot: Slot) -> None:
+def test_all_but_the_attention_starts_from_the_same_weights(name: str, position: Position) -> None:
     plain = seeded(name).state_dict()
     after = torch.get_rng_state()
     for factory in (attention_factory("simam"), Drawing):
-        network = seeded(name, attention=factory, slot=slot)
+        network = seeded(name, attention=factory, position=position)
         state = network.state_dict()
         own = [key for key in state if ".attention." in key]
         assert [key for key in state if key not in own] == list(plain)
@@ -291,9 +314,11 @@ def test_all_but_the_attention_starts_from_the_same_weights(name: str, slot: Slo
 
 
 @everywhere
-def test_the_network_leaves_the_weights_of_the_attention_alone(name: str, slot: Slot) -> None:
+def test_the_network_leaves_the_weights_of_the_attention_alone(name: str, position: Position) -> None:
     modules = [
-        part for part in seeded(name, attention=Drawing, slot=slot).modules() if isinstance(part, Drawing)
+        part
+        for part in seeded(name, attention=Drawing, position=position).modules()
+        if isinstance(part, Drawing)
     ]
     assert len(modules) == SMALL[name][1]
     for module in modules:
@@ -405,6 +430,7 @@ def test_the_recorded_pairs_differ_in_nothing_but_their_first_weights() -> None:
 
 def test_a_network_of_the_readers_need_not_know_first_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     def bare(*, num_classes: int, attention: object, slot: Slot) -> nn.Module:  # noqa: ARG001
+        assert slot == "pre_norm"
         return nn.Linear(3, num_classes)
 
     monkeypatch.setitem(NETWORKS, "bare", bare)
@@ -433,8 +459,8 @@ def test_a_reader_can_pass_any_factory() -> None:
         ({"name": "resnet50_bottleneck"}, "9n [+] 2 .*; the nearest is resnet47_bottleneck"),
         ({"name": "preresnet21"}, "the nearest is preresnet20"),
         ({"name": "wrn20_10"}, "depth of wrnD_K must be 6n [+] 4 .*, got 20 .*; the nearest is wrn22_10"),
-        ({"slot": "before"}, "slot must be one of pre_norm, post_norm, got 'before'"),
-        ({"slot": None}, "slot must be one of pre_norm, post_norm, got None"),
+        ({"position": "before"}, "position must be one of before_norm, after_norm .*, got 'before'"),
+        ({"slot": ""}, "position must be one of before_norm, after_norm .*, got ''"),
         ({"first_weights": "torch"}, "first_weights must be one of he, authors, got 'torch'"),
         ({"num_classes": 1}, "num_classes must be an integer of at least 2, got 1"),
         ({"num_classes": 10.0}, "num_classes must be an integer of at least 2, got 10.0"),
@@ -449,24 +475,24 @@ def test_bad_arguments_are_refused(change: dict[str, object], message: str) -> N
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_every_family_refuses_an_unknown_slot(name: str) -> None:
-    with pytest.raises(ValueError, match="slot must be one of pre_norm, post_norm"):
-        build(name, num_classes=10, slot="before")  # type: ignore[arg-type]
+def test_every_family_refuses_an_unknown_position(name: str) -> None:
+    with pytest.raises(ValueError, match="position must be one of before_norm, after_norm"):
+        build(name, num_classes=10, position="before")  # type: ignore[arg-type]
 
 
 def test_classes_refuse_what_they_cannot_build() -> None:
-    rest = {"num_classes": 10, "attention": Probe, "slot": "pre_norm"}
+    rest = {"num_classes": 10, "attention": Probe, "position": "before_norm"}
     with pytest.raises(ValueError, match="blocks must be at least 1, got 0"):
         ResNet(blocks=0, **rest)
     with pytest.raises(ValueError, match="width must be at least 1, got 0"):
         ResNet(blocks=1, block=WideBlock, width=0, **rest)
     for block in (BottleneckBlock, PreBottleneckBlock):
         with pytest.raises(ValueError, match="channels_out must be a multiple of 4, got 18"):
-            block(16, 18, stride=1, attention=Probe, slot="pre_norm")
+            block(16, 18, stride=1, attention=Probe, position="before_norm")
 
 
 def test_a_name_is_found_without_building() -> None:
     assert set(NETWORKS) >= {"resnet20", "resnet110", "wrn28_10", "mobilenetv2"}
-    network = find("wrn16_4")(num_classes=10, attention=attention_factory("none"), slot="pre_norm")
+    network = find("wrn16_4")(num_classes=10, attention=attention_factory("none"), position="before_norm")
     assert isinstance(network.stages[0][0], WideBlock)
     assert network.head.in_features == 256

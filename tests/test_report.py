@@ -59,12 +59,8 @@ def test_what_is_no_record_of_a_run_is_told(lacking, study):
 
 def test_a_table_has_the_statistics_of_its_records(study):
     (table,) = make_tables(study[::-1])
-    assert [column.name for column in table.columns] == [
-        "none",
-        "se post_norm",
-        "simam post_norm",
-        "simam pre_norm",
-    ]
+    names = [column.name for column in table.columns]
+    assert names == ["none", "se post_norm", "simam post_norm", "simam pre_norm"]
     none, simam = values(study, "none", "pre_norm"), values(study, "simam", "pre_norm")
     column = table.column("simam pre_norm")
     assert column.accuracies == dict(enumerate(simam))

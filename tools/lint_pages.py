@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pages import BOOK, ROOT, blank_code, code_cells, notebook_pages
+from pages import BOOK, ROOT, code_cells, notebook_pages, only
 
 MAX_LINES = 20
 # A cell ends with the value it shows (B018); an import may stand where it is needed (E402); the blanked lines
@@ -54,7 +54,7 @@ def main() -> int:
 def typed_numbers(page: Path) -> list[str]:
     """Return where a page has a number in its prose, its headings or the texts of its figures."""
     text = page.read_text(encoding="utf-8")
-    prose = blank_code(text)
+    prose = only("markdown", text)
     for pattern in NOT_PROSE:
         prose = pattern.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), prose)
     known = settings(text)
@@ -99,17 +99,9 @@ def clean(page: Path) -> bool:
     for line, count in long_cells.items():
         print(f"{name}:{line}: the cell has {count} lines; the limit is {MAX_LINES}, split it")
     command = [sys.executable, "-m", "ruff", "check", *RULES, f"--stdin-filename={name}.py", "-"]
-    run = subprocess.run(command, input=blanked(text), text=True, capture_output=True, check=False)
+    run = subprocess.run(command, input=only("code", text), text=True, capture_output=True, check=False)
     print(run.stdout.replace(f"{name}.py:", f"{name}:") + run.stderr, end="")
     return run.returncode == 0 and not long_cells
-
-
-def blanked(text: str) -> str:
-    """Return the text of a page up to its last cell, with every line blank that is not code."""
-    blank = ""
-    for cell in code_cells(text):
-        blank += "\n" * (cell.line - 1 - blank.count("\n")) + cell.source + "\n"
-    return blank
 
 
 if __name__ == "__main__":

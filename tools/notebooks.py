@@ -16,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jupytext
 import nbformat
 import yaml
 from nbformat import NotebookNode, v4
 
 from pages import BOOK, OPTIONS, ROOT, notebook_pages
+from pages import cells as cells_of
 
 COLAB = BOOK / "colab"
 
@@ -94,10 +94,10 @@ def draft(page: Path) -> NotebookNode:
     made from its draft, so it stays when a number changes or a cell is added elsewhere.
     """
     cells = [("code", INSTALL.format(name=page.name, repository=repository()), False)]
-    for cell in jupytext.read(page).cells:
-        source = printing(cell.source) if cell.cell_type == "code" else markdown(cell.source)
+    for cell in cells_of(page.read_text("utf-8")):
+        source = printing(cell.source) if cell.kind == "code" else markdown(cell.source)
         if source:
-            cells.append((cell.cell_type, source, bool(HIDDEN_TAGS & set(cell.metadata.get("tags", [])))))
+            cells.append((cell.kind, source, bool(HIDDEN_TAGS & cell.tags)))
     places = PLACE.findall("".join(source for _, source, _ in cells))
     cited = [key for role, keys in places if role.startswith("cite:") for key in keys.split(",")]
     if cited:

@@ -131,8 +131,8 @@ def measure(
     Args:
         shape: Of the input, (n, c, h, w).
         names: Keys of :data:`FORMS`.
-        device: Where to measure.
-        layout: ``"contiguous"`` or ``"channels_last"``.
+        device: ``"cpu"`` or ``"cuda"``.
+        layout: A key of :data:`LAYOUTS`.
         seconds: Time to spend on each form and pass, roughly; at least fifteen calls are timed.
 
     Raises:
@@ -151,17 +151,13 @@ def measure(
     size = x.numel() * x.element_size()
     return [
         Row(
-            name=name,
-            shape=shape,
-            layout=layout,
-            path=_path(module, x),
-            forward=forward[k],
-            both=both[k],
+            name=name, shape=shape, layout=layout, forward=forward[k], both=both[k],
+            path=kernels.backend_for(x, module.backend) if isinstance(module, SimAM) else None,
             saved=saved_bytes(module, x) / size,
             peak=peak_bytes(jobs[k], device) / size,
         )
         for k, (name, module) in enumerate(modules.items())
-    ]
+    ]  # fmt: skip
 
 
 def compare(
@@ -169,8 +165,7 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Return the median times of a few forms on one shape, for a page; see :func:`measure`.
 
-    Returns:
-        One entry per form with the keys ``name``, ``path``, ``forward_ms`` and ``both_ms``.
+    Each has the keys ``name``, ``path``, ``forward_ms`` and ``both_ms``.
     """
     return [
         {"name": row.name, "path": row.path, "forward_ms": row.forward.median, "both_ms": row.both.median}
@@ -214,11 +209,7 @@ def training_steps(
 
     A step is forward, loss, backward and update, in the channels-last layout that training uses.
 
-    Args:
-        names: ``"none"`` or keys of :data:`FORMS`.
-        batch: Images per step.
-        seconds: Time to spend on each form, roughly.
-        device: Where to measure.
+    The names are ``"none"`` or keys of :data:`FORMS`; the seconds are for each of them, roughly.
     """
     images = _input((batch, 3, 32, 32), device, "channels_last", 0).detach()
     labels = torch.arange(batch, device=device) % 10
@@ -299,24 +290,14 @@ def _step_job(name: str, images: Tensor, labels: Tensor) -> Callable[[], object]
 
 def _input(shape: Shape, device: str, layout: str, seed: int) -> Tensor:
     if layout not in LAYOUTS:
-        raise ValueError(f"layout must be contiguous or channels_last, got {layout!r}")
+        raise ValueError(f"layout must be {' or '.join(LAYOUTS)}, got {layout!r}")
     x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
     return x.contiguous(memory_format=LAYOUTS[layout]).requires_grad_()
 
 
-def _path(module: nn.Module, x: Tensor) -> str | None:
-    return kernels.backend_for(x, module.backend) if isinstance(module, SimAM) else None
-
-
 def _forward_job(module: nn.Module, x: Tensor) -> Callable[[], object]:
     x = x.detach()
-
-    def run() -> Tensor:
-        with torch.no_grad():
-            output: Tensor = module(x)
-            return output
-
-    return run
+    return torch.no_grad()(lambda: module(x))
 
 
 def _both_job(module: nn.Module, x: Tensor, grad_output: Tensor) -> Callable[[], object]:

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from page_latex import COUNT, RELATIONS, LatexError, read_latex, symbol
+from page_latex import COUNT, RELATION, LatexError, read_latex, symbol
 
 LABELED = re.compile(r"^\$\$\n((?:(?!\$\$).)*?)\n\$\$ \(([\w-]+)\)$", re.MULTILINE | re.DOTALL)
 Functions = Mapping[str, Callable[..., Any]]
@@ -79,16 +78,20 @@ def sides_of(latex: str, functions: Functions) -> tuple[Any, ...]:
     return found[0] if len(found) == 1 else tuple(sp.Matrix(column) for column in zip(*found, strict=True))
 
 
-def equations_of(page: Path) -> dict[str, str]:
-    """The LaTeX of the labeled equations of a page, by label."""
-    return {label: latex for latex, label in LABELED.findall(page.read_text(encoding="utf-8"))}
+def equations_of(text: str) -> dict[str, str]:
+    """The LaTeX of the labeled equations of a page, or of all pages in a row, by label."""
+    found = {label: latex for latex, label in LABELED.findall(text)}
+    if len(found) != len(LABELED.findall(text)):
+        raise ValueError("each label of an equation must stand in one place of the book, got one twice")
+    return found
 
 
 def flipped_signs(latex: str) -> list[str]:
     """The equation with one sign turned, for each of its signs, and with its last side negated."""
     signs = [match.start() for match in re.finditer(r"[+-]", latex)]
     turned = [latex[:at] + ("-" if latex[at] == "+" else "+") + latex[at + 1 :] for at in signs]
-    end = max((latex.rfind(name) + len(name) for name in RELATIONS if name in latex), default=0)
+    of_indices = re.sub(r"_\{[^{}]*\}", lambda index: "." * len(index[0]), latex)  # as in a sum from i = 1
+    end = max((match.end() for match in RELATION.finditer(of_indices)), default=0)
     return [*turned, f"{latex[:end]} -1 \\cdot {latex[end:]}"]
 
 
@@ -112,7 +115,8 @@ def in_power_sums(expression: Any, meanings: Mapping[str, Any]) -> Any:
     if isinstance(expression, sp.MatrixBase):
         return expression.applyfunc(lambda entry: in_power_sums(entry, meanings))
     reduced = expression.replace(lambda e: isinstance(e, sp.Sum), lambda e: _reduce_sum(e, meanings))
-    known = {symbol(name): sp.sympify(value) for name, value in meanings.items()}
+    free = reduced.free_symbols
+    known = {symbol(name): sp.sympify(value) for name, value in meanings.items() if symbol(name) in free}
     of_all = {power_sum(k, of_all=True): power_sum(k) + symbol("t") ** k for k in range(1, 5)}
     return reduced.subs(known, simultaneous=True).subs(of_all)
 
@@ -157,15 +161,19 @@ def is_zero(expression: sp.Expr) -> bool:
     point = {name: sp.Rational(sp.prime(5 + place), 13) for place, name in enumerate(names)}
     value = expression.evalf(subs=point | {COUNT: 11}, maxn=40)
     refuted = value.is_number and abs(value) > 1e-9
-    return not refuted and bool(sp.simplify(expression) == 0)
+    if refuted:
+        return False
+    return sp.expand(sp.together(expression).as_numer_denom()[0]) == 0 or bool(sp.simplify(expression) == 0)
 
 
 def evaluate(expression: Any, values: Mapping[str, Any], functions: Functions) -> Any:
     """The value of an expression at a point; an indexed name takes its entries from an array."""
-    names = [name for name in values if name not in functions]
+    indexed = {base.name for base in expression.atoms(sp.IndexedBase)}
+    used = indexed | {name.name for name in expression.free_symbols}
+    names = [name for name in values if name in used]
     # x_1 is x[0] in numpy and x[1] in a sum that begins with one, so a dummy comes first.
-    point = [np.insert(values[name], 0, np.nan) if np.ndim(values[name]) else values[name] for name in names]
-    arguments = [sp.IndexedBase(name) if np.ndim(values[name]) else symbol(name) for name in names]
+    point = [np.insert(values[name], 0, np.nan) if name in indexed else values[name] for name in names]
+    arguments = [sp.IndexedBase(name) if name in indexed else symbol(name) for name in names]
     by_name = {identifier(name): function for name, function in functions.items()}
     try:
         return sp.lambdify(arguments, expression, [by_name, "numpy"])(*point)

@@ -3,12 +3,11 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 import address
+import notebooks
 from notebooks import COLAB, cell_id, repository, site
 from pages import ROOT
 
@@ -18,49 +17,45 @@ TEXTS = {".md", ".py", ".yml", ".toml", ".cff", ".bib", ".js", ".css", ".ipynb",
 
 
 @pytest.fixture
-def copy(tmp_path):
-    """The files that hold the address, and the programs that set it, in a folder of their own."""
-    for name in (*address.FILES, "tools", "book/colab"):
-        target = tmp_path / name
-        target.parent.mkdir(exist_ok=True)
-        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
+def copy(tmp_path, monkeypatch):
+    """The files that hold the address, in a folder of their own that the program works in."""
+    for name in address.FILES:
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(COLAB, tmp_path / "colab")
+    monkeypatch.setattr(address, "COLAB", tmp_path / "colab")
+    for module in (address, notebooks):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
     return tmp_path
 
 
-def make_address(copy, url):
-    command = [sys.executable, str(copy / "tools" / "address.py"), url]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def texts(folder):
-    paths = [folder / name for name in address.FILES] + sorted((folder / "book" / "colab").iterdir())
+    paths = [folder / name for name in address.FILES] + sorted((folder / "colab").iterdir())
     return {path.name: path.read_text("utf-8") for path in paths}
 
 
 def test_make_address_sets_the_address_in_every_file_and_can_be_undone(copy):
-    before = texts(copy)
-    assert make_address(copy, f"{FORK}.git").returncode == 0
+    before, old = texts(copy), (repository(), site())
+    assert address.main(f"{FORK}.git") == 0
     after = texts(copy)
     assert all(FORK in text for text in after.values())
-    assert not [name for name, text in after.items() if repository() in text or site() in text]
+    assert not [name for name, text in after.items() if any(url in text for url in old)]
     assert "https://someone-else.github.io/a.fork/" in after["README.md"]
-    make_address(copy, repository())
+    address.main(old[0])
     assert texts(copy) == before
 
 
 def test_make_address_names_the_installing_cell_of_a_notebook_after_its_source(copy):
-    make_address(copy, FORK)
-    for path in (copy / "book" / "colab").iterdir():
+    address.main(FORK)
+    for path in (copy / "colab").iterdir():
         cell = json.loads(path.read_text("utf-8"))["cells"][0]
         assert cell["id"] == cell_id("code", "".join(cell["source"]))
 
 
 @pytest.mark.parametrize("url", ["", "github.com/a/b", "https://github.com/a", "https://host.org/a/b"])
-def test_make_address_refuses_what_is_no_repository_and_changes_nothing(copy, url):
+def test_make_address_refuses_what_is_no_repository_and_changes_nothing(copy, url, capsys):
     before = texts(copy)
-    found = make_address(copy, url)
-    assert (found.returncode, texts(copy)) == (1, before)
-    assert f"URL must be like https://github.com/owner/name, got {url!r}" in found.stdout
+    assert (address.main(url), texts(copy)) == (1, before)
+    assert f"URL must be like https://github.com/owner/name, got {url!r}" in capsys.readouterr().out
 
 
 def test_the_address_stands_where_make_address_sets_it_and_nowhere_else():

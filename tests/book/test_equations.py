@@ -10,15 +10,11 @@ from page_latex import LatexError, read_latex, symbol
 from page_math import Equation, equations_of, flipped_signs
 from pages import BOOK
 
-PAGES = sorted(BOOK.glob("*.md"))
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in sorted(BOOK.glob("*.md")))
+LATEX = equations_of(TEXT)  # by label, whatever page it stands on
 REGISTRY = registry()
-ON_PAGES = {page.stem: equations_of(page) for page in PAGES}
-ENTRIES = [(page, entry) for page, entries in REGISTRY.items() for entry in entries]
 POINTS = 5
-
-
-def latex_of(page, entry):
-    return ON_PAGES.get(page, {}).get(entry.label, "")
+by_label = pytest.mark.parametrize("label", sorted(LATEX))
 
 
 def holds(entry, latex):
@@ -33,54 +29,36 @@ def fails(test, latex):
         return True
 
 
-by_entry = pytest.mark.parametrize(("page", "entry"), ENTRIES, ids=[entry.label for _, entry in ENTRIES])
-by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_labels_of_the_pages_and_of_the_registry_are_the_same():
+    assert set(REGISTRY) == set(LATEX), "tests/book/equations must have one entry for each labeled equation"
 
 
-@by_page
-def test_equations_of_the_page_and_of_the_registry_are_the_same(page):
-    registered = [entry.label for entry in REGISTRY.get(page.stem, ())]
-    assert sorted(registered) == sorted(ON_PAGES[page.stem]), (
-        f"tests/book/equations/{page.stem}.py must have one entry for each labeled equation of {page.name}"
-    )
+def test_a_label_that_stands_in_two_places_is_refused():
+    with pytest.raises(ValueError, match="one place of the book"):
+        equations_of("$$\na = b\n$$ (eq-a)\n\n$$\nb = a\n$$ (eq-a)\n")
 
 
-def test_every_entry_belongs_to_a_page():
-    assert set(REGISTRY) <= {page.stem for page in PAGES}
-
-
-def test_no_label_is_used_twice():
-    labels = [label for equations in ON_PAGES.values() for label in equations]
-    assert len(labels) == len(set(labels))
-
-
-@by_page
-def test_every_numbered_equation_is_read(page):
+def test_every_numbered_equation_is_read():
     """Only $$ ... $$ (eq-...) makes a number, and the registry sees each of these."""
-    text = page.read_text(encoding="utf-8")
-    assert not re.search(r"\\begin\{(align|equation|gather|multline)\}|```\{math\}|:label:", text)
-    assert len(re.findall(r"^\$\$ *\(", text, flags=re.MULTILINE)) == len(ON_PAGES[page.stem])
+    assert not re.search(r"\\begin\{(align|equation|gather|multline)\}|```\{math\}|:label:", TEXT)
+    assert len(re.findall(r"^\$\$ *\(", TEXT, flags=re.MULTILINE)) == len(LATEX)
 
 
-@by_entry
-def test_the_equation_is_proven(page, entry):
-    assert entry.proven(latex_of(page, entry)), f"sympy does not find both sides of {entry.label} equal"
+@by_label
+def test_the_equation_is_proven(label):
+    assert REGISTRY[label].proven(LATEX[label]), f"sympy does not find both sides of {label} equal"
 
 
-@by_entry
-def test_the_equation_holds_in_numbers(page, entry):
-    assert holds(entry, latex_of(page, entry)), f"the numbers contradict {entry.label}"
+@by_label
+def test_the_equation_holds_in_numbers(label):
+    assert holds(REGISTRY[label], LATEX[label]), f"the numbers contradict {label}"
 
 
-@by_entry
-def test_a_wrong_sign_is_noticed_by_the_proof_and_by_the_numbers(page, entry):
-    missed = {"the proof": [], "the numbers": []}
-    for wrong in flipped_signs(latex_of(page, entry)):
-        if not fails(entry.proven, wrong):
-            missed["the proof"].append(wrong)
-        if not fails(lambda latex: holds(entry, latex), wrong):
-            missed["the numbers"].append(wrong)
-    assert missed == {"the proof": [], "the numbers": []}
+@by_label
+def test_a_wrong_sign_is_noticed_by_the_proof_and_by_the_numbers(label):
+    entry, wrong = REGISTRY[label], flipped_signs(LATEX[label])
+    assert [latex for latex in wrong if not fails(entry.proven, latex)] == []
+    assert [latex for latex in wrong if not fails(lambda latex: holds(entry, latex), latex)] == []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from fontTools.ttLib import TTFont
 from sphinx.errors import ExtensionError
 
 from mathml import mathml, rows
-from pages import BOOK, blank_code
+from pages import BOOK, only
 
 FORMULA = re.compile(r"\$\$(?P<display>.+?)\$\$|(?<![\\$])\$(?P<inline>[^$]+?)\$", re.DOTALL)
 M = "{http://www.w3.org/1998/Math/MathML}"
@@ -18,7 +18,7 @@ M = "{http://www.w3.org/1998/Math/MathML}"
 def formulas():
     for page in sorted(BOOK.glob("*.md")):
         text = re.sub(
-            r"```.*?```|`[^`\n]*`", "", blank_code(page.read_text(encoding="utf-8")), flags=re.DOTALL
+            r"```.*?```|`[^`\n]*`", "", only("markdown", page.read_text(encoding="utf-8")), flags=re.DOTALL
         )
         yield from (match["display"] or match["inline"] for match in FORMULA.finditer(text))
 

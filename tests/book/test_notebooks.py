@@ -145,10 +145,7 @@ def test_code_needs_the_package_and_what_it_depends_on(page):
 def test_what_the_page_hides_is_folded_and_nothing_else(page):
     cells = [cell for cell in committed(page).cells if cell.cell_type == "code"]
     assert "simam-edu @ git+https://" in cells[0].source, "the first cell installs the package"
-    hides = [
-        bool({"hide-cell", "remove-cell"} & set(cell.options.get("tags", [])))
-        for cell in code_cells(text_of(page))
-    ]
+    hides = [bool({"hide-cell", "remove-cell"} & cell.tags) for cell in code_cells(text_of(page))]
     folded = [
         cell.metadata.get("cellView") == "form" and cell.metadata.jupyter.source_hidden for cell in cells
     ]
@@ -193,6 +190,22 @@ Of `{eq}` and ``{doc}`x` `` and {ref}`words <section>`, {cite:p}`one,two`.
 Look.
 ```
 
+```{figure-move} bowl
+:name: fig-bowl
+:alt: A bowl.
+
+Its lowest point.
+```
+
+```{predict} Is $a$ large?
+:right: 1
+
+- yes
+- no
+
+It is.
+```
+
 ```{code-cell} ipython3
 from myst_nb import glue
 a = 1
@@ -220,6 +233,12 @@ def test_each_construct_becomes_what_a_notebook_shows(tmp_path):
         "```text\n{doc}`as it is`\n```",
         "<details><summary>A hint</summary>",
         "Look.",
+        "</details>",
+        "> **A figure to move** stands on <page fig-bowl>. Its lowest point.",
+        "**Predict first.** Is $a$ large?",
+        "- yes\n- no",
+        "<details><summary>The answer</summary>",
+        "It is.",
         "</details>",
     ]
     assert references == "## References\n\n- <reference one>\n- <reference two>"

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pages import BOOK, ROOT, blank_code, code_cells, notebook_pages
+from pages import BOOK, ROOT, code_cells, notebook_pages, only
 from simam_edu.exercises import chapters
 
 PAGES = notebook_pages()
@@ -54,7 +54,7 @@ def test_minutes_promised_for_the_exercises_are_those_of_their_headings(page):
 
 @by_name(CHAPTERS)
 def test_the_chapter_ends_with_its_take_away_and_its_exercises(page):
-    headings = re.findall(r"^## (.*)$", blank_code(text_of(page)), flags=re.MULTILINE)
+    headings = re.findall(r"^## (.*)$", only("markdown", text_of(page)), flags=re.MULTILINE)
     expected = ["Take-away", "Exercises"] if page.stem in chapters() else ["Take-away"]
     assert headings[-len(expected) :] == expected
 
@@ -71,7 +71,7 @@ def test_each_exercise_has_its_question_and_its_solution(chapter):
     assert checked == [[name, name] for name in names], "first the reader's cell, then the solution"
     for part in parts:
         cells = code_cells(part)
-        folded = ["hide-cell" in cell.options.get("tags", []) for cell in cells]
+        folded = ["hide-cell" in cell.tags for cell in cells]
         assert folded == [False, True] or (not cells and "(open)" in part.splitlines()[0])
         assert all("verdict.passed" in cell.source for cell in cells[1:]), "the solution is asserted to pass"
 
@@ -82,7 +82,7 @@ ORACLES = {"simam", "stable_gain"}  # held against the oracle, where the page ha
 @pytest.mark.parametrize("chapter", chapters())
 def test_a_solution_on_the_page_is_that_of_the_package(chapter):
     section = exercises_of(BOOK / f"{chapter}.md")
-    folded = [c.source for c in code_cells(section) if "hide-cell" in c.options.get("tags", [])]
+    folded = [c.source for c in code_cells(section) if "hide-cell" in c.tags]
     for exercise, cell in zip(chapters()[chapter], folded, strict=True):
         if callable(exercise.solution) and "def " in cell and exercise.name not in ORACLES:
             assert inspect.getsource(exercise.solution) in cell, exercise.name

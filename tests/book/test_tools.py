@@ -47,16 +47,17 @@ def test_the_cells_of_a_page_are_found_with_their_lines():
     assert cells[2].options == {"tags": ["remove-cell"]}
 
 
-def test_prose_is_what_is_left_on_its_lines():
-    prose = pages.blank_code(PAGE)
-    assert prose.split() == ["#", "A", "page", "Some", "words."]
-    assert prose.splitlines().index("# A page") == PAGE.splitlines().index("# A page")
-
-
-def test_blanking_keeps_the_code_on_its_lines():
-    blanked = lint_pages.blanked(PAGE).splitlines()
-    assert [line for line in blanked if line] == ["import numpy as np", "x = 1", "x", "y = 2"]
-    assert blanked.index("y = 2") == PAGE.splitlines().index("y = 2")
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    [
+        ("markdown", ["# A page", "Some words."]),
+        ("code", ["import numpy as np", "x = 1", "x", "y = 2"]),
+    ],
+)
+def test_the_cells_of_one_kind_stay_on_their_lines(kind, kept):
+    lines = pages.only(kind, PAGE).splitlines()
+    assert [line for line in lines if line] == kept
+    assert all(lines.index(line) == PAGE.splitlines().index(line) for line in kept)
 
 
 def test_the_lint_names_the_line_of_the_page(tmp_path, monkeypatch, capsys):

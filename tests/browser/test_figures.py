@@ -283,12 +283,13 @@ def test_predictions_open_after_the_choice(page: Any) -> None:
         assert verdicts == {"Right", "Not so"}
 
 
-# Text of a figure that is cut, smaller than 11 px, or of less contrast than 4.5, which axe does not look at.
+# Text that is cut, smaller than 11 px, or of less contrast than 4.5, which axe does not look at.
 LEGIBLE = """() => [...document.querySelectorAll('.sim-svg text')].filter((text) => {
   const light = (color) => color.match(/[0-9]+/g).slice(0, 3).map((c) => c / 255)
     .map((c) => (c < 0.04 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
     .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0.05);
-  const contrast = light(getComputedStyle(text).fill) / light(getComputedStyle(document.body).backgroundColor);
+  const ground = getComputedStyle(document.body).backgroundColor;
+  const contrast = light(getComputedStyle(text).fill) / light(ground);
   const area = text.ownerSVGElement.getBoundingClientRect(), box = text.getBoundingClientRect();
   const cut = box.left < area.left - 1 || box.right > area.right + 1 || box.top < area.top - 2;
   return cut || Math.max(contrast, 1 / contrast) < 4.5 || parseFloat(getComputedStyle(text).fontSize) < 11;

@@ -29,9 +29,6 @@ def load(name: str, split: Split, *, root: str | Path | None = None, download: b
             that ``SIMAM_EDU_DATA`` names, else to the cache. Off unless asked for, because nobody expects a
             download from a load.
 
-    Returns:
-        The images, their labels and where they come from.
-
     Raises:
         ValueError: If the name or split is unknown, or a file is not what it should be.
         FileNotFoundError: If the files are nowhere and ``download`` is off.

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from simam_edu.datasets.cifar_files import CifarDataset
-from simam_edu.datasets.download import md5_of
+from simam_edu.datasets.cifar_files import CifarDataset, Edition
+from simam_edu.datasets.download import hash_of
 from simam_edu.datasets.image_set import Split
 
 LARGEST = 2**28
@@ -28,21 +28,20 @@ LARGEST = 2**28
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """The files of a split.
-
-    Attributes:
-        place: The folder or archive that holds them.
-        contents: What the binary edition has in them, by its names.
-        python: Whether they were the official files of the Python edition.
-    """
+    """The files of a split: the folder or archive that holds them, and what is in the binary ones by name."""
 
     place: Path
     contents: Mapping[str, bytes]
-    python: bool
+    edition: Edition
 
 
-def find(dataset: CifarDataset, split: Split, place: Path) -> tuple[Files | None, str]:
-    """Return the files of a split in a place, or None, and what is there in their stead.
+def md5_of(content: bytes) -> str:
+    """Return the MD5 sum of a content, which tells files apart but stops no attacker."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def find(dataset: CifarDataset, split: Split, place: Path) -> Files:
+    """Return the files of a split in a place.
 
     Args:
         dataset: Which CIFAR.
@@ -50,44 +49,42 @@ def find(dataset: CifarDataset, split: Split, place: Path) -> tuple[Files | None
         place: A folder that holds the folder of the files, their archive or the files; or an archive.
 
     Raises:
+        FileNotFoundError: If they are not there; it says what is there in their stead.
         ValueError: If a file of the Python edition is not the official one.
     """
-    names = dataset.files[split]
-    pythons = [dataset.python.files[name] for name in names]
-    for wanted, own in ((names, dataset.folder), (pythons, dataset.python.folder)):
-        for folder in (place / own, place):
-            if all((folder / name).is_file() for name in wanted):
-                contents = {name: (folder / name).read_bytes() for name in wanted}
-                return _files(dataset, split, folder, contents), ""
-    there = [
-        name
-        for wanted, own in ((names, dataset.folder), (pythons, dataset.python.folder))
-        for name in wanted
-        if (place / own / name).is_file() or (place / name).is_file()
-    ]
+    editions = (dataset.binary, dataset.python)
+    there = []
+    for edition in editions:
+        for folder in (place / edition.folder, place):
+            names = [name for name in edition.files(split) if (folder / name).is_file()]
+            if len(names) == len(edition.files(split)):
+                contents = {name: (folder / name).read_bytes() for name in names}
+                return _files(dataset, split, edition, folder, contents)
+            there += names
     told = [f"{', '.join(there) or 'none of them'} in {place}"]
-    archives = [place / dataset.archive.file, place / dataset.python.archive]
+    archives = [place / edition.archive for edition in editions]
     for path in [place] if place.is_file() else filter(Path.is_file, archives):
         try:
-            contents = read_members(path, {*names, *pythons})
+            contents = read_members(path, {name for edition in editions for name in edition.files(split)})
         except ValueError as error:
-            told.append(f"{error}{_differs(dataset, path)}")
+            told.append(f"{error}{_differs(editions, path)}")
             continue
-        if found := _files(dataset, split, path, contents):
-            return found, ""
+        for edition in editions:
+            if contents.keys() >= set(edition.files(split)):
+                return _files(dataset, split, edition, path, contents)
         told.append(f"{path}, which does not hold them")
-    return None, " and ".join(told)
+    raise FileNotFoundError(" and ".join(told))
 
 
-def _files(dataset: CifarDataset, split: Split, place: Path, contents: Mapping[str, bytes]) -> Files | None:
-    """Return the files of a split, of either edition, if the contents hold all of one."""
-    names = dataset.files[split]
-    if all(name in contents for name in names):
-        return Files(place=place, contents={name: contents[name] for name in names}, python=False)
-    if not all(dataset.python.files[name] in contents for name in names):
-        return None
-    binary = {name: _binary(dataset, name, place, contents[dataset.python.files[name]]) for name in names}
-    return Files(place=place, contents=binary, python=True)
+def _files(
+    dataset: CifarDataset, split: Split, edition: Edition, place: Path, contents: Mapping[str, bytes]
+) -> Files:
+    """Return the files of a split of either edition in the layout of the binary one."""
+    binary = {}
+    for name, own in zip(dataset.binary.files(split), edition.files(split), strict=True):
+        python = edition is dataset.python
+        binary[name] = _unpickled(dataset, place / own, contents[own]) if python else contents[own]
+    return Files(place=place, contents=binary, edition=edition)
 
 
 def read_members(path: Path, names: Container[str]) -> dict[str, bytes]:
@@ -114,16 +111,13 @@ def read_members(path: Path, names: Container[str]) -> dict[str, bytes]:
     return contents
 
 
-def _differs(dataset: CifarDataset, path: Path) -> str:
-    """Return how the checksum of an archive differs from the known one, if its name is known."""
-    known = {dataset.archive.file: next(iter(dataset.archive.mirrors.values()))}
-    known[dataset.python.archive] = f"md5:{dataset.python.archive_md5}"
-    algorithm, _, digest = known.get(path.name, "").partition(":")
-    if not digest:
-        return ""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, algorithm).hexdigest()
-    return f": its {algorithm} must be {digest}, got {found}; delete it"
+def _differs(editions: tuple[Edition, ...], path: Path) -> str:
+    """Return how the checksum of an archive differs from the origin's, if its name is known."""
+    for edition in editions:
+        if edition.archive == path.name:
+            algorithm, _, digest = next(iter(edition.mirrors.values())).partition(":")
+            return f": its {algorithm} must be {digest}, got {hash_of(path, algorithm)}; delete it"
+    return ""
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -141,20 +135,20 @@ class _ArraysOnly(pickle.Unpickler):
         return allowed[known]
 
 
-def _binary(dataset: CifarDataset, name: str, place: Path, content: bytes) -> bytes:
-    """Return a file of the Python edition in the layout of the binary one, whose name is given.
+def _unpickled(dataset: CifarDataset, path: Path, content: bytes) -> bytes:
+    """Return a file of the Python edition in the layout of the binary one.
 
     It is a pickle, which can run code, so it is read at all only if its checksum is the known one.
     """
-    expected, found = dataset.python.md5s[name], md5_of(content)
+    expected, found = dataset.python.md5s[path.name], md5_of(content)
     if found != expected:
         raise ValueError(
-            f"{dataset.python.files[name]} in {place} must have the MD5 {expected}, got {found}: "
+            f"{path.name} in {path.parent} must have the MD5 {expected}, got {found}: "
             "pickles can run code, so only the official ones are read; "
             "delete them and load with download=True"
         )
     batch = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
-    labels = [np.array(batch[key], dtype=np.uint8)[:, None] for key in dataset.python.labels]
+    labels = [np.array(batch[key], dtype=np.uint8)[:, None] for key in dataset.labels]
     return np.hstack([*labels, batch["data"]]).tobytes()
 
 

@@ -1,13 +1,13 @@
 """What the files of CIFAR-10 and CIFAR-100 are: their names, layout, checksums and places to download them.
 
 Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. The layout of the files is
-described at https://www.cs.toronto.edu/~kriz/cifar.html
+described at https://www.cs.toronto.edu/~kriz/cifar.html. Checksums of the Python edition as torchvision has
+them.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from simam_edu.datasets.download import Archive
 from simam_edu.datasets.image_set import Split
 
 PIXEL_BYTES = 3 * 32 * 32
@@ -20,27 +20,26 @@ JPEG = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class PythonEdition:
-    """The same images as pickles of Python 2.
+class Edition:
+    """One form in which the images are handed out, as binary files or as pickles of Python 2.
 
     Attributes:
         folder: The folder that the archive unpacks to.
-        archive: Its name.
-        archive_md5: The MD5 sum of the archive.
-        md5s: MD5 sums of its files, by the names of the binary files that hold the same images.
-        labels: Its keys for the label bytes of a binary record, in order.
+        archive: The name of the archive.
+        mirrors: For each address of a folder that holds the archive, its checksum there, the origin first. A
+            mirror may have packed the same files anew.
+        md5s: The MD5 sum of each file by its name: the training files in order, then the test file.
     """
 
     folder: str
     archive: str
-    archive_md5: str
+    mirrors: Mapping[str, str]
     md5s: Mapping[str, str]
-    labels: tuple[str, ...]
 
-    @property
-    def files(self) -> dict[str, str]:
-        """Its files, by the names of the binary files."""
-        return {name: name.removesuffix(".bin") for name in self.md5s}
+    def files(self, split: Split) -> tuple[str, ...]:
+        """Return the names of the files of a split, in order."""
+        names = tuple(self.md5s)
+        return names[:-1] if split == "train" else names[-1:]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,107 +48,90 @@ class CifarDataset:
 
     Attributes:
         name: Of the data set.
-        folder: The folder that the archive unpacks to.
-        files: The names of the files of each split, in order.
-        records: Records per file, by its name.
-        label_bytes: Bytes before the pixels; the last of them is the label.
         classes: The names of the classes, in the order of the labels.
-        editions: MD5 sums of the files by name, for each known source of them.
+        labels: The keys of a pickle for the bytes before the pixels of a binary record, the label last.
         mean: Of each color plane over the training split.
         std: Its standard deviation.
-        archive: What to download.
-        python: What else its images come as.
+        binary: The files that all others are brought into the form of.
+        python: What else its images come as; its files have the order of the binary ones.
+        known: MD5 sums of binary files in their order, by the sentence that says where they come from.
+        images: How many images a split has, equally many in each of its files.
     """
 
     name: str
-    folder: str
-    files: Mapping[Split, Sequence[str]]
-    records: Mapping[str, int]
-    label_bytes: int
     classes: tuple[str, ...]
-    editions: Mapping[str, Mapping[str, str]]
+    labels: tuple[str, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    archive: Archive
-    python: PythonEdition
+    binary: Edition
+    python: Edition
+    known: Mapping[str, tuple[str, ...]]
+    images: Mapping[Split, int] = field(default_factory=lambda: {"train": 50_000, "test": 10_000})
 
     @property
     def record_bytes(self) -> int:
         """Bytes of one record: its labels and its pixels."""
-        return self.label_bytes + PIXEL_BYTES
+        return len(self.labels) + PIXEL_BYTES
 
 
-_BATCHES = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
-_TORONTO = ("https://www.cs.toronto.edu/~kriz", "https://cave.cs.toronto.edu/kriz")
+_TORONTO = "https://www.cs.toronto.edu/~kriz"
 _MXNET = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/gluon/dataset"
 _MINDSPORE = "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets"
 
 
 def _mirrors(known_hash: str, repacked: str, repacked_hash: str) -> dict[str, str]:
     """Return every address with its checksum; MXNet's mirror packed the same files anew."""
-    return {**dict.fromkeys(_TORONTO, known_hash), repacked: repacked_hash, _MINDSPORE: known_hash}
+    origin = dict.fromkeys((_TORONTO, "https://cave.cs.toronto.edu/kriz"), known_hash)
+    return {**origin, repacked: repacked_hash, _MINDSPORE: known_hash}
 
+
+_NAMES = (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch")
+_OFFICIAL = (
+    "5dd7e06a14cb22eb9f671a540d1b7c25", "5ea93a67294ea407fff1d09f752e9692",
+    "942cd6a4bcdd0dd3c604fbe906cb4421", "ae636b3ba5c66a11e91e8cb52e771fcb",
+    "53f37980c15c3d472c316c40844f3f0d", "803d5f7f4d78ea53de84dbe85f74fb6d",
+)  # fmt: skip
+# The decoded pixels depend on the JPEG library; these are libjpeg-turbo's, by way of Pillow.
+_JPEG = (
+    "5a5142663b2c457eb7edf61944cf14cd", "a03813b579934887e19fffa24f57e096",
+    "9338b8beb58f9f053aa7e7f6d2ca26a1", "5d6a4b059305fb3437429da7d5355351",
+    "b543e7acd6f6cab339de5ace5ae323ae", "78e587ba3db901cd80dac811bd592c6d",
+)  # fmt: skip
+_PYTHON = (
+    "c99cafc152244af753f735de768cd75f", "d4bba439e000b95fd0a9bffe97cbabec",
+    "54ebc095f3ab1f0389bbae665268c751", "634d18415352ddfa80567beed471001a",
+    "482c414d41f54cd18b22e5b47cb7c3cb", "40351d587109b95175f43aff81a1287e",
+)  # fmt: skip
 
 CIFAR10 = CifarDataset(
     name="cifar10",
-    folder="cifar-10-batches-bin",
-    files={"train": _BATCHES, "test": ("test_batch.bin",)},
-    records=dict.fromkeys((*_BATCHES, "test_batch.bin"), 10_000),
-    label_bytes=1,
     classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-    editions={
-        OFFICIAL: {
-            "data_batch_1.bin": "5dd7e06a14cb22eb9f671a540d1b7c25",
-            "data_batch_2.bin": "5ea93a67294ea407fff1d09f752e9692",
-            "data_batch_3.bin": "942cd6a4bcdd0dd3c604fbe906cb4421",
-            "data_batch_4.bin": "ae636b3ba5c66a11e91e8cb52e771fcb",
-            "data_batch_5.bin": "53f37980c15c3d472c316c40844f3f0d",
-            "test_batch.bin": "803d5f7f4d78ea53de84dbe85f74fb6d",
-        },
-        # The decoded pixels depend on the JPEG library; these are libjpeg-turbo's, by way of Pillow.
-        JPEG: {
-            "data_batch_1.bin": "5a5142663b2c457eb7edf61944cf14cd",
-            "data_batch_2.bin": "a03813b579934887e19fffa24f57e096",
-            "data_batch_3.bin": "9338b8beb58f9f053aa7e7f6d2ca26a1",
-            "data_batch_4.bin": "5d6a4b059305fb3437429da7d5355351",
-            "data_batch_5.bin": "b543e7acd6f6cab339de5ace5ae323ae",
-            "test_batch.bin": "78e587ba3db901cd80dac811bd592c6d",
-        },
-    },
+    labels=("labels",),
     mean=(0.4914, 0.4822, 0.4465),
     std=(0.2470, 0.2435, 0.2616),
-    archive=Archive(
-        file="cifar-10-binary.tar.gz",
-        size=170_052_171,
+    binary=Edition(
+        folder="cifar-10-batches-bin",
+        archive="cifar-10-binary.tar.gz",
         mirrors=_mirrors(
             "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
             f"{_MXNET}/cifar10",
             "sha256:5c42663433fe855e7227a0c588428176a867e401971f6e0be5fc37ca1b885452",
         ),
+        md5s=dict(zip((f"{name}.bin" for name in _NAMES), _OFFICIAL, strict=True)),
     ),
-    # Checksums as torchvision has them.
-    python=PythonEdition(
+    python=Edition(
         folder="cifar-10-batches-py",
         archive="cifar-10-python.tar.gz",
-        archive_md5="c58f30108f718f92721af3b95e74349a",
-        md5s={
-            "data_batch_1.bin": "c99cafc152244af753f735de768cd75f",
-            "data_batch_2.bin": "d4bba439e000b95fd0a9bffe97cbabec",
-            "data_batch_3.bin": "54ebc095f3ab1f0389bbae665268c751",
-            "data_batch_4.bin": "634d18415352ddfa80567beed471001a",
-            "data_batch_5.bin": "482c414d41f54cd18b22e5b47cb7c3cb",
-            "test_batch.bin": "40351d587109b95175f43aff81a1287e",
-        },
-        labels=("labels",),
+        mirrors={_TORONTO: "md5:c58f30108f718f92721af3b95e74349a"},
+        md5s=dict(zip(_NAMES, _PYTHON, strict=True)),
     ),
+    known={OFFICIAL: _OFFICIAL, JPEG: _JPEG},
 )
+
+_OFFICIAL_100 = ("6172c7755cfe09b2fe270c85cebc1b15", "4499cfba6c016c1be1438163640a0898")
 
 CIFAR100 = CifarDataset(
     name="cifar100",
-    folder="cifar-100-binary",
-    files={"train": ("train.bin",), "test": ("test.bin",)},
-    records={"train.bin": 50_000, "test.bin": 10_000},
-    label_bytes=2,
     classes=(
         "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle",
         "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle",
@@ -163,33 +145,26 @@ CIFAR100 = CifarDataset(
         "telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe",
         "whale", "willow_tree", "wolf", "woman", "worm",
     ),
-    editions={
-        OFFICIAL: {
-            "train.bin": "6172c7755cfe09b2fe270c85cebc1b15",
-            "test.bin": "4499cfba6c016c1be1438163640a0898",
-        }
-    },
+    labels=("coarse_labels", "fine_labels"),
     mean=(0.5071, 0.4867, 0.4408),
     std=(0.2675, 0.2565, 0.2761),
-    archive=Archive(
-        file="cifar-100-binary.tar.gz",
-        size=168_513_733,
+    binary=Edition(
+        folder="cifar-100-binary",
+        archive="cifar-100-binary.tar.gz",
         mirrors=_mirrors(
             "md5:03b5dce01913d631647c71ecec9e9cb8",
             f"{_MXNET}/cifar100",
             "sha1:a0bb982c76b83111308126cc779a992fa506b90b",
         ),
+        md5s=dict(zip(("train.bin", "test.bin"), _OFFICIAL_100, strict=True)),
     ),
-    python=PythonEdition(
+    python=Edition(
         folder="cifar-100-python",
         archive="cifar-100-python.tar.gz",
-        archive_md5="eb9058c3a382ffc7106e4002c42a8d85",
-        md5s={
-            "train.bin": "16019d7e3df5f24257cddd939b257f8d",
-            "test.bin": "f0ef6b0ae62326f3e7ffdfab6717acfc",
-        },
-        labels=("coarse_labels", "fine_labels"),
+        mirrors={_TORONTO: "md5:eb9058c3a382ffc7106e4002c42a8d85"},
+        md5s={"train": "16019d7e3df5f24257cddd939b257f8d", "test": "f0ef6b0ae62326f3e7ffdfab6717acfc"},
     ),
+    known={OFFICIAL: _OFFICIAL_100},
 )  # fmt: skip
 
 DATASETS: dict[str, CifarDataset] = {dataset.name: dataset for dataset in (CIFAR10, CIFAR100)}

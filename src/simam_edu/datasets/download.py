@@ -3,27 +3,12 @@
 import errno
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
-
-@dataclass(frozen=True, kw_only=True)
-class Archive:
-    """A file to download.
-
-    Attributes:
-        file: Its name, at every mirror and on the disk.
-        size: In bytes, at the origin.
-        mirrors: For each address of a folder that holds it, the checksum of the file there, as
-            ``"sha256:..."``, ``"sha1:..."`` or ``"md5:..."``. They are tried in turn, the origin first.
-            A mirror may have packed the same files anew and so have a checksum of its own.
-    """
-
-    file: str
-    size: int
-    mirrors: Mapping[str, str]
+ROOM = "170 MB"
+"""What an archive takes, roughly."""
 
 
 def cache_folder() -> Path:
@@ -31,16 +16,19 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("simam_edu")
 
 
-def md5_of(content: bytes) -> str:
-    """Return the MD5 sum of a content, which tells files apart but stops no attacker."""
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+def hash_of(path: Path, algorithm: str) -> str:
+    """Return the checksum of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def fetch(archive: Archive, place: Path) -> Path:
+def fetch(name: str, mirrors: Mapping[str, str], place: Path) -> Path:
     """Return an archive, downloaded and checked; one that is there and whole is not fetched again.
 
     Args:
-        archive: What to fetch.
+        name: Of the file, at every mirror and on the disk.
+        mirrors: For each address of a folder that holds it, its checksum there, as ``"sha256:..."``,
+            ``"sha1:..."`` or ``"md5:..."``. They are tried in turn.
         place: The folder that it goes to.
 
     Raises:
@@ -49,12 +37,12 @@ def fetch(archive: Archive, place: Path) -> Path:
     """
     try:
         place.mkdir(parents=True, exist_ok=True)
-        return _fetch_in_turn(archive, place)
+        return _fetch_in_turn(name, mirrors, place)
     except ConnectionError:
         raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            must = f"have about {archive.size / 2**20:.0f} MiB free, got a full disk; free some space, or"
+            must = f"have about {ROOM} free, got a full disk; free some space, or"
         else:
             must = f"be a folder that can be written, got {error.strerror or error};"
         raise type(error)(
@@ -64,22 +52,22 @@ def fetch(archive: Archive, place: Path) -> Path:
         ) from error
 
 
-def _fetch_in_turn(archive: Archive, place: Path) -> Path:
-    """Try one mirror after the other until the archive is there."""
-    packed = place / archive.file
+def _fetch_in_turn(name: str, mirrors: Mapping[str, str], place: Path) -> Path:
+    packed = place / name
     # A file at hand is taken before the network is asked, whichever mirror it came from.
-    if packed.is_file() and any(_has_hash(packed, known_hash) for known_hash in archive.mirrors.values()):
+    known = {known_hash.partition(":")[::2] for known_hash in mirrors.values()}
+    if packed.is_file() and any(hash_of(packed, algorithm) == digest for algorithm, digest in known):
         return packed
     failures = []
-    for mirror, known_hash in archive.mirrors.items():
+    for mirror, known_hash in mirrors.items():
         try:
-            _retrieve(f"{mirror}/{archive.file}", packed, known_hash)
+            _retrieve(f"{mirror}/{name}", packed, known_hash)
             return packed
         except ConnectionError as error:
             failures.append(f"{mirror}: {error}")
     there = f"; {packed} is there, but has none of the known checksums" if packed.exists() else ""
     raise ConnectionError(
-        f"one of {len(archive.mirrors)} mirrors must give {archive.file}, got none ({'; '.join(failures)})"
+        f"one of {len(mirrors)} mirrors must give {name}, got none ({'; '.join(failures)})"
         f"{there}; check the network and try again, put the right file into {place} by hand, "
         "or take 'shapes', which needs no files"
     )
@@ -100,9 +88,3 @@ def _retrieve(url: str, packed: Path, known_hash: str) -> None:
         raise ConnectionError(type(error).__name__) from error
     except ValueError as error:  # pooch's word for another checksum
         raise ConnectionError("the checksum is wrong, so the file was deleted") from error
-
-
-def _has_hash(path: Path, known_hash: str) -> bool:
-    algorithm, _, digest = known_hash.partition(":")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest() == digest

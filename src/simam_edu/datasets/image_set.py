@@ -14,8 +14,6 @@ class ImageSet:
     """One split of a data set, in memory.
 
     Attributes:
-        name: Of the data set.
-        split: ``"train"`` or ``"test"``.
         images: Color planes red, green, blue; values 0 to 255.
         labels: One index into ``classes`` an image.
         classes: The names of the classes.

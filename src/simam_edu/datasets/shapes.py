@@ -12,38 +12,20 @@ from jaxtyping import Bool, Float, Int64, UInt8
 
 from simam_edu.datasets.image_set import ImageSet, Split
 
-SIDE = 32
-"""Side of an image, in pixels."""
+SIDE = 32  # of an image, in pixels
+SAMPLES = 2  # points per pixel and axis at which a shape is evaluated, so that its edges are smooth
+RADII = (7.0, 10.0)  # least and greatest radius of a shape, in pixels
+AT_ONCE = 100  # images drawn at a time, which bounds the memory
+# With these four ResNet-20 learns the shapes in the ten epochs of the recipe "smoke". With a full turn, more
+# than twice the contrast and a wider shift it learned nothing.
+SHIFT = 3.0  # of a shape's middle from the image's along an axis, in pixels at most: objects lie whole inside
+TURN = 0.5  # to either side, in radians at most
+CONTRAST = 0.1  # how far the waves of the texture reach up and down from a color; 255 is 1
+COLOR_GAP = 0.4  # least difference of the colors of object and background in one plane at least; 255 is 1
 
-SAMPLES = 2
-"""Points per pixel and axis at which a shape is evaluated, so that its edges are smooth."""
-
-RADII = (7.0, 10.0)
-"""Least and greatest radius of a shape, in pixels."""
-
-SHIFT = 3.0
-"""How far a shape's middle may be from the image's along an axis, in pixels: objects lie whole inside."""
-
-TURN = 0.5
-"""How far a shape may be turned to either side, in radians."""
-
-CONTRAST = 0.1
-"""How far the waves of the texture reach up and down from the color of an object or background; 255 is 1.
-
-With this, and with TURN, SHIFT and COLOR_GAP as they are, ResNet-20 learns the shapes in the ten epochs of
-the recipe "smoke". With a full turn, more than twice the contrast and a wider shift it learned nothing."""
-
-COLOR_GAP = 0.4
-"""Least difference between the colors of object and background in one plane at least; 255 is 1."""
-
-AT_ONCE = 100
-"""Images drawn at a time, which bounds the memory."""
-
-SIZES: dict[Split, int] = {"train": 4000, "test": 1000}
-"""Images of the two splits: enough to learn from, and drawn in about a second."""
-
+SIZES: dict[Split, int] = {"train": 4000, "test": 1000}  # enough to learn from, drawn in about a second
+# The first and last day of ICML 2021, where SimAM was presented.
 SEEDS: dict[Split, int] = {"train": 20210718, "test": 20210724}
-"""Seeds of the two splits; the first and last day of ICML 2021, where SimAM was presented."""
 
 Plane = Float[np.ndarray, "*points"]
 Inside = Bool[np.ndarray, "*points"]
@@ -73,12 +55,8 @@ def draw(
 ) -> tuple[UInt8[np.ndarray, "n 3 32 32"], Int64[np.ndarray, "n"], Bool[np.ndarray, "n 32 32"]]:
     """Return images of shapes, their labels in random order, and the masks of the objects.
 
-    Args:
-        n: How many; a multiple of ten, so that the classes are equally large.
-        rng: Draws everything.
-
     Raises:
-        ValueError: If ``n`` is not a positive multiple of ten.
+        ValueError: If ``n`` is not a positive multiple of ten, so that the classes are equally large.
     """
     if n < 1 or n % len(SHAPES):
         raise ValueError(
@@ -94,11 +72,7 @@ def draw(
 
 
 def load_shapes(split: Split) -> ImageSet:
-    """Return one split, the same whenever it is drawn with the same version of numpy.
-
-    Args:
-        split: ``"train"`` has 4,000 images, ``"test"`` 1,000.
-    """
+    """Return one split of :data:`SIZES`, the same whenever it is drawn with the same version of numpy."""
     images, labels, masks = draw(SIZES[split], rng=np.random.default_rng(SEEDS[split]))
     return ImageSet(
         name="shapes",

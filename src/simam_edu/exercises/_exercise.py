@@ -76,18 +76,19 @@ class Result:
     """What is said to an answer; a notebook shows it as a sentence.
 
     Attributes:
-        passed: Whether the answer is right.
+        passed: Whether the answer is right; None where there is none yet.
         message: What to say.
     """
 
-    passed: bool
+    passed: bool | None
     message: str
 
     def __repr__(self) -> str:
         return self.message
 
     def _repr_markdown_(self) -> str:
-        return f"{'✔' if self.passed else '✘'} {self.message}"
+        sign = {True: "✔", False: "✘", None: "✎"}[self.passed]
+        return f"{sign} {self.message}"
 
 
 def rows(*columns: np.ndarray) -> list[Case]:

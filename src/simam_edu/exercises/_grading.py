@@ -38,7 +38,7 @@ def grade(exercise: Exercise, answer: Any) -> Result:
     cases = list(exercise.inputs(np.random.default_rng(0)))
     made = _attempts(exercise, answer, cases)
     if any(isinstance(one.error, NoAnswer) for one in made):
-        return Result(passed=False, message=f"No answer yet. Asked for: {exercise.prompt}.")
+        return Result(passed=None, message=f"Your turn, in the notebook of this page: {exercise.prompt}.")
     ran = [one for one in made if one.error is None]
     if not ran:
         ran = [max(made, key=lambda one: one.progress)]

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 from simam_edu.attention import attention_factory
@@ -15,39 +16,26 @@ from simam_edu.training.config import check_seed
 Column = tuple[str, Slot, Mapping[str, float | str]]
 """An attention module, its place in the block, and its options."""
 
-IN_THE_AUTHORS_PLACE: tuple[tuple[str, Slot], ...] = (
-    ("none", "pre_norm"),  # the place is void
-    ("simam", "pre_norm"),
-    ("se", "post_norm"),
-    ("cbam", "post_norm"),
-    ("eca", "post_norm"),
-    ("gc", "post_norm"),
+# Each module where its authors put it; for none the place is void.
+_AUTHORS: tuple[Column, ...] = (
+    ("none", "pre_norm", {}),
+    ("simam", "pre_norm", {}),
+    *((name, "post_norm", {}) for name in ("se", "cbam", "eca", "gc")),
 )
-"""Each module where its authors put it."""
+# What makes SimAM work: its gains moved, reversed, halved, and two of its own options.
+_ABLATION: tuple[Column, ...] = (
+    *((name, "pre_norm", {}) for name in ("none", "simam", "shuffled", "reversed")),
+    *((name, "pre_norm", {}) for name in ("other_image", "one_sided")),
+    ("simam", "pre_norm", {"statistics": "leave_one_out"}),
+    ("simam", "pre_norm", {"lam": 0.1}),
+)
 
 PAPER_NETWORKS = (
-    "resnet20",
-    "resnet56",
+    "resnet20", "resnet56",
     "resnet110_bottleneck",  # the paper's 1.17 M parameters are those of the bottleneck network
-    "mobilenetv2",
-    "preresnet20",
-    "preresnet56",
-    "preresnet110",
-    "wrn28_10",
-)
+    "mobilenetv2", "preresnet20", "preresnet56", "preresnet110", "wrn28_10",
+)  # fmt: skip
 """The rows of Table 2 of the paper."""
-
-ABLATION: tuple[tuple[str, Mapping[str, float | str]], ...] = (
-    ("none", {}),
-    ("simam", {}),
-    ("shuffled", {}),
-    ("reversed", {}),
-    ("other_image", {}),
-    ("one_sided", {}),
-    ("simam", {"statistics": "leave_one_out"}),
-    ("simam", {"lam": 0.1}),
-)
-"""What the ablation compares, all in the place of SimAM's authors: a module and its options."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,53 +98,53 @@ def run_id(record: Mapping[str, Any]) -> str:
     return "-".join(parts)
 
 
-def _runs(columns: Sequence[Column], seeds: Sequence[int], **common: Any) -> list[Run]:
-    return [
-        Run(attention=attention, slot=slot, attention_options=options, seed=seed, **common)
-        for seed in seeds
-        for attention, slot, options in columns
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """What the runs of a grid are made of.
+
+    Attributes:
+        parts: Columns that are full, over all seeds, before those of the next part begin.
+        seeds: The usual ones.
+        networks: The outer rows.
+        datasets: The inner rows.
+        recipe: Of every run.
+        epochs: Of every run; ``None`` for the recipe's own number.
+    """
+
+    parts: Sequence[Sequence[Column]]
+    seeds: tuple[int, ...]
+    networks: Sequence[str] = ("resnet20",)
+    datasets: Sequence[str] = ("cifar10",)
+    recipe: str = "budget"
+    epochs: int | None = None
+
+    def runs(self, seeds: Sequence[int]) -> list[Run]:
+        """Return the runs with those seeds, in their order."""
+        cells = product(self.parts, seeds, self.networks, self.datasets)
+        return [
+            Run(
+                network=network, attention=attention, slot=slot, attention_options=options,
+                dataset=dataset, recipe=self.recipe, epochs=self.epochs, seed=seed,
+            )
+            for columns, seed, network, dataset in cells
+            for attention, slot, options in columns
+        ]  # fmt: skip
 
 
-_AUTHORS: list[Column] = [(attention, slot, {}) for attention, slot in IN_THE_AUTHORS_PLACE]
-
-
-def _study(seeds: Sequence[int]) -> list[Run]:
-    return _runs([*_AUTHORS, ("simam", "post_norm", {})], seeds, network="resnet20", recipe="budget")
-
-
-def _ablation(seeds: Sequence[int]) -> list[Run]:
-    columns: list[Column] = [(attention, "pre_norm", options) for attention, options in ABLATION]
-    # The first four answer the first question; they are full before the others begin.
-    halves = [_runs(some, seeds, network="resnet20", recipe="budget") for some in (columns[:4], columns[4:])]
-    return halves[0] + halves[1]
-
-
-def _paper(seeds: Sequence[int]) -> list[Run]:
-    return [
-        run
-        for seed in seeds
-        for network in PAPER_NETWORKS
-        for dataset in ("cifar10", "cifar100")
-        for run in _runs(_AUTHORS, [seed], network=network, dataset=dataset, recipe="paper")
-    ]
-
-
-def _smoke(seeds: Sequence[int]) -> list[Run]:
-    return _runs(_AUTHORS[:2], seeds, network="resnet20", dataset="shapes", recipe="smoke", epochs=1)
-
-
-GRIDS: dict[str, tuple[Callable[[Sequence[int]], list[Run]], tuple[int, ...]]] = {
+GRIDS: dict[str, Grid] = {
     # The study of the book: none and five modules in their authors' places, and SimAM in the rivals'.
-    "study": (_study, (0, 1, 2)),
-    # What makes SimAM work: its gains moved, reversed, halved, and two of its own options.
-    "ablation": (_ablation, (0, 1, 2, 3, 4)),
+    "study": Grid(parts=[[*_AUTHORS, ("simam", "post_norm", {})]], seeds=(0, 1, 2)),
+    # The first four answer the first question; they are full before the others begin.
+    "ablation": Grid(parts=[_ABLATION[:4], _ABLATION[4:]], seeds=(0, 1, 2, 3, 4)),
     # Table 2 of the paper at full size, for a cluster.
-    "paper": (_paper, (0, 1, 2, 3, 4)),
+    "paper": Grid(
+        parts=[_AUTHORS], seeds=(0, 1, 2, 3, 4), networks=PAPER_NETWORKS,
+        datasets=("cifar10", "cifar100"), recipe="paper",
+    ),
     # A minute or two on drawn shapes, to see a sweep work; one epoch teaches a network nothing yet.
-    "smoke": (_smoke, (0, 1)),
-}
-"""Every grid by its name: what makes its runs, and its usual seeds."""
+    "smoke": Grid(parts=[_AUTHORS[:2]], seeds=(0, 1), datasets=["shapes"], recipe="smoke", epochs=1),
+}  # fmt: skip
+"""Every grid by its name."""
 
 
 def grid(name: str, *, seeds: Sequence[int] | None = None) -> list[Run]:
@@ -171,13 +159,12 @@ def grid(name: str, *, seeds: Sequence[int] | None = None) -> list[Run]:
     """
     if name not in GRIDS:
         raise ValueError(f"grid must be one of {', '.join(GRIDS)}, got {name!r}")
-    make, usual = GRIDS[name]
-    chosen = usual if seeds is None else tuple(seeds)
+    chosen = GRIDS[name].seeds if seeds is None else tuple(seeds)
     if not chosen or len(set(chosen)) < len(chosen):
         raise ValueError(f"seeds must be numbers, each once, got {list(chosen)}")
     for seed in chosen:
         check_seed(seed)
-    return make(chosen)
+    return GRIDS[name].runs(chosen)
 
 
 def shard(runs: Sequence[Run], text: str) -> list[Run]:

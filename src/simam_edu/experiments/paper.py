@@ -32,12 +32,8 @@ def paper_differences(module: str, baseline: str = "none") -> dict[Cell, Estimat
     The paper does not print the single runs, so they cannot be paired. It does not say how it divides in its
     standard deviation; one less than the number of runs is assumed.
 
-    Args:
-        module: ``"none"``, ``"se"``, ``"cbam"``, ``"eca"``, ``"gc"`` or ``"simam"``.
-        baseline: What is subtracted, one of the same.
-
     Raises:
-        ValueError: If a module is not in the table.
+        ValueError: If a module is none of ``"none"``, ``"se"``, ``"cbam"``, ``"eca"``, ``"gc"``, ``"simam"``.
     """
     table = paper_table()
     names = list(next(iter(table.values())))

@@ -10,9 +10,9 @@ from simam_edu.experiments.statistics import Estimate, estimate, holm
 from simam_edu.training.record import Record
 
 EQUAL_IN_A_TABLE = (
-    *("source", "recipe_values", "epochs", "held_out", "training_images", "test_images", "precision"),
+    "source", "recipe_values", "epochs", "held_out", "training_images", "test_images", "precision",
     "processes",
-)
+)  # fmt: skip
 """What changes the quantity that is measured: all records of a table must agree in it."""
 
 EQUAL_IN_A_ROW = ("torch", "device")

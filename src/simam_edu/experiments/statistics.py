@@ -108,11 +108,13 @@ def welch(
 
 
 def _student(n: int, mean: float, std: float, *, dof: float, level: float) -> Estimate:
+    if std == 0:  # values without any spread do not tell how far others would: no test is made of them
+        return Estimate(n=n, mean=mean, std=std, low=mean, high=mean, p=None)
     error = std / np.sqrt(n)
-    half = float(stats.t.ppf((1 + level) / 2, dof)) * error
-    # Values without any spread do not tell how far others would spread: no test is made of them.
-    p = None if error == 0 else float(2 * stats.t.sf(abs(mean) / error, dof))
-    return Estimate(n=n, mean=mean, std=std, low=mean - half, high=mean + half, p=p)
+    low, high = map(float, stats.t.interval(level, dof, loc=mean, scale=error))
+    return Estimate(
+        n=n, mean=mean, std=std, low=low, high=high, p=float(2 * stats.t.sf(abs(mean) / error, dof))
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -124,9 +126,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
     Statistics 6(2):65-70, 1979.
-
-    Args:
-        p_values: One per comparison, each in [0, 1].
 
     Raises:
         ValueError: If a p-value is not in [0, 1].
@@ -176,12 +175,7 @@ def runs_needed(
 ) -> int:
     """Return the smallest number of seeds, at least 2, for which :func:`power` reaches a chance.
 
-    Args:
-        delta: The true difference that shall be found, not 0.
-        std: As in :func:`power`.
-        chance: How often it shall be found, in (0, 1); 0.8 is customary.
-        paired: As in :func:`power`.
-        alpha: As in :func:`power`.
+    The difference ``delta`` is not 0, the chance in (0, 1), by custom 0.8; the rest is as in :func:`power`.
 
     Raises:
         ValueError: If a number is out of its range, or more than a million runs would be needed.

@@ -13,13 +13,16 @@ from torch import nn
 from simam_edu._renamed import renamed
 from simam_edu.attention import AttentionFactory, SimAM, attention_factory
 from simam_edu.networks.blocks import (
+    FIRST_NAMES,
     BasicBlock,
     BottleneckBlock,
     InvertedResidual,
+    Position,
     PreBasicBlock,
     PreBottleneckBlock,
     Slot,
     WideBlock,
+    checked_position,
 )
 from simam_edu.networks.first_weights import FirstWeights, checked_first_weights
 from simam_edu.networks.mobilenet import MobileNetV2
@@ -27,7 +30,7 @@ from simam_edu.networks.resnet import ResNet
 
 __all__ = [
     "NETWORKS", "BasicBlock", "BottleneckBlock", "FirstWeights", "InvertedResidual", "MobileNetV2",
-    "PreBasicBlock", "PreBottleneckBlock", "ResNet", "Slot", "WideBlock", "build", "find",
+    "Position", "PreBasicBlock", "PreBottleneckBlock", "ResNet", "Slot", "WideBlock", "build", "find",
 ]  # fmt: skip
 
 __getattr__ = renamed(
@@ -49,7 +52,7 @@ _FAMILIES: tuple[tuple[str, int, int, Callable[..., nn.Module]], ...] = (
 
 
 def find(name: str) -> Callable[..., nn.Module]:
-    """Return what makes a network, called with ``num_classes``, ``attention``, ``slot``, ``first_weights``.
+    """Return what makes a network of ``num_classes``, ``attention``, ``position`` and ``first_weights``.
 
     Args:
         name: ``"resnet20"`` or another depth :math:`6n + 2`, ``"resnet110_bottleneck"`` or another depth
@@ -83,12 +86,10 @@ def _of_depth(name: str) -> Callable[..., nn.Module]:
     )
 
 
+_USUAL = "resnet20 resnet32 resnet56 resnet110 resnet110_bottleneck preresnet20 preresnet56 preresnet110"
+
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    **{f"resnet{depth}": _of_depth(f"resnet{depth}") for depth in (20, 32, 56, 110)},
-    "resnet110_bottleneck": _of_depth("resnet110_bottleneck"),
-    **{f"preresnet{depth}": _of_depth(f"preresnet{depth}") for depth in (20, 56, 110)},
-    "preresnet110_bottleneck": _of_depth("preresnet110_bottleneck"),
-    "wrn28_10": _of_depth("wrn28_10"),
+    **{name: _of_depth(name) for name in (*_USUAL.split(), "preresnet110_bottleneck", "wrn28_10")},
     "mobilenetv2": MobileNetV2,
 }
 """The networks of the paper's Table 2, and a few beside them; :func:`find` takes other depths and widths."""
@@ -99,33 +100,41 @@ def build(
     *,
     num_classes: int,
     attention: AttentionFactory | None = None,
-    slot: Slot = "pre_norm",
+    position: Position | Slot | None = None,
+    slot: Slot | None = None,
     first_weights: FirstWeights = "he",
 ) -> nn.Module:
     """Return a new network in training mode on the CPU, its weights drawn from torch's random state.
 
     The attention modules draw theirs from streams of their own. So all else in the network starts from the
-    same weights, to the last bit, whatever the module, its slot and its parameters.
+    same weights, to the last bit, whatever the module, its position and its parameters.
 
     Args:
         name: A key of :data:`NETWORKS`, or another depth or width; see :func:`find`.
         num_classes: Classes to tell apart, at least 2.
         attention: From a number of channels to a module, or SimAM's class; ``None`` for no attention.
-        slot: Where in a block the module stands; the default is the SimAM authors' place.
+        position: Where in a block the module stands, by default at the SimAM authors' place,
+            ``"before_norm"``; see :data:`.Position`.
+        slot: The position by its first name, in place of ``position``, as records have it.
         first_weights: How the convolutions are drawn: ``"he"`` as in the residual networks' papers and in all
             recorded runs, ``"authors"`` as in the SimAM authors' repository; see :data:`FirstWeights`.
 
     Raises:
-        ValueError: If the name, the slot or ``first_weights`` is unknown, there are fewer than two classes,
-            or ``attention`` is no function, a module that all blocks would share, or returns no module.
+        ValueError: If the name, the position or ``first_weights`` is unknown, there are fewer than two
+            classes, or ``attention`` is no function, a module that all blocks would share, or returns none.
     """
     network = find(name)
     if not isinstance(num_classes, Integral) or num_classes < 2:
         raise ValueError(f"num_classes must be an integer of at least 2, got {num_classes!r}")
     factory = _apart(attention_factory("none") if attention is None else attention)
-    # The default is left out, so that a network of the reader's need not know it.
-    other = {} if checked_first_weights(first_weights) == "he" else {"first_weights": first_weights}
-    return network(num_classes=num_classes, attention=factory, slot=slot, **other)
+    place = checked_position(position, slot)
+    # A network of the reader's may know neither the new name of the position nor first_weights.
+    known = inspect.signature(network).parameters
+    first = {place: name for name, place in FIRST_NAMES.items()}
+    other: dict[str, str] = {"position": place} if "position" in known else {"slot": first[place]}
+    if checked_first_weights(first_weights) != "he":
+        other["first_weights"] = first_weights
+    return network(num_classes=num_classes, attention=factory, **other)
 
 
 def _apart(attention: AttentionFactory) -> AttentionFactory:

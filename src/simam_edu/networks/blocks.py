@@ -20,22 +20,39 @@ from torch import Tensor, nn
 from simam_edu.attention import AttentionFactory
 
 Slot = Literal["pre_norm", "post_norm"]
-"""Where in a block the module stands, in the SimAM authors' place or in the one that they gave its rivals.
+"""The first names of the two positions, in that order, as records and the command line say them."""
 
-``"pre_norm"`` is right after the last 3x3 convolution, before the batch norm behind it where there
-is one: where the SimAM authors put SimAM. ``"post_norm"`` is at the end of the branch, before the
+Position = Literal["before_norm", "after_norm"]
+"""Where in a block the module stands: where the SimAM authors put SimAM, or its rivals.
+
+``"before_norm"`` is right after the last 3x3 convolution, before the batch norm behind it where there
+is one: where the SimAM authors put SimAM. ``"after_norm"`` is at the end of the branch, before the
 addition: where they put SE and CBAM. The ``layout`` of each block shows both, and the channels that
 the module sees there are those of the convolution before it. In :class:`PreBasicBlock` and
 :class:`WideBlock` nothing but the addition follows the second convolution, so the two are one place.
+The first names ``"pre_norm"`` and ``"post_norm"`` (:data:`Slot`) stay valid.
 Source: the repository ZjjConan/SimAM, last commit of October 2022.
 """
 
+FIRST_NAMES: dict[Slot, Position] = {"pre_norm": "before_norm", "post_norm": "after_norm"}
 
-def checked_slot(slot: Slot) -> Slot:
-    """Return the slot, or raise a ValueError if it is not one of :data:`.Slot`."""
-    if slot not in get_args(Slot):
-        raise ValueError(f"slot must be one of {', '.join(get_args(Slot))}, got {slot!r}")
-    return slot
+
+def checked_position(position: Position | Slot | None, slot: Slot | None = None) -> Position:
+    """Return the position that one of the arguments names, by default the SimAM authors' own.
+
+    Raises:
+        ValueError: If it is not one of :data:`Position` or :data:`Slot`, or both arguments are given.
+    """
+    if position is not None and slot is not None:
+        raise ValueError(f"slot must be left out beside position={position!r}, got {slot!r}")
+    given: Any = next((name for name in (position, slot) if name is not None), "before_norm")
+    found: Position = FIRST_NAMES.get(given, given)
+    if found not in get_args(Position):
+        raise ValueError(
+            f"position must be one of {', '.join(get_args(Position))} (slot: {', '.join(get_args(Slot))}), "
+            f"got {given!r}"
+        )
+    return found
 
 
 def convolution(
@@ -64,22 +81,32 @@ class Block(nn.Module):
         channels_out: Channels of the output.
         stride: 1, or 2 to halve the map.
         attention: Makes the attention module from the number of channels at its place.
-        slot: Which place; see :data:`Slot`.
+        position: Which place; see :data:`Position`.
+        slot: The position by its first name, in place of ``position``.
 
     Raises:
-        ValueError: If the slot is unknown.
+        ValueError: If the position is unknown.
     """
 
     layout: ClassVar[str]
+    sizes: ClassVar[tuple[int, ...]]  # of the convolutions; the first of size 3 has the stride
     expansion: ClassVar[int] = 1  # how many times wider the output is than the 3x3 convolution
+    depthwise: ClassVar[bool] = False  # whether the 3x3 convolution takes each channel by itself
     shortcut_norm: ClassVar[bool] = False  # whether a norm follows the 1x1 convolution of the shortcut
     last_relu: ClassVar[bool] = False  # whether a relu follows the addition
 
     def __init__(
-        self, channels_in: int, channels_out: int, *, stride: int, attention: AttentionFactory, slot: Slot
+        self,
+        channels_in: int,
+        channels_out: int,
+        *,
+        stride: int,
+        attention: AttentionFactory,
+        position: Position | Slot | None = None,
+        slot: Slot | None = None,
     ) -> None:
         super().__init__()
-        self.slot = checked_slot(slot)
+        self.position = checked_position(position, slot)
         convolutions = iter(self._convolutions(channels_in, channels_out, stride))
         channels = channels_in
         self.steps: list[str] = []  # the layers by their names: another list of modules would hold them twice
@@ -89,7 +116,7 @@ class Block(nn.Module):
                 channels = layer.out_channels
             elif step.startswith("bn"):
                 self.add_module(step, nn.BatchNorm2d(channels))
-            elif step == f"[{slot}]":
+            elif step == f"[{self.position}]":
                 attended = channels
                 step = "attention"
             elif step.startswith("["):  # the other place
@@ -99,12 +126,22 @@ class Block(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.attention = attention(attended)
 
+    def _hidden(self, channels_in: int, channels_out: int) -> int:  # noqa: ARG002
+        if channels_out % self.expansion:
+            raise ValueError(f"channels_out must be a multiple of {self.expansion}, got {channels_out!r}")
+        return channels_out // self.expansion
+
     def _convolutions(self, channels_in: int, channels_out: int, stride: int) -> list[nn.Conv2d]:
-        """Return the convolutions of the branch in turn: here two of size 3, the first with the stride."""
-        return [
-            convolution(channels_in, channels_out, 3, stride=stride),
-            convolution(channels_out, channels_out, 3),
-        ]
+        hidden = self._hidden(channels_in, channels_out)
+        inner = [hidden] * (len(self.sizes) - 1)
+        made = []
+        for k, (size, one, other) in enumerate(
+            zip(self.sizes, [channels_in, *inner], [*inner, channels_out], strict=True)
+        ):
+            groups = hidden if self.depthwise and size == 3 else 1
+            step = stride if k == self.sizes.index(3) else 1
+            made.append(convolution(one, other, size, stride=step, groups=groups))
+        return made
 
     def _shortcut(self, channels_in: int, channels_out: int, stride: int) -> nn.Module | None:
         if stride == 1 and channels_in == channels_out:
@@ -129,45 +166,36 @@ class Block(nn.Module):
 class BasicBlock(Block):
     """Two 3x3 convolutions, each with its norm, and a relu after the addition; see :class:`Block`."""
 
-    layout = "conv1 bn1 relu conv2 [pre_norm] bn2 [post_norm]"
-    shortcut_norm = True
-    last_relu = True
+    layout = "conv1 bn1 relu conv2 [before_norm] bn2 [after_norm]"
+    sizes = (3, 3)
+    shortcut_norm = last_relu = True
 
 
 class BottleneckBlock(Block):
     """A 1x1 convolution that narrows to a quarter, a 3x3 and a 1x1 that widens again; see :class:`Block`.
 
-    At ``"pre_norm"`` the attention sees a quarter of ``channels_out``, which must be a multiple of four.
+    Before the norm the attention sees a quarter of ``channels_out``, which must be a multiple of four.
     """
 
-    layout = "conv1 bn1 relu conv2 [pre_norm] bn2 relu conv3 bn3 [post_norm]"
+    layout = "conv1 bn1 relu conv2 [before_norm] bn2 relu conv3 bn3 [after_norm]"
+    sizes = (1, 3, 1)
     expansion = 4
-    shortcut_norm = True
-    last_relu = True
-
-    def _convolutions(self, channels_in: int, channels_out: int, stride: int) -> list[nn.Conv2d]:
-        if channels_out % self.expansion:
-            raise ValueError(f"channels_out must be a multiple of {self.expansion}, got {channels_out!r}")
-        narrow = channels_out // self.expansion
-        return [
-            convolution(channels_in, narrow, 1),
-            convolution(narrow, narrow, 3, stride=stride),
-            convolution(narrow, channels_out, 1),
-        ]
+    shortcut_norm = last_relu = True
 
 
 class PreBasicBlock(Block):
-    """Two 3x3 convolutions, each after its norm and relu; see :class:`Block`. Both slots are one place."""
+    """Two 3x3 convolutions, each after its norm and relu; see :class:`Block`. Both positions are one."""
 
-    layout = "bn1 relu conv1 bn2 relu conv2 [pre_norm] [post_norm]"
+    layout = "bn1 relu conv1 bn2 relu conv2 [before_norm] [after_norm]"
+    sizes = (3, 3)
 
 
-class PreBottleneckBlock(BottleneckBlock):
+class PreBottleneckBlock(Block):
     """The convolutions of :class:`BottleneckBlock`, each after its norm and relu; see :class:`Block`."""
 
-    layout = "bn1 relu conv1 bn2 relu conv2 [pre_norm] bn3 relu conv3 [post_norm]"
-    shortcut_norm = False
-    last_relu = False
+    layout = "bn1 relu conv1 bn2 relu conv2 [before_norm] bn3 relu conv3 [after_norm]"
+    sizes = (1, 3, 1)
+    expansion = 4
 
 
 class WideBlock(PreBasicBlock):
@@ -177,38 +205,34 @@ class WideBlock(PreBasicBlock):
     """
 
     bn1: nn.BatchNorm2d
-
-    def _shortcut(self, channels_in: int, channels_out: int, stride: int) -> nn.Module | None:
-        made = super()._shortcut(channels_in, channels_out, stride)
-        return None if isinstance(made, nn.Identity) else made
+    shortcut: nn.Module
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
         """Return the block's output; the map is divided by the stride."""
         active = self.relu(self.bn1(x))
         y = self.branch(active, first=2)
-        return y + (x if self.shortcut is None else self.shortcut(active))
+        beside: Tensor = self.shortcut(x if isinstance(self.shortcut, nn.Identity) else active)
+        return y + beside
 
 
 class InvertedResidual(Block):
     """A 1x1 convolution that widens ``expansion`` times, a depthwise 3x3 and a 1x1 that narrows.
 
-    The rest is as in :class:`Block`. At stride 2 there is no shortcut. At ``"pre_norm"`` the attention sees
+    The rest is as in :class:`Block`. At stride 2 there is no shortcut. Before the norm the attention sees
     the wide map.
     """
 
-    layout = "conv1 bn1 relu conv2 [pre_norm] bn2 relu conv3 bn3 [post_norm]"
+    layout = "conv1 bn1 relu conv2 [before_norm] bn2 relu conv3 bn3 [after_norm]"
+    sizes = (1, 3, 1)
+    depthwise = True
     shortcut_norm = True
 
     def __init__(self, channels_in: int, channels_out: int, *, expansion: int, **options: Any) -> None:
         self.wide = expansion * channels_in  # before the layers are made of it
         super().__init__(channels_in, channels_out, **options)
 
-    def _convolutions(self, channels_in: int, channels_out: int, stride: int) -> list[nn.Conv2d]:
-        return [
-            convolution(channels_in, self.wide, 1),
-            convolution(self.wide, self.wide, 3, stride=stride, groups=self.wide),
-            convolution(self.wide, channels_out, 1),
-        ]
+    def _hidden(self, *_channels: int) -> int:
+        return self.wide
 
     def _shortcut(self, channels_in: int, channels_out: int, stride: int) -> nn.Module | None:
         return super()._shortcut(channels_in, channels_out, stride) if stride == 1 else None

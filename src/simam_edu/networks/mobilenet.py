@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from simam_edu.attention import AttentionFactory
-from simam_edu.networks.blocks import InvertedResidual, Slot, convolution
+from simam_edu.networks.blocks import InvertedResidual, Position, Slot, convolution
 from simam_edu.networks.first_weights import FirstWeights, checked_first_weights, initialize
 from simam_edu.networks.resnet import normed, stage
 
@@ -24,7 +24,7 @@ STAGES = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-"""Expansion, channels out, blocks and stride of each stage: the paper's Table 2 with one stride changed."""
+"""Expansion, channels out, blocks and stride of each stage: the paper's Table 2, one stride changed."""
 
 
 class MobileNetV2(nn.Module):
@@ -38,14 +38,17 @@ class MobileNetV2(nn.Module):
         *,
         num_classes: int,
         attention: AttentionFactory,
-        slot: Slot,
+        position: Position | Slot | None = None,
+        slot: Slot | None = None,
         first_weights: FirstWeights = "he",
     ) -> None:
         super().__init__()
         self.stem = normed(convolution(3, 32, 3))
         made, channels = [], 32
         for expansion, width, blocks, stride in STAGES:
-            block = partial(InvertedResidual, expansion=expansion, attention=attention, slot=slot)
+            block = partial(
+                InvertedResidual, expansion=expansion, attention=attention, position=position, slot=slot
+            )
             made.append(stage(block, channels, width, blocks=blocks, stride=stride))
             channels = width
         self.stages = nn.Sequential(*made)

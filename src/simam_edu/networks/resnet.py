@@ -12,15 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from simam_edu.attention import AttentionFactory
-from simam_edu.networks.blocks import (
-    BasicBlock,
-    Block,
-    PreBasicBlock,
-    PreBottleneckBlock,
-    Slot,
-    WideBlock,
-    convolution,
-)
+from simam_edu.networks.blocks import BasicBlock, Block, Position, Slot, WideBlock, convolution
 from simam_edu.networks.first_weights import FirstWeights, checked_first_weights, initialize
 
 
@@ -38,13 +30,14 @@ class ResNet(nn.Module):
         blocks: Blocks per stage, the :math:`n` above.
         num_classes: Classes to tell apart.
         attention: Makes one attention module for each block.
-        slot: Where in the block it stands.
+        position: Where in the block it stands; see :data:`.Position`.
+        slot: The position by its first name, in place of ``position``.
         block: The kind of block.
         width: The factor of the channels, the second number in WRN-28-10.
         first_weights: How they are drawn; see :data:`.FirstWeights`.
 
     Raises:
-        ValueError: If there is no block, the width is below 1, or the slot or ``first_weights`` is unknown.
+        ValueError: If there is no block, the width is below 1, or a name is unknown.
     """
 
     def __init__(
@@ -53,7 +46,8 @@ class ResNet(nn.Module):
         blocks: int,
         num_classes: int,
         attention: AttentionFactory,
-        slot: Slot,
+        position: Position | Slot | None = None,
+        slot: Slot | None = None,
         block: type[Block] = BasicBlock,
         width: int = 1,
         first_weights: FirstWeights = "he",
@@ -61,8 +55,8 @@ class ResNet(nn.Module):
         super().__init__()
         if width < 1:
             raise ValueError(f"width must be at least 1, got {width!r}; WRN-28-10 has 10")
-        make = partial(block, attention=attention, slot=slot)
-        norms_first = issubclass(block, PreBasicBlock | PreBottleneckBlock)
+        make = partial(block, attention=attention, position=position, slot=slot)
+        norms_first = block.layout.startswith("bn")
         first = convolution(3, 16, 3)
         self.stem = first if norms_first else normed(first)
         made, channels = [], 16
@@ -95,12 +89,8 @@ def stage(
 ) -> nn.Sequential:
     """Return ``blocks`` blocks in a row, of which the first changes the channels and has the stride.
 
-    Args:
-        block: Makes a block from its input channels, its output channels and its ``stride``.
-        channels_in: Channels that enter the first block.
-        channels_out: Channels that every block returns.
-        blocks: How many, at least 1, else a ValueError is raised.
-        stride: Of the first block; the others have 1.
+    Raises:
+        ValueError: If there is no block.
     """
     if blocks < 1:
         raise ValueError(f"blocks must be at least 1, got {blocks!r}; every stage needs one")

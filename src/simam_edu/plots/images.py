@@ -47,7 +47,11 @@ def before_and_after(plane: UInt8[np.ndarray, "h w"]) -> Figure:
     values = plane / 255
     gains = energy.gain(values)
     figure, axes = style.new_figure(1, 3, height=2.6)
-    drawn = {"the plane $x$": (values, "gray", 1), "its gains $g$": (gains, "viridis", 1), "$g\\,x$": (gains * values, "gray", 1)}
+    drawn = {
+        "the plane $x$": (values, "gray", 1),
+        "its gains $g$": (gains, "viridis", 1),
+        "$g\\,x$": (gains * values, "gray", 1),
+    }
     for axis, (title, (picture, colors, top)) in zip(axes.flat, drawn.items(), strict=True):
         axis.axis("off")
         axis.set_title(title)

@@ -1,35 +1,46 @@
-"""The registry of the numbered equations: one module a page, and what their entries share."""
+"""The registry of the numbered equations by their labels, and what its entries share.
+
+Most equations are about one channel: a target, the others, and what follows from them. ``CHANNEL`` says in
+sympy what each name means there, ``channel`` gives its number; :func:`of_channel` is an entry that says only
+what is meant otherwise.
+"""
 
 import importlib
 import math
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 import sympy as sp
+from scipy import stats
 
 from page_latex import COUNT as M
 from page_latex import symbol
 from page_math import Equation, power_sum
+from simam_edu import derivation
 from simam_edu.derivation import derive
 
 t, w, b, lam = symbol("t"), symbol("w"), symbol("b"), symbol("lambda")
+P1, P2 = power_sum(1), power_sum(2)  # of the others
 
 # What the statistics mean, as sums of powers: of the others, and of all neurons of the channel.
-MU_T = power_sum(1) / (M - 1)
-VAR_T = power_sum(2) / (M - 1) - MU_T**2
-MU = (power_sum(1) + t) / M
-SUM_OF_SQUARES = power_sum(2) + t**2 - M * MU**2  # about the mean of all
+MU_T = P1 / (M - 1)
+VAR_T = P2 / (M - 1) - MU_T**2
+MU = (P1 + t) / M
+SUM_OF_SQUARES = P2 + t**2 - M * MU**2  # about the mean of all
 VAR = SUM_OF_SQUARES / (M - 1)
-OF_OTHERS = {"mu_t": MU_T, "sigma_t": sp.sqrt(VAR_T)}
-OF_ALL = {"mu": MU, "sigma": sp.sqrt(VAR)}
 
 
-def registry() -> dict[str, tuple[Equation, ...]]:
-    """Return the entries of every page, by the name of the page."""
-    pages = [module.name for module in pkgutil.iter_modules(__path__)]
-    return {page: importlib.import_module(f"{__name__}.{page}").EQUATIONS for page in pages}
+def registry() -> dict[str, Equation]:
+    """Return the entry of every label, whatever page it stands on."""
+    modules = [importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)]
+    entries = [entry for module in modules for entry in module.EQUATIONS]
+    found = {entry.label: entry for entry in entries}
+    if len(found) != len(entries):
+        raise ValueError(f"each label must have one entry, got {sorted(entry.label for entry in entries)}")
+    return found
 
 
 def meaning(expression: sp.Basic) -> Any:
@@ -39,47 +50,167 @@ def meaning(expression: sp.Basic) -> Any:
     )
 
 
+def step(name: str, mean: Any = MU_T, variance: Any = VAR_T, **labels: Any) -> Any:
+    """A step of the derivation, with a mean and a variance in the place of those of the others."""
+    statistics = {symbol("mu_t"): mean, symbol("sigma_t"): sp.sqrt(variance)}
+    return meaning(_derived(**labels)[name].expression).subs(statistics, simultaneous=True)
+
+
+@cache  # a derivation takes a while, and every wrong sign asks for it
+def _derived(**labels: Any) -> Any:
+    return derive(**labels)
+
+
+def energy_in_sums(weight: Any, bias: Any, **labels: Any) -> Any:
+    """The energy that a derivation starts from, multiplied out, with power sums of the others."""
+    sums = {derivation.SUM: P1, derivation.SUM_OF_SQUARES: P2}
+    expanded = meaning(_derived(**labels)["expanded_energy"].expression.xreplace(sums))
+    return expanded.subs({w: weight, b: bias}, simultaneous=True)
+
+
 # The least energy, held against the others as derived, and against the whole channel.
-LEAST = meaning(derive()["minimum"].expression)
-EXACT = LEAST.subs({symbol(name): value for name, value in OF_OTHERS.items()}, simultaneous=True)
-SHARED = LEAST.subs({symbol("mu_t"): MU, symbol("sigma_t"): sp.sqrt(VAR)}, simultaneous=True)
+EXACT, SHARED = step("minimum"), step("minimum", MU, VAR)
+# What is left of the two regressions once the bias is the best: the slope at zero, and the curvature.
+HESSIAN, GRADIENT = step("hessian"), step("gradient")
+
+CHANNEL = {
+    "mu_t": MU_T,
+    "sigma_t": sp.sqrt(VAR_T),
+    "mu": MU,
+    "sigma": sp.sqrt(VAR),
+    "w_t": step("weight"),
+    "b_t": step("bias"),
+    "e_t^*": EXACT,
+    "d_t": t - MU_T,
+    "det A": step("determinant"),
+    "D": step("determinant") / 4,
+    "x_0": step("decision_point"),
+    "S_xy": -GRADIENT[0].subs({w: 0, b: 0}) / 2,
+    "S_xx": HESSIAN.det() / HESSIAN[1, 1] / 2 - lam,
+    # Fisher's criterion: the squared distance of the means of the two classes, over their spread.
+    "F": (w * t - w * MU_T) ** 2 / (w**2 * VAR_T + lam * w**2),
+    "S": SUM_OF_SQUARES,
+    "d": t - MU,
+    "gamma": M / (M - 1),
+    "u": (t - MU) ** 2 / (SUM_OF_SQUARES + (M - 1) * lam),
+    "a": 1 / SHARED,
+    "a_t": 1 / EXACT,
+    "z": (t - MU) / sp.sqrt(VAR),
+    # The studentized residuals: of the regression by a constant, and of a t-test of target and others.
+    "r": sp.sqrt((t - MU) ** 2 / (VAR * (1 - 1 / M))),
+    "r_t": sp.sqrt((t - MU_T) ** 2 / (VAR_T * (M - 1) / (M - 2) * (1 + 1 / (M - 1)))),
+    "s_t": sp.sqrt(VAR_T * (M - 1) / (M - 2)),
+}
 
 
 def random_channel(generator: np.random.Generator) -> dict[str, Any]:
-    """Return a target, the others as ``x``, a penalty, a weight and a bias, and their statistics by numpy."""
-    x = generator.normal(generator.normal(0, 2), generator.uniform(0.5, 2), int(generator.integers(3, 9)))
+    """Return a channel, its last neuron the target, a penalty, a line, and the statistics by numpy."""
+    others = generator.normal(generator.normal(0, 2), generator.uniform(0.5, 2), generator.integers(3, 9))
     target = float(generator.normal(0, 3))
-    channel = np.append(x, target)
+    x = np.append(others, target)
     return {
-        "x": x,
+        "x": x,  # a sum to M - 1 is one over the others
         "t": target,
-        "M": channel.size,
+        "M": x.size,
         "lambda": float(10 ** generator.uniform(-2, 0)),
         "w": float(generator.normal()),
         "b": float(generator.normal()),
-        "mu_t": float(x.mean()),
-        "sigma_t": float(x.std()),
-        "mu": float(channel.mean()),
-        "sigma": float(channel.std(ddof=1)),
+        "mu_t": float(others.mean()),
+        "sigma_t": float(others.std()),
+        "mu": float(x.mean()),
+        "sigma": float(x.std(ddof=1)),
     }
+
+
+def channel(generator: np.random.Generator) -> dict[str, Any]:
+    """A random channel and the number of every name of ``CHANNEL``, by fits and by numpy."""
+    point = random_channel(generator)
+    x, target, size, penalty = (point[name] for name in ("x", "t", "M", "lambda"))
+    weight, bias, least = best_line(target, x[:-1], penalty)
+    determinant = float(np.linalg.det(hessian_by_differences(point)))
+    # Both classes have the weight of one neuron in the regression of the labels on the values.
+    labels, weights = np.append(-np.ones(size - 1), 1.0), np.append(np.full(size - 1, 1 / (size - 1)), 1.0)
+    covariance = 2 * np.cov(x, labels, ddof=0, aweights=weights)
+    line = point["w"] * x
+    within = line[:-1].var() + penalty * point["w"] ** 2
+    squares, distance = float(np.sum((x - point["mu"]) ** 2)), target - point["mu"]
+    return (
+        point
+        | studentized_residuals(x)
+        | {
+            "e_t": lambda w, b: energy_by_loop(w, b, point),
+            "w_t": weight,
+            "b_t": bias,
+            "e_t^*": least,
+            "d_t": target - point["mu_t"],
+            "det A": determinant,
+            "D": determinant / 4,
+            "Delta_w": float(generator.normal()),
+            "Delta_b": float(generator.normal()),
+            "x_0": -bias / weight,
+            "S_xy": float(covariance[0, 1]),
+            "S_xx": float(covariance[0, 0]),
+            "F": float((line[-1] - line[:-1].mean()) ** 2 / within),
+            "S": squares,
+            "d": distance,
+            "gamma": np.float64(size) / (size - 1),
+            "u": distance**2 / (squares + (size - 1) * penalty),
+            "a": 1 / least_energy(target, point["mu"], point["sigma"], penalty),
+            "a_t": 1 / least,
+            "z": float(stats.zscore(x, ddof=1)[-1]),
+            "s_t": float(x[:-1].std(ddof=1)),
+        }
+    )
+
+
+def studentized_residuals(x: np.ndarray) -> dict[str, float]:
+    """Internal and external residual of the last value, from the hat matrix of a constant and a t-test."""
+    constant = np.ones((x.size, 1))
+    hat = constant @ np.linalg.pinv(constant)
+    residuals = x - hat @ x
+    internal = residuals[-1] / math.sqrt(residuals @ residuals / (x.size - 1) * (1 - hat[-1, -1]))
+    external = stats.ttest_ind(x[-1:], x[:-1]).statistic
+    return {"r": float(internal), "r_t": float(external)}
+
+
+def of_channel(
+    label: str,
+    symbols: Mapping[str, Any] | None = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    numbers: Callable[[np.random.Generator], Mapping[str, Any]] = channel,
+) -> Equation:
+    """An entry about a channel, with what its names mean otherwise."""
+    return Equation(label, numbers, CHANNEL | dict(symbols or {}), functions or {})
 
 
 def energy_by_loop(w: float, b: float, point: Mapping[str, Any]) -> float:
     """Return the energy of Eq. (2) of the paper, added up neuron by neuron."""
-    of_others = sum((-1.0 - (w * value + b)) ** 2 for value in point["x"]) / len(point["x"])
-    return float(of_others + (1.0 - (w * point["t"] + b)) ** 2 + point["lambda"] * w**2)
+    *others, target = point["x"]
+    of_others = sum((-1.0 - (w * value + b)) ** 2 for value in others) / len(others)
+    return float(of_others + (1.0 - (w * target + b)) ** 2 + point["lambda"] * w**2)
 
 
-def least_energy(target: float, mean: float, spread: float, penalty: float) -> float:
-    """The least energy by least squares, for two others that have this mean and standard deviation."""
-    root = math.sqrt(0.5)
-    rows = [
-        [root * (mean - spread), root],
-        [root * (mean + spread), root],
-        [target, 1.0],
-        [math.sqrt(penalty), 0.0],
-    ]
-    wanted = np.array([-root, -root, 1.0, 0.0])
-    line, *_ = np.linalg.lstsq(np.array(rows), wanted)
-    misses = np.array(rows) @ line - wanted
-    return float(misses @ misses)
+def best_line(
+    target: float, x: Any, penalty: float, y_t: float = 1.0, y_o: float = -1.0
+) -> tuple[float, float, float]:
+    """The best weight and bias and the least energy by least squares, the penalty as one more row."""
+    root = 1 / math.sqrt(len(x))
+    of_others = np.column_stack([root * np.asarray(x), np.full(len(x), root)])
+    rows = np.vstack([of_others, [target, 1.0], [math.sqrt(penalty), 0.0]])
+    wanted = np.append(np.full(len(x), root * y_o), [y_t, 0.0])
+    (weight, bias), *_ = np.linalg.lstsq(rows, wanted)
+    residuals = rows @ [weight, bias] - wanted
+    return float(weight), float(bias), float(residuals @ residuals)
+
+
+def least_energy(target: float, mean: float, std: float, penalty: float) -> float:
+    """The least energy for two others that have this mean and standard deviation."""
+    return best_line(target, [mean - std, mean + std], penalty)[2]
+
+
+def hessian_by_differences(point: Mapping[str, Any]) -> np.ndarray:
+    """Second differences of the energy; it is quadratic, so they are exact for any step."""
+    e = {(i, j): energy_by_loop(i, j, point) for i in (-1, 0, 1) for j in (-1, 0, 1)}
+    mixed = e[1, 1] - e[1, 0] - e[0, 1] + e[0, 0]
+    by_weight, by_bias = (e[k] + e[-k[0], -k[1]] - 2 * e[0, 0] for k in ((1, 0), (0, 1)))
+    return np.array([[by_weight, mixed], [mixed, by_bias]])

@@ -1,138 +1,184 @@
-"""The equations of the page on the closed form, what their names mean, and their numbers."""
+"""The equations on the energy of a neuron, its minimum, and what both are made of."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import sympy as sp
-from scipy import optimize
+import torch
 
 from equations import (
-    MU_T,
-    OF_OTHERS,
-    VAR_T,
+    CHANNEL,
+    MU,
+    SHARED,
+    VAR,
     Equation,
     M,
-    b,
+    best_line,
+    channel,
     energy_by_loop,
+    energy_in_sums,
     lam,
+    least_energy,
     meaning,
-    power_sum,
-    random_channel,
+    of_channel,
+    step,
     symbol,
     t,
-    w,
 )
+from simam_edu import SimAM
 from simam_edu.derivation import derive
 
-STEPS = {name: meaning(step.expression) for name, step in derive().items()}
-MOMENTS = {"mu_t": MU_T, "sigma_t": sp.sqrt(VAR_T)}
-DENOMINATOR = STEPS["determinant"] / 4
+W_T, B_T, Y_T, Y_O = (symbol(name) for name in ("w_t", "b_t", "y_t", "y_o"))
+LABELS = {"target_label": Y_T, "other_label": Y_O}
+ANY_LINE = {"w_t": W_T, "b_t": B_T}  # and not the best
+SCALE = {"alpha": (Y_T - Y_O) / 2, "c": (Y_T + Y_O) / 2}
+TILDES = {"wtilde_t": "weight", "btilde_t": "bias", "etilde_t^*": "minimum"}
 
 
-def energy(weight: Any, bias: Any) -> Any:
-    """The energy over weight and bias, with mean and variance in the place of the sums."""
-    return STEPS["moment_energy"].subs({w: weight, b: bias}, simultaneous=True)
+def labeled_energy(weight: Any, bias: Any) -> Any:
+    """The energy with any two labels."""
+    return energy_in_sums(weight, bias, **LABELS)
 
 
-def energy_in_sums(weight: Any, bias: Any) -> Any:
-    """The energy from the power sums of the others, multiplied out from Eq. (2)."""
-    of_others = (1 + bias) ** 2 + (2 * weight * (1 + bias) * power_sum(1) + weight**2 * power_sum(2)) / (
-        M - 1
-    )
-    return of_others + (1 - (weight * t + bias)) ** 2 + lam * weight**2
+def printed_energy(weight: Any, bias: Any) -> Any:
+    """The energy of a line, held against the mean and variance of the whole channel."""
+    line = {symbol("w"): weight, symbol("b"): bias}
+    return step("moment_energy", symbol("mu"), symbol("sigma") ** 2).subs(line, simultaneous=True)
 
 
-def at_a_channel(generator: np.random.Generator) -> dict[str, Any]:
-    """A random channel and its energy as a function, by a loop over the neurons."""
-    point = random_channel(generator)
-    return point | {"e_t": lambda weight, bias: energy_by_loop(weight, bias, point)}
+# The sums on the page run over the transformed others.
+TRANSFORMED = ANY_LINE | {
+    "that": W_T * t + B_T,
+    "xhat_i": W_T * symbol("x_i") + B_T,
+    "energy": labeled_energy(W_T, B_T).subs(lam, 0),
+}
 
 
-def at_the_minimum(generator: np.random.Generator) -> dict[str, Any]:
-    """A random channel and the best weight, bias and least energy that scipy finds for it."""
-    point = at_a_channel(generator)
-    found = optimize.minimize(lambda p: energy_by_loop(*p, point), np.zeros(2), method="BFGS", tol=1e-14)
-    best = _polished(found.x, point)
-    distance = point["t"] - point["mu_t"]
-    denominator = np.linalg.det(_hessian(point)) / 4
-    least = energy_by_loop(*best, point)
-    return point | {
-        "w_t": best[0],
-        "b_t": best[1],
-        "e_t^*": least,
-        "d_t": distance,
-        "D": denominator,
-        "Delta_w": float(generator.normal()),
-        "Delta_b": float(generator.normal()),
-    }
+def least_with_mistakes() -> Any:
+    """The least energy with so many mistakes: that of each neuron on its side, found by sympy."""
+    s, k, k_t = sp.Symbol("s", real=True), symbol("k"), symbol("k_t")
+    of_other, of_target = (-1 - s) ** 2, (1 - s) ** 2
+    below, above = sp.Interval.open(-sp.oo, 0), sp.Interval.open(0, sp.oo)
+    wrong, right = (sp.minimum(of_other, s, side) for side in (sp.Interval(0, sp.oo), below))
+    missed, hit = (sp.minimum(of_target, s, side) for side in (sp.Interval(-sp.oo, 0), above))
+    return k_t * missed + (1 - k_t) * hit + (k * wrong + (M - 1 - k) * right) / (M - 1)
+
+
+def with_labels(generator: np.random.Generator) -> dict[str, Any]:
+    """A random channel, two labels, and the best line for them by least squares."""
+    point = channel(generator)
+    y_t, y_o = (float(value) for value in generator.normal(0, 2, 2))
+    best = best_line(point["t"], point["x"][:-1], point["lambda"], y_t, y_o)
+
+    def energy(weight: float, bias: float) -> float:
+        # Misses counted from the line: where the line reaches the label, seen from the neuron.
+        squares = (weight * point["x"] + bias - np.append(np.full(point["M"] - 1, y_o), y_t)) ** 2
+        return float(squares[:-1].mean() + squares[-1] + point["lambda"] * weight**2)
+
+    scale = {"alpha": float(np.ptp([y_t, y_o]) / 2 * np.sign(y_t - y_o)), "c": float(np.mean([y_t, y_o]))}
+    tildes = dict(zip(TILDES, best, strict=True))
+    return point | scale | tildes | {"y_t": y_t, "y_o": y_o, "etilde_t": energy}
+
+
+def with_any_line(generator: np.random.Generator) -> dict[str, Any]:
+    """The same with a line that need not be the best, what it makes of the values, and no penalty in e."""
+    point = with_labels(generator)
+    weight, bias = (float(value) for value in generator.normal(0, 2, 2))
+    fitted = np.polyval([weight, bias], point["x"])
+    without = point["etilde_t"](weight, bias) - point["lambda"] * weight**2
+    return point | {"w_t": weight, "b_t": bias, "that": fitted[-1], "xhat": fitted, "energy": without}
+
+
+def at_the_fewest_misses(generator: np.random.Generator) -> dict[str, Any]:
+    """A channel whose mistakes all lie at zero, and whose other neurons meet their labels."""
+    point = with_any_line(generator)
+    k, k_t = int(generator.integers(1, point["M"])), int(generator.integers(2))
+    fitted = np.append(np.where(np.arange(point["M"] - 1) < k, 0.0, -1.0), 1.0 - k_t)
+    tight = {"x": (fitted - point["b_t"]) / point["w_t"], "lambda": 0.0}
+    return point | {"k": k, "k_t": k_t, "e_t": lambda w, b: energy_by_loop(w, b, tight)}
 
 
 def at_a_best_bias(generator: np.random.Generator) -> dict[str, Any]:
-    """A random channel and weight, and the bias at which a parabola through three energies is lowest."""
-    point = random_channel(generator)
+    """The bias at which a parabola through three energies is lowest, for any weight."""
+    point = channel(generator)
     low, middle, high = (energy_by_loop(point["w"], bias, point) for bias in (-1.0, 0.0, 1.0))
     return point | {"b": (low - high) / (2 * (low - 2 * middle + high))}
 
 
-def at_the_curvature(generator: np.random.Generator) -> dict[str, Any]:
-    """A random channel and the determinant of second differences of its energy."""
-    point = random_channel(generator)
-    return point | {"det A": float(np.linalg.det(_hessian(point)))}
+def with_shared_statistics(generator: np.random.Generator) -> dict[str, Any]:
+    """The least energy with the statistics of the whole channel."""
+    point = channel(generator)
+    return point | {"e_t^*": 1 / point["a"]}
 
 
-def at_the_decision(generator: np.random.Generator) -> dict[str, Any]:
-    """A random channel and the value at which its best line is zero."""
-    point = at_the_minimum(generator)
-    return point | {"x_0": -point["b_t"] / point["w_t"]}
+def printed_lines(generator: np.random.Generator) -> dict[str, Any]:
+    """Two others with the statistics of the whole channel, and their best line by least squares."""
+    point = channel(generator)
+    two = [point["mu"] - point["sigma"], point["mu"] + point["sigma"]]
+    weight, bias, _ = best_line(point["t"], two, point["lambda"])
+    against = point | {"x": [*two, point["t"]]}
+    return point | {"w_t": weight, "b_t": bias, "e_t": lambda w, b: energy_by_loop(w, b, against)}
 
 
-def at_one_neuron(generator: np.random.Generator) -> dict[str, Any]:
-    """One of the others in the place of x_i, which stands alone here."""
-    return {"w": generator.normal(), "b": generator.normal(), "x_i": generator.normal()}
+def of_a_map(generator: np.random.Generator) -> dict[str, Any]:
+    """A random map, what the module makes of it, and the least energy of each neuron by a fit."""
+    x, penalty = generator.normal(generator.normal(), 2, (1, 1, 3, 4)), float(10 ** generator.uniform(-2, 0))
+    mu, sigma = float(x.mean()), float(x.std(ddof=1))
+    least = np.vectorize(lambda value: least_energy(value, mu, sigma, penalty))(x)
+    y = SimAM(lam=penalty)(torch.from_numpy(x)).numpy()
+    return {"x": x, "mu": mu, "sigma": sigma, "lambda": penalty, "e^*": least, "y": y}
 
 
-def _hessian(point: Mapping[str, Any]) -> np.ndarray:
-    """Second differences of the energy; it is quadratic, so they are exact for any step."""
+LEAST_OF_X = meaning(derive()["minimum"].expression).subs(
+    {symbol("mu_t"): symbol("mu"), symbol("sigma_t"): symbol("sigma"), t: symbol("x")}
+)
 
-    def e(weight: float, bias: float) -> float:
-        return energy_by_loop(weight, bias, point)
-
-    mixed = e(1, 1) - e(1, 0) - e(0, 1) + e(0, 0)
-    by_weight = e(1, 0) - 2 * e(0, 0) + e(-1, 0)
-    by_bias = e(0, 1) - 2 * e(0, 0) + e(0, -1)
-    return np.array([[by_weight, mixed], [mixed, by_bias]])
-
-
-def _polished(point: np.ndarray, channel: Mapping[str, Any]) -> np.ndarray:
-    """One Newton step by differences from where scipy stopped: a line search ends at half the digits."""
-    slope = [
-        (energy_by_loop(*(point + step), channel) - energy_by_loop(*(point - step), channel)) / 2
-        for step in np.eye(2)
-    ]
-    return point - np.linalg.solve(_hessian(channel), np.array(slope))
-
-
-BEST = {"w_t": STEPS["weight"], "b_t": STEPS["bias"], "e_t^*": STEPS["minimum"]}
-NAMED = {"D": DENOMINATOR, "d_t": t - symbol("mu_t")}
+# What needs no word beyond the meanings of a channel, and what has the energy as a function besides.
+PLAIN = """
+    ridge-sums ridge-squares ridge-weight fisher fisher-energy statistics-of-others
+    sums weight back-substitution minimum inverse-minimum determinant midpoint
+    shared mean-of-others variance-of-others exact-importance exact-cost
+    mean-exact-variance share by-share
+"""
+WITH_ENERGY = "energy-moments excess printed-sign"
 
 EQUATIONS = (
-    Equation("eq-expanded-square", at_one_neuron),
-    Equation("eq-statistics-of-others", random_channel, OF_OTHERS),
-    Equation("eq-sums", random_channel, OF_OTHERS),
-    Equation("eq-energy-moments", at_a_channel, MOMENTS, {"e_t": energy_in_sums}),
-    Equation(
-        "eq-system",
-        lambda generator: (point := at_the_minimum(generator)) | {"w": point["w_t"], "b": point["b_t"]},
-        {"w": STEPS["weight"], "b": STEPS["bias"]},
+    of_channel(
+        "eq-energy-labels",
+        TRANSFORMED,
+        {"e_t": lambda *_: symbol("energy")},
+        numbers=lambda g: (point := with_any_line(g)) | {"e_t": lambda *_: point["energy"]},
     ),
-    Equation("eq-bias", at_a_best_bias, {"b": STEPS["bias_of_weight"]}),
-    Equation("eq-weight", at_the_minimum, BEST),
-    Equation("eq-back-substitution", at_the_minimum, BEST | NAMED),
-    Equation("eq-minimum", at_the_minimum, BEST),
-    Equation("eq-inverse-minimum", at_the_minimum, BEST),
-    Equation("eq-determinant", at_the_curvature, {"det A": STEPS["determinant"]}),
-    Equation("eq-excess", at_the_minimum, BEST | NAMED, {"e_t": energy}),
-    Equation("eq-midpoint", at_the_decision, {"x_0": -STEPS["bias"] / STEPS["weight"]}),
-    Equation("eq-printed-sign", at_the_minimum, BEST | NAMED, {"e_t": energy}),
+    of_channel("eq-energy", ANY_LINE, {"e_t": energy_in_sums}, with_any_line),
+    # An inequality that is sharp: it is proven, and tested, where both sides meet.
+    of_channel("eq-mistakes", {}, {"e_t": lambda *_: least_with_mistakes()}, at_the_fewest_misses),
+    of_channel("eq-labels", SCALE, {"e_t": energy_in_sums, "etilde_t": labeled_energy}, with_labels),
+    of_channel(
+        "eq-labels-best", SCALE | {k: step(name, **LABELS) for k, name in TILDES.items()}, {}, with_labels
+    ),
+    *(of_channel(f"eq-{name}") for name in PLAIN.split()),
+    *(of_channel(f"eq-{name}", {}, {"e_t": energy_in_sums}) for name in WITH_ENERGY.split()),
+    Equation("eq-expanded-square", lambda g: dict(zip(("w", "b", "x_i"), g.normal(size=3), strict=True))),
+    of_channel("eq-bias", {"b": step("bias_of_weight")}, {}, at_a_best_bias),
+    of_channel(
+        "eq-system",
+        {"w": CHANNEL["w_t"], "b": CHANNEL["b_t"]},
+        numbers=lambda g: (point := channel(g)) | {"w": point["w_t"], "b": point["b_t"]},
+    ),
+    of_channel("eq-importance", {"e_t^*": SHARED}, {}, with_shared_statistics),
+    of_channel(
+        "eq-printed-importance",
+        {"w_t": step("weight", MU, VAR), "b_t": step("bias", MU, VAR)},
+        {"e_t": printed_energy},
+        printed_lines,
+    ),
+    Equation(
+        "eq-simam",
+        of_a_map,
+        # The sigmoid is half a hyperbolic tangent, raised by one half.
+        {
+            "e^*": LEAST_OF_X,
+            "y": symbol("x") * (1 + sp.tanh(1 / (2 * LEAST_OF_X)).rewrite(sp.exp)) / 2,
+        },
+    ),
 )

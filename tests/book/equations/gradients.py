@@ -1,4 +1,4 @@
-"""The equations of the page on gradients, what their names mean, and their numbers.
+"""The equations on the gradient of SimAM.
 
 The proofs hold for every number of neurons: the sums of products of neurons, as of x_i g_i, are symbols. The
 spread tau is free, and the penalty is its square less the variance.
@@ -12,12 +12,12 @@ import sympy as sp
 
 from equations import (
     MU,
-    OF_ALL,
     SHARED,
     VAR,
     Equation,
     lam,
     least_energy,
+    of_channel,
     random_channel,
     symbol,
     t,
@@ -70,17 +70,13 @@ STEPS = {name: step.expression for name, step in steps.derive().items()}
 GRADIENT = on_page(STEPS["gradient"])
 TO_I = {symbol(f"{name}_j"): symbol(f"{name}_i") for name in ("x", "g", "ybar")}
 MEANINGS = (
-    OF_ALL
-    | {"lambda": TAU**2 - VAR}
+    {"lambda": TAU**2 - VAR, "mubar": on_page(STEPS["by_mean"]), "taubar": on_page(STEPS["by_spread"])}
+    | {"J_ij": jacobian_by_steps(), "xbar_j": GRADIENT, "xbar_i": GRADIENT.subs(TO_I, simultaneous=True)}
     | of_neuron("i")
     | of_neuron("j")
-    | {"xbar_j": GRADIENT, "xbar_i": GRADIENT.subs(TO_I, simultaneous=True)}
 )
-
-
-def sigmoid(value: Any) -> Any:
-    """The sigmoid by its definition."""
-    return 1 / (1 + sp.exp(-value))
+GAIN = 1 / (1 + sp.exp(-1 / SHARED.subs(lam, TAU**2 - VAR)))
+TARGET_IS_I = {"x_i": t, "zeta_i": (t - MU) / TAU, "lambda": TAU**2 - VAR, "g_i": GAIN, "y_i": t * GAIN}
 
 
 def outputs(x: Any, penalty: float) -> Any:
@@ -98,7 +94,7 @@ def jacobian(x: Any, penalty: float) -> Any:
 def channel(generator: np.random.Generator) -> dict[str, Any]:
     """A random channel with all of its neurons in x, what arrives, and all that follows, by other code."""
     point = random_channel(generator)
-    x, penalty = np.append(point["x"], point["t"]), point["lambda"]
+    x, penalty = point["x"], point["lambda"]
     size, mu, sigma = x.size, point["mu"], point["sigma"]
     arriving = generator.normal(size=size)
     importance = np.array([1 / least_energy(value, mu, sigma, penalty) for value in x])  # by fits
@@ -115,44 +111,27 @@ def channel(generator: np.random.Generator) -> dict[str, Any]:
     i, j = generator.choice(size, 2, replace=bool(generator.integers(2)))
     scalars = {f"{name}_{k}": values[at] for name, values in arrays.items() for k, at in (("i", i), ("j", j))}
     tau = math.hypot(sigma, math.sqrt(penalty))
-    return point | arrays | scalars | {"tau": tau, "delta_ij": float(i == j), "J_ij": slopes[i, j]}
-
-
-def with_statistics_held(generator: np.random.Generator) -> dict[str, Any]:
-    """The same, and the derivatives of the loss by the mean and by the spread, from imaginary steps."""
-    point, step = channel(generator), 1e-30
 
     def loss(mean: Any, spread: Any) -> Any:
-        score = (point["x"] - mean) / spread
-        return np.sum(point["ybar"] * point["x"] / (1 + np.exp(-0.5 - score**2 / 4)))
+        return np.sum(arriving * x / (1 + np.exp(-0.5 - ((x - mean) / spread) ** 2 / 4)))
 
-    mean, spread = point["mu"], point["tau"]
-    return point | {
-        "mubar": loss(mean + step * 1j, spread).imag / step,
-        "taubar": loss(mean, spread + step * 1j).imag / step,
+    step = 1e-30  # of imaginary steps in the statistics alone
+    slopes_of_loss = {
+        "mubar": loss(mu + step * 1j, tau).imag / step,
+        "taubar": loss(mu, tau + step * 1j).imag / step,
     }
+    rest = {"tau": tau, "delta_ij": float(i == j), "J_ij": slopes[i, j]}
+    return point | arrays | scalars | slopes_of_loss | rest
 
-
-TARGET_IS_I = {"x_i": t, "zeta_i": (t - MU) / TAU, "lambda": TAU**2 - VAR}
 
 EQUATIONS = (
-    Equation("eq-scores", channel, MEANINGS),
-    Equation(
-        "eq-output",
-        channel,
-        TARGET_IS_I
-        | {"g_i": sigmoid(1 / SHARED.subs(lam, TAU**2 - VAR))}
-        | {"y_i": t * sigmoid(1 / SHARED.subs(lam, TAU**2 - VAR))},
-    ),
+    of_channel("eq-output", TARGET_IS_I, numbers=channel),
     Equation("eq-arriving", channel, of_neuron("i") | {"abar_i": on_page(STEPS["arriving"])}),
-    Equation(
-        "eq-by-statistics",
-        with_statistics_held,
-        MEANINGS | {"mubar": on_page(STEPS["by_mean"]), "taubar": on_page(STEPS["by_spread"])},
+    *(
+        of_channel(f"eq-{name}", MEANINGS, numbers=channel)
+        for name in (
+            *("scores", "by-statistics", "simam-gradient", "attention-sum", "score-sums", "euler"),
+            "jacobian",
+        )
     ),
-    Equation("eq-simam-gradient", channel, MEANINGS),
-    Equation("eq-attention-sum", channel, MEANINGS),
-    Equation("eq-score-sums", channel, MEANINGS),
-    Equation("eq-euler", channel, MEANINGS),
-    Equation("eq-jacobian", channel, MEANINGS | {"J_ij": jacobian_by_steps()}),
 )
