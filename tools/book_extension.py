@@ -115,8 +115,8 @@ def resolve(app: Sphinx, page: str, role: str, content: str) -> str:
         return resolve(app, page, "eq", content).removeprefix("Eq. ")
     title, target = re.fullmatch(r"(?:(.*\S)\s*<)?([^<>]+)>?", content).groups()  # type: ignore[union-attr]
     domain = domain or ("math" if role == "eq" else "std")
-    # A reference with a title of its own takes it from the node.
-    text = nodes.inline("", title or "")
+    # A reference with a title of its own takes it from the node, and a term is its own title.
+    text = nodes.inline("", title or (target if role == "term" else ""))
     named = {"refdoc": page, "refdomain": domain, "reftype": kind, "reftarget": target}
     node = pending_xref("", text, refexplicit=bool(title), **named)
     link = app.env.domains[domain].resolve_xref(app.env, page, app.builder, kind, target, node, text)

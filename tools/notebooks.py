@@ -46,7 +46,7 @@ except ModuleNotFoundError:
 # A place holds a role and its content between characters that no page has.
 PLACE = re.compile("\ue000(.+?)\ue001(.+?)\ue002")
 FILLING = r"(\[.*?\]\([^)]*\)\]?|.+?)"  # a link as a whole, or else any text
-ROLES = {"cite:p", "cite:t", "doc", "eq", "glue:text", "ref"}
+ROLES = {"cite:p", "cite:t", "doc", "eq", "glue:text", "numref", "ref", "term"}
 BOXES = {"admonition", "caution", "hint", "important", "note", "seealso", "tip", "warning"}
 TOKEN = re.compile(
     r"""
@@ -183,12 +183,16 @@ def box(directive: str, title: str, inside: str) -> str:
     if directive == "figure-move":
         name = re.search(r":name: (.*)", inside)
         return f"> **A figure to move** stands on {place('page', name[1] if name else '')}. {body}"
+    if directive == "index":
+        return ""
     if directive == "predict":
         answers, _, body = body.partition("\n\n")
         asked = f"**Predict first.** {title}\n\n{answers}\n\n"
         return f"{asked}<details><summary>The answer</summary>\n\n{body}\n\n</details>"
     if directive == "dropdown":
         return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
+    if directive == "table":
+        return f"*{title}*\n\n{body}"
     if directive not in BOXES:
         raise ValueError(f"say in tools/notebooks.py how a notebook shows the directive {directive!r}")
     # The mark of a quote must not stand inside an equation.

@@ -245,6 +245,17 @@ def test_each_construct_becomes_what_a_notebook_shows(tmp_path):
     assert sources(notebook, "code")[1] == 'a = 1\nfor n in range(2):\n    print(f"a-{n}:", f"{a:.2f}")'
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("```{index} a, b\n```", ""),
+        ("```{table} Sizes\n:name: tab-a\n\n| a |\n|---|\n| 1 |\n```", "*Sizes*\n\n| a |\n|---|\n| 1 |"),
+    ],
+)
+def test_an_index_entry_is_left_out_and_a_table_keeps_its_caption(text, shown):
+    assert notebooks.markdown(text) == shown
+
+
 @pytest.mark.parametrize("text", ["{abbr}`a`", "```{tabs}\n```", ":::{figure} a.png\n:::"])
 def test_what_has_no_form_in_a_notebook_is_refused(text, tmp_path):
     with pytest.raises(ValueError, match=r"say in tools/notebooks\.py how"):

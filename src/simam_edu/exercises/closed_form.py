@@ -7,8 +7,8 @@ import numpy as np  # noqa: F401 (a changed solution appends with it)
 from simam_edu.exercises._exercise import Exercise, rows
 
 
-def on_paper(divisor, distance=3):
-    var = Fraction(2, divisor)  # the squared distances of 0, 1, 2 from their mean sum to 2
+def on_paper(divisor, distance=1):
+    var = Fraction(8, divisor)  # the squared distances of 0, 2, 4 from their mean sum to 8
     return 4 * var / (distance**2 + 2 * var)
 
 
@@ -28,11 +28,11 @@ def decision_point(t, mu_t):
 
 # fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
-    Exercise("least_energy_on_paper", "the least energy of t = 4 among the others 0, 1, 2 without a penalty, as a number or fraction", on_paper(3), {
+    Exercise("least_energy_on_paper", "the least energy of t = 1 among the others 0, 2, 4 without a penalty, as a number or fraction", on_paper(3), {
         on_paper(2): "This is what dividing by one less than the number of the others gives. The variance in the energy is the plain mean of squares of the others; see 'Sums become mean and variance'.",
         on_paper(4): "Here the sum of squares is divided by the number of all neurons. The target is not among the others; see 'Sums become mean and variance'.",
         1 / on_paper(3): "This is one over the least energy, the importance; see the end of 'The least energy'.",
-        on_paper(3, distance=5): "The distance of the target from the mean has become a sum. It is t minus the mean; see 'The least energy'.",
+        on_paper(3, distance=3): "The distance of the target from the mean has become a sum. It is t minus the mean; see 'The least energy'.",
     }),
     Exercise("best_line", "a function of (t, mu, var, lam) that returns the best weight and the best bias, in this order", best_line, {
         "w_t = 2 -> w_t = -2": "This is Eq. (3) as the paper prints it, with Eq. (4). The minus sign is a misprint: this line pulls the target towards minus one; see 'The sign in the paper'.",

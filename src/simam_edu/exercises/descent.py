@@ -11,13 +11,6 @@ def first_step(t, mu, eta):
     return 2 * eta * (t - mu), 0.0
 
 
-def batch_gradient(w, b, t, batch, lam):
-    miss, miss_t = w * batch + b + 1, w * t + b - 1
-    # Means, not sums, over the batch; the target and the penalty count fully in every batch.
-    by_weight = np.mean(miss * batch) + miss_t * t + lam * w
-    return 2 * by_weight, 2 * (np.mean(miss) + miss_t)
-
-
 def largest_step(t, mu, var, lam):
     half_trace = t**2 + mu**2 + var + lam + 2  # half the sum of the eigenvalues
     D = (t - mu) ** 2 + 2 * (var + lam)  # a quarter of their product
@@ -43,16 +36,6 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         "(t - mu), 0.0 -> (t + mu), 4 * eta": "Here the others are pulled to +1 like the target. Their label is -1, so their mean enters with the other sign; look at both entries again.",
         "(t - mu), 0.0 -> t, 2 * eta": "This follows the target alone. The others pull as well, all of them together as strongly as the one target.",
     }, lambda g: [(1.0, 1.0, 0.2), *rows(g.normal(0, 3, (5, 2)), g.uniform(0.01, 0.4, (5, 1)))]),
-    Exercise("batch_gradient", "a function of (w, b, t, batch, lam) that returns the two entries of the stochastic gradient", batch_gradient, {
-        ("mean(miss * -> sum(miss *", "mean(miss) -> sum(miss)"): "The others are summed here, so a larger batch pulls harder and the target loses weight. The energy has their mean: an unbiased guess of a mean is a mean; see 'One neuron at a time'.",
-        (
-            "np.mean(miss * batch) + miss_t * t -> np.sum(miss * batch + miss_t * t / batch.size) / (batch.size + 1)",
-            "(np.mean(miss) + miss_t) -> (np.sum(miss) + miss_t) / (batch.size + 1)",
-        ): "The target is one among equals here. In the energy it counts as much as all others together, in every batch; see Eq. (2) of the paper.",
-        (" + miss_t * t -> ", " + miss_t) -> )"): "The target is missing. It is not drawn, it is there in every step; see 'One neuron at a time'.",
-        " + lam * w -> ": "The penalty is missing. It does not depend on the draw, so its derivative is there in every step.",
-        ("return 2 * -> return ", ", 2 * ( -> , ("): "This is half of it: the derivative of a square has a factor two. The mean over all draws is then half the gradient, so it is not unbiased.",
-    }, lambda g: [(*g.normal(0, 2, 3).tolist(), g.normal(1, 2, size), g.uniform(0.1, 1)) for size in (1, 2, 3, 8)]),
     Exercise("largest_step", "a function of (t, mu, var, lam) that returns the step size from which on gradient descent does not converge", largest_step, {
         "return 2 -> return 4": "This is twice the limit: it takes the eigenvalue of the two linear equations, which are the gradient divided by two. The Hessian is twice their matrix.",
         "return 2 -> return 1": "With this step the steep direction lands on its minimum at once. It may overshoot and still come closer; see 'How large a step' for how far.",
