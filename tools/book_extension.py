@@ -53,6 +53,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the steps below with the build."""
     register_plugin("pybtex.style.formatting", "author_year", AuthorYearStyle)
     app.connect("config-inited", choose_cache)
+    app.connect("doctree-read", name_folds)
     app.connect("html-page-context", open_in_colab, priority=502)  # the theme adds its buttons at 501
     app.connect("build-finished", write_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -80,6 +81,13 @@ def cache_key(root: Path, data: str) -> str:
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def name_folds(_app: Sphinx, doctree: nodes.document) -> None:
+    """Say what a fold holds: a cell with its outputs is a solution, a cell's source alone is support code."""
+    for cell in doctree.findall(nodes.container):
+        if cell.get("hide_mode") == "input":
+            cell["prompt_show"], cell["prompt_hide"] = "Show the code", "Hide the code"
 
 
 def open_in_colab(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
