@@ -15,14 +15,16 @@ def by_hand(x, grad, lam):
     z = (x - x.mean()) / tau
     gain = 1 / (1 + np.exp(-0.5 - z**2 / 4))
     part = grad * x * gain * (1 - gain) / (2 * tau)
-    return grad * gain + part * z - (part * z).sum() / M - z * (part * z**2).sum() / (M - 1)
+    shared = (part * z).sum() / M + z * (part * z**2).sum() / (M - 1)
+    return grad * gain + part * z - shared
 
 
 def forward_derivative(x, change, lam):
     M, tau = x.size, np.sqrt(x.var(ddof=1) + lam)
     z = (x - x.mean()) / tau
     gain = 1 / (1 + np.exp(-0.5 - z**2 / 4))
-    of_score = change - change.mean() - z * (z * change).sum() / (M - 1)  # the projection of the change
+    # The projection of the change.
+    of_score = change - change.mean() - z * (z * change).sum() / (M - 1)
     return gain * change + x * gain * (1 - gain) * z / (2 * tau) * of_score
 
 
@@ -51,10 +53,10 @@ def own_idle_part(positions):
 # fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("backward", "a function of (x, grad, lam) that returns the gradient by the input of one channel", by_hand, {
-        " + part * z - (part * z).sum() / M - z * (part * z**2).sum() / (M - 1) -> ": "This is the direct path alone, as if the gains were constants. They depend on the input; see 'Four ways from an input to the loss'.",
-        " - (part * z).sum() / M - z * (part * z**2).sum() / (M - 1) -> ": "Here the mean and the spread are constants. Every neuron moves both, and with them the gain of all others; see 'What all neurons share'.",
-        " - z * (part * z**2).sum() / (M - 1) -> ": "The path through the mean is there, the one through the spread is missing; see 'What all neurons share'.",
-        " - (part * z).sum() / M -> ": "The path through the spread is there, the one through the mean is missing; see 'What all neurons share'.",
+        " + part * z - shared -> ": "This is the direct path alone, as if the gains were constants. They depend on the input; see 'Four ways from an input to the loss'.",
+        " - shared -> ": "Here the mean and the spread are constants. Every neuron moves both, and with them the gain of all others; see 'What all neurons share'.",
+        " + z * (part * z**2).sum() / (M - 1) -> ": "The path through the mean is there, the one through the spread is missing; see 'What all neurons share'.",
+        "(part * z).sum() / M + -> ": "The path through the spread is there, the one through the mean is missing; see 'What all neurons share'.",
         ("ddof=1 -> ddof=0", "(M - 1) -> M"): "This is the gradient for the variance with 1/M. The module has 1/(M-1), in the spread and once more in the path through it.",
         "(2 * tau) -> tau": "All that goes through the importance is twice too large. The importance has a quarter of the squared score, whose derivative is half the score.",
         forward_derivative: "This multiplies with the Jacobian. A gradient travels backward, by its transpose: what is summed over is what arrives, not what leaves.",
