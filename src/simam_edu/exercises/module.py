@@ -1,12 +1,8 @@
 """Exercises of the chapter on the module."""
 
-import numpy as np
-
 from simam_edu.exercises._exercise import Exercise
 from simam_edu.mistakes import HINTS, changed, changes_of, mutations, ten_lines
 from simam_edu.wrong_simams import GALLERY, right
-
-LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 def batches(g):
@@ -39,9 +35,9 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         64: "One mean for each image, shared by its channels, is what layer norm has; see 'From the formula to tensors'.",
         64 * 32 * 32: "This is one mean for each position of each image, over the channels; see 'From the formula to tensors'.",
     }),
-    Exercise("half_precision_limit", "the largest standard deviation whose sum of squares over a centered 32 by 32 map fits into float16, as a number", float(np.sqrt(LARGEST_HALF / 32**2)), {
-        float(np.sqrt(LARGEST_HALF)): "This is where a single square overflows. The sum has one square for each position; see 'What it refuses, and why'.",
-        LARGEST_HALF / 32**2: "This is the largest variance. Its root is asked for.",
-        float(np.sqrt(LARGEST_HALF / 32)): "Here the sum runs over one side of the map only. It runs over all its positions; see 'What it refuses, and why'.",
+    Exercise("silent_shapes", "of the shapes (n, c, 8, 8) with n and c from 1 to 8, how many run without keepdim and come out wrong, as a number", 3, {
+        1: "An axis of length one fits an axis of any length, so (8, 8, 8, 8) is not alone; see 'What the printed lines get wrong'.",
+        4: "That many run. One image with one channel has one mean, which fits every neuron; see 'What the printed lines get wrong'.",
+        64: "Most of these shapes do not fit, and torch says so; see 'What the printed lines get wrong'.",
     }),
 )
