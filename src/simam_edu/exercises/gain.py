@@ -1,8 +1,7 @@
 """Exercises of the chapter on the formula: from the energy to the gain."""
 
 import numpy as np
-from scipy import stats
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from simam_edu.exercises._exercise import Exercise, rows
 
@@ -27,12 +26,6 @@ def two_levels(M, k):
 def turning_mean(far, near):
     """The mean in standard deviations at which (m - 2) times one factor is m times the other."""
     return 2 * far / (far - near)
-
-
-def p_value(gain, M):
-    z2 = 4 * (logit(gain) - 1 / 2)
-    r2_t = M * (M - 2) * z2 / ((M - 1) ** 2 - M * z2)  # the score from the residual, solved for the residual
-    return 2 * stats.t.sf(np.sqrt(r2_t), M - 2)
 
 
 # fmt: off
@@ -61,10 +54,4 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         -turning_mean(*expit([1.5, 0.5])): "A negative mean belongs to a neuron above the mean. This one lies below it, at mu minus two.",
         turning_mean(*expit([1.0, 0.5])): "Here the importance grows with the score and not with its square; see 'A parabola in the score'.",
     }, rtol=1e-3),
-    Exercise("p_value", "a function of (gain, M) that returns the two-sided p-value of the neuron", p_value, {
-        "return 2 * -> return": "This is one tail only. A low outlier has the same gain as a high one, so both tails count; see 'What SimAM does not see'.",
-        "t.sf(np.sqrt(r2_t), M - 2) -> norm.sf(np.sqrt(r2_t))": "This holds the residual against a normal distribution, as if the variance were known. It is estimated from the others; see 'The outlier test that it is'.",
-        "np.sqrt(r2_t) -> np.sqrt(z2)": "This holds the score against Student's distribution. The target inflates the variance in its own score; turn it into the external residual first, see 'The outlier test that it is'.",
-        ", M - 2) -> , M - 1)": "One degree of freedom too many. The noise is estimated from M-1 neurons about their own mean; see 'The outlier test that it is'.",
-    }, lambda _: [(0.63, 16), (0.7, 4), (0.8, 16), (0.95, 49), (0.9, 64), (0.83, 1024)]),
 )

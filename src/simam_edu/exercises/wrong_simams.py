@@ -47,13 +47,13 @@ def judged_gains(generator):
 # fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("which_exhibit", "the name of an exhibit, as text", MYSTERY, {
-        "clamped": "The clamped copy passes the same checks, but its gains are never below the right ones. On which side do those of the mystery lie, where the penalty is as large as the variance? See 'Seen in public copies'.",
+        "clamped": "The clamped copy passes the same checks, but its gains are never below the right ones. On which side do those of the mystery lie, where the penalty is as large as the variance? See 'What each computes instead'.",
         "constant": "The constant copy passes the same checks, but it gives one channel one gain. Look at the gains of a single channel.",
         "naive variance": "The naive variance is caught by the check 'high' and no other. Hold the mystery against all checks with caught; see 'Which check catches which'.",
         "population": "Dividing by M changes the budget, so the check 'budget' would catch it, also without a penalty. Hold the mystery against all checks with caught; see 'Which check catches which'.",
     }),
     Exercise("repaired_gain", "a function of (gain, M) that returns the right gain for that of the copy that divides by M", repaired_gain, {
-        "(M - 1) / M * -> M / (M - 1) *": "This goes the other way. The copy divides by a variance that is too small, so its gains are too large; see 'Seen in public copies'.",
+        "(M - 1) / M * -> M / (M - 1) *": "This goes the other way. The copy divides by a variance that is too small, so its gains are too large; see 'What each computes instead'.",
         ("logit(gain) - 1 / 2 -> logit(gain)", "expit(1 / 2 + -> expit("): "Here the whole importance is scaled, with the constant one half in it. Only the part with the squared score depends on the variance.",
         "expit(1 / 2 + (M - 1) / M * from_score) -> (M - 1) / M * gain": "Here the gain itself is scaled. The variance stands inside the sigmoid, so the gain must be turned into an importance first.",
     }, lambda g: [(float(expit(0.5)), 9), (0.7, 2), *((gains(GALLERY["population"], g.normal(size=(1, 1, side, side)), 0.0), side**2) for side in (2, 4, 8))]),
