@@ -314,23 +314,25 @@ def test_traffic_bars_are_reads_and_writes_end_to_end():
 
 def test_slots_show_layers_in_order_and_the_positions_between_them():
     branches = {
-        "basic": ["3x3", "norm", "relu", "3x3", "pre_norm", "norm", "post_norm"],
-        "before": ["norm", "relu", "3x3", "pre_norm", "post_norm"],
+        "basic": ["3x3", "norm", "relu", "3x3", "before the norm", "norm", "after the norm"],
+        "before": ["norm", "relu", "3x3", "before the norm", "after the norm"],
     }
     figure = networks.slots_figure(branches)
     axis = figure.axes[0]
-    layers = [[call for call in calls if not call.endswith("_norm")] for calls in branches.values()]
+    layers = [[call for call in calls if not call.endswith("the norm")] for calls in branches.values()]
     found = sorted((-y, x, text.get_text()) for text in axis.texts for x, y in [text.get_position()])
     expected = [(row, text) for row, names in enumerate(layers) for text in (*names, "+")]
     assert [(row, text) for row, _, text in found] == expected
     shaded = [patch.get_facecolor() != (1.0, 1.0, 1.0, 1.0) for patch in axis.patches]
     assert shaded == [call == "3x3" for row in layers for call in row]
-    for slot, x, side in (("pre_norm", [3.5, 2.5], 1), ("post_norm", [4.5, 2.5], -1)):
-        drawn = lines(axis)[slot]
+    places = ("before the norm", [3.5, 2.5], 1), ("after the norm", [4.5, 2.5], -1)
+    for place, x, side in places:
+        drawn = lines(axis)[place]
         np.testing.assert_allclose(drawn[0], x)
         np.testing.assert_array_equal(np.sign(drawn[1] + [0, 1]), side)  # above or below the row
     assert list(ticks(axis)) == list(branches)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["pre_norm", "post_norm"]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["before the norm", "after the norm"]
 
 
 def test_costs_have_full_and_hollow_marks_and_the_line_of_copying():
@@ -431,7 +433,7 @@ REFUSED = [
     ("panels must hold at least one exhibit", case(gallery.gallery_figure, {})),
     ("tables must be at least one", case(study.report_figure, [])),
     ("differences must be at least one", case(study.differences_figure, {}, label="points")),
-    ("must have both slots", case(networks.slots_figure, {"basic": ["3x3", "norm"]})),
+    ("must have both positions", case(networks.slots_figure, {"basic": ["3x3", "norm"]})),
     ("titles must be as many as images", case(pictures.image_grid, PHOTOS, titles=["a"])),
     ("masks must be as many as images", case(
         pictures.image_grid, PHOTOS, titles=list("abcdefg"), masks=MASKS[:2])),

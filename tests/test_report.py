@@ -10,7 +10,17 @@ import pytest
 from scipy import stats
 
 from simam_edu import cli, cli_study
-from simam_edu.experiments import GRIDS, Estimate, grid, in_words, make_tables, markdown, missing_runs
+from simam_edu.experiments import (
+    GRIDS,
+    Estimate,
+    column_in_words,
+    grid,
+    in_words,
+    make_tables,
+    markdown,
+    missing_runs,
+    table_in_words,
+)
 from simam_edu.experiments.grid import run_id
 from simam_edu.experiments.paper import paper_differences, paper_table
 from simam_edu.experiments.sweep import Failure, Outcome
@@ -458,3 +468,25 @@ def test_arguments_of_a_run_are_those_that_train_takes():
         found = (options.network, options.attention, options.slot, options.dataset, options.recipe)
         assert found == (run.network, run.attention, run.slot, run.dataset, run.recipe)
         assert (options.seed, options.epochs, options.held_out) == (run.seed, run.epochs, run.held_out)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("none", "no module"),
+        ("cbam post_norm", "CBAM after the norm"),
+        ("simam lam=0.1 pre_norm", "SimAM lam=0.1 before the norm"),
+        ("shuffled pre_norm", "shuffled before the norm"),
+    ],
+)
+def test_a_column_in_words_has_the_names_that_readers_know(name, words):
+    assert column_in_words(name) == words
+
+
+def test_a_table_in_words_has_other_names_and_the_same_numbers():
+    (table,) = make_tables(recorded("study"))
+    worded = table_in_words(table)
+    assert worded.baseline == worded.columns[0].name == "no module"
+    for column in table.columns:
+        same = worded.column(column_in_words(column.name))
+        assert (same.accuracies, same.difference) == (column.accuracies, column.difference)

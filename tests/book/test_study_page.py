@@ -18,6 +18,12 @@ def test_the_cost_of_a_module_is_that_of_its_fastest_epoch_whatever_pauses_there
         for record in recorded("study")
         if column_name(record) in seconds
     ]
-    names = {"records": records, "column_name": column_name, "Markdown": str, "markdown": lambda *_: ""}
+    names = {
+        "records": records,
+        "column_name": column_name,
+        "column_in_words": str,
+        "Markdown": str,
+        "markdown": lambda *_: "",
+    }
     exec(cost, names)
     assert names["times"] == {"none": "1.00", "simam pre_norm": "1.10", "cbam post_norm": "1.20"}

@@ -6,6 +6,12 @@ from scipy import stats
 from simam_edu.exercises._exercise import Exercise
 
 
+def noise(p, n):
+    # One image is right or wrong: variance p (1 - p). A mean of n has the
+    # n-th part of it, a difference two.
+    return (2 * p * (1 - p) / n) ** 0.5
+
+
 def interval(a, b):
     d = np.asarray(a) - np.asarray(b)
     half = stats.t.isf(1 / 40, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d))
@@ -31,6 +37,11 @@ def pairs(delta, s):
 
 # fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
+    Exercise("noise_of_a_difference", "a function of (p, n) that returns the standard deviation of the difference of two accuracies", noise, {
+        "(2 * p -> (p": "This is the standard deviation of one accuracy. Both networks are measured, and the variances of independent numbers add up.",
+        ") ** 0.5 -> )": "This is the variance of the difference. Its root is asked for.",
+        "(2 * p * (1 - p) / n) ** 0.5 -> 2 * (p * (1 - p) / n) ** 0.5": "Here the standard deviations are added. For independent numbers it is the variances that add up.",
+    }, lambda _: [(0.85, 10_000), (0.5, 10_000), (0.92, 1_000)]),
     Exercise("paired_interval", "a function of (a, b) that returns the lower and the upper end", interval, {
         lambda a, b: tuple(stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)): "This treats the columns as if they shared nothing. They share their seeds, so take the difference within each seed first; see 'Differences within a seed'.",
         "t.isf(1 / 40, len(d) - 1) -> norm.isf(1 / 40)": "The quantile is that of the normal distribution, as if the standard deviation were known. It comes from the same few runs; see 'What is one number worth?'.",

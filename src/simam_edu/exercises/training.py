@@ -1,8 +1,30 @@
-"""Exercises of the chapter on training."""
+"""Exercises of the chapter on images, networks and training."""
 
 import numpy as np
 
 from simam_edu.exercises._exercise import Exercise
+
+
+def plane_deviations(images):
+    # over images and positions at once
+    return (images / 255).std(axis=(0, 2, 3))
+
+
+def image_sets(g):
+    brightness = g.uniform(60, 190, (30, 3, 1, 1))
+    noise = g.normal(0, 1, (30, 3, 32, 32)) * np.array([8.0, 20.0, 30.0])[:, None, None]
+    return [((brightness + noise).clip(0, 255).astype(np.uint8),)]
+
+
+def block_parameters(channels_in, channels_out):
+    main = 9 * channels_in * channels_out
+    main += 9 * channels_out**2 + 4 * channels_out
+    shortcut = channels_in * channels_out + 2 * channels_out
+    return main + (shortcut if channels_in != channels_out else 0)
+
+
+def multiplications(channels, side):
+    return 9 * channels**2 * side**2
 
 
 def learning_rate(step, steps, peak, warmup):
@@ -16,40 +38,28 @@ def with_a_cosine(step, steps, peak, warmup):
     )
 
 
-def count_steps(images, held_out, batch_size, epochs):
-    return epochs * int(np.ceil((images - held_out) / batch_size))
-
-
-def share(own, total, processes):
-    # The mean over the batch is the sum of own / total times each mean; averaging divides by processes.
-    return processes * own / total
-
-
-def noise(p, n):
-    # One image is right or wrong: variance p (1 - p). A mean of n has the n-th part of it, a difference two.
-    return (2 * p * (1 - p) / n) ** 0.5
-
-
 # fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
+    # Either divisor of the variance is right for this many pixels.
+    Exercise("plane_deviations", "a function of images of shape (n, 3, h, w), bytes, that returns three standard deviations", plane_deviations, {
+        "axis=(0, 2, 3)) -> axis=(2, 3)).mean(axis=0)": "These are the deviations inside single images, averaged. They leave out how the images differ from each other, and are the smaller numbers that much code has; see 'Small images in ten classes'.",
+        "(images / 255) -> images.astype(float)": "This is right on the scale of bytes. The network's inputs are first divided by the largest byte.",
+        "(images / 255).std(axis=(0, 2, 3)) -> np.full(3, (images / 255).std())": "This is one deviation for all three planes together. Each color plane has its own.",
+    }, image_sets, rtol=1e-3),
+    Exercise("block_parameters", "a function of (channels_in, channels_out) that returns how many parameters a residual block has", block_parameters, {
+        ("4 * channels_out -> 6 * channels_out", "+ 2 * channels_out -> + 3 * channels_out"): "The convolutions have been given biases. They have none: the batch norm behind each would take them out again.",
+        (" + 4 * channels_out -> ", " + 2 * channels_out -> "): "These are the convolutions alone. Each batch norm has a scale and a shift for each channel.",
+        "(shortcut if channels_in != channels_out else 0) -> 0": "Where the width changes, the shortcut is a convolution of one by one with a batch norm; see 'The networks'.",
+        ("4 * channels_out -> 8 * channels_out", "+ 2 * channels_out -> + 4 * channels_out"): "The running mean and variance of a batch norm are counted here. They are buffers: no gradient reaches them.",
+    }, lambda _: [(16, 16), (16, 32), (32, 32), (32, 64), (64, 64)]),
+    Exercise("multiplications", "a function of (channels, side) that returns the multiplications of one convolution", multiplications, {
+        "side**2 -> (side - 2) ** 2": "This is without padding. With one row of padding around it the map keeps its side.",
+        "channels**2 -> channels": "Here each output channel reads one input channel only. It reads all of them.",
+        "side**2 -> side": "Here the filter moves along one side only. It visits every position of the map.",
+    }, lambda _: [(16, 32), (32, 16), (64, 8), (3, 5)]),
     Exercise("learning_rate", "a function of (step, steps, peak, warmup) that returns the learning rate at a step", learning_rate, {
-        "[0.04 -> [0": "Here the rise begins at zero, so the first step does nothing. The schedule begins at four hundredths of the peak.",
+        "[0.04 -> [0": "Here the rise begins at zero, so the first step does nothing. The schedule begins at 4 % of the peak.",
         with_a_cosine: "The fall follows a cosine here. That of the recipe falls along a straight line; see 'The recipes'.",
         "1, 0] -> 1, 1]": "The rate stays at its peak here. It must come down to zero at the last step, or the weights never settle; see 'The recipes'.",
     }, lambda _: [(300, 1000, 0.05, 0.5), *((step, 200, 0.15, 0.2) for step in (0, 10, 40, 41, 100, 199))]),
-    Exercise("count_steps", "a function of (images, held_out, batch_size, epochs) that returns how many steps a run takes", count_steps, {
-        "int(np.ceil((images - held_out) / batch_size)) -> ((images - held_out) // batch_size)": "Here the last, smaller batch of an epoch is dropped. The loop takes every image once an epoch; see 'Batches, made on the device'.",
-        "(images - held_out) -> images": "The held-out images are trained on here. They are kept from training; see 'The loop'.",
-        "epochs * int(np.ceil((images -> int(np.ceil(epochs * (images": "Here a batch may reach from one epoch into the next. Each epoch begins with a new batch, so the rounding happens once an epoch.",
-    }, lambda _: [(50_000, 0, 64, 20), (50_000, 5_000, 64, 10), (4_000, 400, 32, 5), (100, 10, 9, 3)]),
-    Exercise("share_of_a_process", "a function of (own, total, processes) that returns the factor of a process's mean loss", share, {
-        "processes * own -> own": "This would be right if the gradients were added up. They are averaged, which divides by the number of processes.",
-        "processes * own / total -> 1.0": "Here every process counts the same, however many images it has. When the parts differ in size, the images of the smaller part weigh too much.",
-        "processes * own / total -> total / (processes * own)": "This is upside down: a process with more images must count more.",
-    }, lambda _: [(32, 128, 4), (7, 13, 2), (6, 13, 2), (21, 64, 3), (64, 64, 1)]),
-    Exercise("noise_of_a_difference", "a function of (p, n) that returns the standard deviation of the difference of two accuracies", noise, {
-        "(2 * p -> (p": "This is the standard deviation of one accuracy. Both networks are measured, and the variances of independent numbers add up.",
-        ") ** 0.5 -> )": "This is the variance of the difference. Its root is asked for.",
-        "(2 * p * (1 - p) / n) ** 0.5 -> 2 * (p * (1 - p) / n) ** 0.5": "Here the standard deviations are added. For independent numbers it is the variances that add up.",
-    }, lambda _: [(0.85, 10_000), (0.5, 10_000), (0.92, 1_000)]),
 )

@@ -1,12 +1,20 @@
 """Tables as text that reads well in a terminal and is a table on a page as well."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from simam_edu.experiments.report import Column, Table
 from simam_edu.experiments.statistics import Estimate
 
 Cells = dict[str, Callable[[Column], str]]
 """What stands in each cell of a row, by the head of the table's column."""
+
+
+WORDS = {
+    "none": "no module", "simam": "SimAM", "se": "SE", "cbam": "CBAM", "eca": "ECA", "gc": "GC",
+    "pre_norm": "before the norm", "post_norm": "after the norm",
+}  # fmt: skip
+"""What the parts of a column's name are called in prose; all others stay as they are."""
 
 
 def interval(estimate: Estimate | None, form: str) -> str:
@@ -96,6 +104,17 @@ def describe(table: Table) -> str:
     if table.repeated:
         lines.append(f"Records that were there twice, word for word, and count once: {table.repeated}")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def column_in_words(name: str) -> str:
+    """Return the name of a column as readers know it: ``"cbam post_norm"`` is "CBAM after the norm"."""
+    return " ".join(WORDS.get(part, part) for part in name.split())
+
+
+def table_in_words(table: Table) -> Table:
+    """Return the table with its columns named by :func:`column_in_words`."""
+    columns = tuple(replace(column, name=column_in_words(column.name)) for column in table.columns)
+    return replace(table, baseline=column_in_words(table.baseline), columns=columns)
 
 
 def in_words(difference: Estimate | None, corrected_p: float | None) -> str:

@@ -8,7 +8,7 @@ from matplotlib.patches import FancyBboxPatch
 from simam_edu.plots import style
 from simam_edu.plots.style import BLUE, GREY, ORANGE
 
-SLOT_LOOKS = {"pre_norm": (BLUE, "v", 0.35), "post_norm": (ORANGE, "^", -0.35)}
+LOOKS = {"before the norm": (BLUE, "v", 0.35), "after the norm": (ORANGE, "^", -0.35)}
 """Color, marker and height of each position: from above and from below."""
 
 
@@ -16,31 +16,31 @@ def slots_figure(branches: Mapping[str, Sequence[str]]) -> Figure:
     """Draw the layers of each block's branch in a row, with the positions of attention.
 
     A branch, by the name of its block, is what it calls in order: the names of layers,
-    and ``"pre_norm"`` and ``"post_norm"``. All layers but ``"norm"`` and ``"relu"`` are
-    shaded. A ``ValueError`` says that a block lacks one of the positions.
+    ``"before the norm"`` and ``"after the norm"``. All layers but ``"norm"`` and ``"relu"``
+    are shaded. A ``ValueError`` says that a block lacks one of the positions.
     """
     for name, calls in branches.items():
-        if not set(SLOT_LOOKS) <= set(calls):
-            raise ValueError(f"{name} must have both slots, {' and '.join(SLOT_LOOKS)}, got {calls!r}")
+        if not set(LOOKS) <= set(calls):
+            raise ValueError(f"{name} must have both positions, {' and '.join(LOOKS)}, got {calls!r}")
     figure, axis = style.new_axis(0.8 + 0.62 * len(branches))
-    marks: dict[str, list[tuple[float, float]]] = {slot: [] for slot in SLOT_LOOKS}
+    marks: dict[str, list[tuple[float, float]]] = {place: [] for place in LOOKS}
     widest = 0
     for row, calls in enumerate(branches.values()):
         column = 0
         for call in calls:
-            if call in SLOT_LOOKS:
-                marks[call].append((column - 0.5, -row + SLOT_LOOKS[call][2]))
+            if call in LOOKS:
+                marks[call].append((column - 0.5, -row + LOOKS[call][2]))
                 continue
             box = FancyBboxPatch((column - 0.4, -row - 0.2), 0.8, 0.4, boxstyle="round,pad=0.02")
             box.set(edgecolor=GREY, facecolor="white" if call in ("norm", "relu") else "#DDE9F2")
             axis.add_patch(box)
-            axis.text(column, -row, call, ha="center", va="center", fontsize=6.5)
+            axis.text(column, -row, call, ha="center", va="center", fontsize=8)
             column += 1
         axis.text(column, -row, "+", ha="center", va="center", fontsize=11)
         widest = max(widest, column)
-    for slot, (color, marker, _) in SLOT_LOOKS.items():
-        x, y = zip(*marks[slot], strict=True)
-        axis.plot(x, y, linestyle="none", marker=marker, color=color, markersize=8, label=slot)
+    for place, (color, marker, _) in LOOKS.items():
+        x, y = zip(*marks[place], strict=True)
+        axis.plot(x, y, linestyle="none", marker=marker, color=color, markersize=8, label=place)
     axis.set_yticks([-row for row in range(len(branches))], list(branches))
     axis.set(xticks=[], xlim=(-0.7, widest + 0.4), ylim=(-len(branches) + 0.35, 0.65))
     axis.tick_params(length=0)
