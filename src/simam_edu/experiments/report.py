@@ -34,13 +34,13 @@ NEEDED = (
 class Column:
     """One module in one place, over the seeds."""
 
-    name: str  # see column_name
-    accuracies: Mapping[int, float]  # test accuracy in percent, by seed
-    accuracy: Estimate  # their mean, with its interval
-    # To the baseline over the seeds that both have, in percentage points; None where no seed is shared.
+    name: str  #: see column_name
+    accuracies: Mapping[int, float]  #: test accuracy in percent, by seed
+    accuracy: Estimate  #: their mean, with its interval
+    #: To the baseline over the seeds that both have, in percentage points; None where no seed is shared.
     difference: Estimate | None
-    corrected_p: float | None  # the p-value of the difference, corrected by Holm for the columns of the table
-    minutes: float  # mean per run
+    corrected_p: float | None  #: of the difference, corrected by Holm for the columns of the table
+    minutes: float  #: mean per run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +50,12 @@ class Table:
     network: str
     dataset: str
     recipe: str
-    common: Mapping[str, Any]  # what all records share, by the keys of EQUAL_IN_A_TABLE
-    baseline: str  # the column that the others are compared with
-    columns: tuple[Column, ...]  # the baseline first, then the others in the order of their names
-    missing: tuple[str, ...]  # names of runs that would make the table full: its columns times its seeds
-    repeated: int  # how many records were there a second time, word for word, and were left out
-    machines: tuple[str, ...]  # the processors and versions of torch of the records
+    common: Mapping[str, Any]  #: what all records share, by the keys of EQUAL_IN_A_TABLE
+    baseline: str  #: the column that the others are compared with
+    columns: tuple[Column, ...]  #: the baseline first, then the others in the order of their names
+    missing: tuple[str, ...]  #: names of runs that would make the table full: its columns times its seeds
+    repeated: int  #: how many records were there a second time, word for word, and were left out
+    machines: tuple[str, ...]  #: the processors and versions of torch of the records
 
     def column(self, name: str) -> Column | None:
         """Return the column of a name, or ``None``."""
@@ -166,18 +166,21 @@ def _without_repeats(records: list[Record]) -> list[Record]:
 
 def _agree(records: list[Record], key: str, which: str) -> Any:
     """Return the value that all records have under a key."""
-    values: dict[str, Callable[[Record], Any]] = {
-        "torch": lambda record: record["environment"]["torch"],
-        "device": lambda record: record["device"].partition(":")[0],  # cuda:0 and cuda:1 are the same
-    }
-    value = values.get(key, lambda record: record[key])
     found: dict[str, str] = {}
     for record in records:
-        found.setdefault(json.dumps(value(record), sort_keys=True), run_id(record))
+        found.setdefault(json.dumps(_value(record, key), sort_keys=True), run_id(record))
     if len(found) > 1:
         told = " and ".join(f"{value} ({name})" for value, name in list(found.items())[:2])
         raise ValueError(f"{which} must have the same {key}, got {told}; report on them apart")
-    return value(records[0])
+    return _value(records[0], key)
+
+
+def _value(record: Record, key: str) -> Any:
+    if key == "torch":
+        return record["environment"]["torch"]
+    if key == "device":  # cuda:0 and cuda:1 are the same
+        return record["device"].partition(":")[0]
+    return record[key]
 
 
 def _machine(record: Record) -> str:

@@ -20,12 +20,12 @@ MAX_RUNS = 1_000_000
 class Estimate:
     """A mean of runs or of differences, and how sure it is; ``None`` is what one value cannot tell."""
 
-    n: int  # how many values
+    n: int  #: how many values
     mean: float
-    std: float | None  # with n - 1 below
-    low: float | None  # the ends of the interval
+    std: float | None  #: with n - 1 below
+    low: float | None  #: the ends of the interval
     high: float | None
-    p: float | None  # two-sided, of the test that the true mean is zero; None where there is no spread, too
+    p: float | None  #: two-sided, of the test that the true mean is zero; None where there is no spread, too
 
     @property
     def clear(self) -> bool:
