@@ -24,7 +24,7 @@ from simam_edu.networks.blocks import (
 )  # fmt: skip
 from simam_edu.networks.first_weights import FirstWeights, checked_first_weights, initialize
 
-# Expansion, then channels out, blocks and stride of each stage of MobileNetV2: its Table 2, one stride changed.
+# Expansion, then channels out, blocks and stride of each stage: the paper's Table 2, one stride changed.
 MOBILE_STAGES = (
     (1, (16, 1, 1)), (6, (24, 2, 1)), (6, (32, 3, 2)), (6, (64, 4, 2)), (6, (96, 3, 1)), (6, (160, 3, 2)),
     (6, (320, 1, 1)),
