@@ -1,15 +1,17 @@
 """The grids: which runs they are, in which order, under which names."""
 
 import hashlib
-import itertools
 from functools import partial
 
 import pytest
 
+from records import made_record
 from simam_edu.experiments import GRIDS, Run, grid, run_id, shard
 from simam_edu.experiments.grid import PAPER_NETWORKS
 from simam_edu.experiments.paper import paper_table
 from simam_edu.training import recorded
+
+BASE = made_record("simam")
 
 
 def test_the_study_has_seven_columns_seed_by_seed():
@@ -97,13 +99,6 @@ def test_the_shards_are_disjoint_and_all(count):
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-BASE = {
-    "network": "resnet20", "attention": "simam", "attention_options": {}, "slot": "pre_norm",
-    "dataset": "cifar10", "recipe": "budget", "recipe_values": {"epochs": 10}, "seed": 0, "epochs": 10,
-    "held_out": 0.0,
-}  # fmt: skip
-
-
 def test_every_difference_of_the_configuration_gives_another_name():
     changes = [
         {}, {"network": "resnet56"}, {"attention": "none"}, {"slot": "post_norm"}, {"dataset": "cifar100"},
@@ -127,16 +122,14 @@ def test_the_name_is_the_same_on_every_machine():
     assert name.rpartition("-")[2] == hashlib.sha256(hashed.encode()).hexdigest()[:8]
 
 
-def test_a_run_and_its_record_have_the_same_name():
-    for attention, epochs, held_out in itertools.product(("none", "simam"), (None, 10, 20), (0.0, 0.1)):
-        run = Run(attention=attention, epochs=epochs, held_out=held_out)
-        record = BASE | {"attention": attention, "epochs": epochs or 10, "held_out": held_out}
-        assert run.id == run_id(record)
-
-
-def test_recorded_runs_have_names():
-    names = [run_id(record) for record in recorded("resnet20_cifar10")]
-    assert len(set(names)) == 2
+@pytest.mark.parametrize("attention", ["none", "simam"])
+@pytest.mark.parametrize("epochs", [None, 10, 20])
+@pytest.mark.parametrize("held_out", [0.0, 0.1])
+def test_a_run_and_its_record_have_the_same_name(attention, epochs, held_out):
+    changes = {"epochs": epochs or 10, "held_out": held_out}
+    run = Run(attention=attention, epochs=epochs, held_out=held_out)
+    assert run.id == run_id(made_record(attention, **changes))
+    assert len({run_id(record) for record in recorded("resnet20_cifar10")}) == 2
 
 
 def test_arguments_are_those_of_the_command_line():

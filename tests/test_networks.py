@@ -24,7 +24,7 @@ from simam_edu.networks import (
     WideBlock,
     build,
     find,
-)
+)  # fmt: skip
 from simam_edu.training import recorded
 
 POSITIONS: tuple[Position, ...] = ("before_norm", "after_norm")
@@ -54,16 +54,11 @@ def seeded(name: str, **options: object) -> nn.Module:
 @pytest.mark.parametrize(
     ("name", "classes", "parameters"),
     [
-        ("resnet20", 10, 272_474),
-        ("resnet56", 10, 855_770),
-        ("resnet110", 10, 1_730_714),
-        ("resnet110_bottleneck", 10, 1_147_738),
-        ("resnet110_bottleneck", 100, 1_170_868),
-        ("preresnet20", 10, 272_282),
-        ("wrn28_10", 10, 36_479_194),
-        ("mobilenetv2", 10, 2_296_922),
+        ("resnet20", 10, 272_474), ("resnet56", 10, 855_770), ("resnet110", 10, 1_730_714),
+        ("resnet110_bottleneck", 10, 1_147_738), ("resnet110_bottleneck", 100, 1_170_868),
+        ("preresnet20", 10, 272_282), ("wrn28_10", 10, 36_479_194), ("mobilenetv2", 10, 2_296_922),
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("attention", ["none", "simam"])
 def test_parameter_counts(name: str, classes: int, parameters: int, attention: str) -> None:
     with torch.device("meta"):
@@ -71,13 +66,10 @@ def test_parameter_counts(name: str, classes: int, parameters: int, attention: s
     assert sum(p.numel() for p in network.parameters()) == parameters
 
 
-@pytest.mark.parametrize(
-    "name",
-    sorted(
-        {*NETWORKS, *SMALL, "resnet14", "resnet20_bottleneck", "preresnet164_bottleneck", "wrn16_4"}
-        - {"mobilenetv2"}
-    ),  # its name says neither
-)
+NAMED = {*NETWORKS, *SMALL, "resnet14", "resnet20_bottleneck", "preresnet164_bottleneck", "wrn16_4"}
+
+
+@pytest.mark.parametrize("name", sorted(NAMED - {"mobilenetv2"}))  # its name says neither
 def test_depth_and_width_are_in_the_name(name: str) -> None:
     with torch.device("meta"):
         network = build(name, num_classes=10)
@@ -204,30 +196,23 @@ def test_every_block_has_one_module_at_its_position(name: str, position: Positio
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_positions_are_two_places_or_one(name: str) -> None:
-    outputs = [seeded(name, attention=Probe, position=position)(images()) for position in POSITIONS]
+def test_the_positions_are_two_places_or_one_by_either_of_their_names_and_arguments(name: str) -> None:
+    outputs = []
+    for position, slot in zip(POSITIONS, get_args(Slot), strict=True):
+        outputs.append(seeded(name, attention=Probe, position=position)(images()))
+        for argument in ("slot", "position"):
+            assert torch.equal(seeded(name, attention=Probe, **{argument: slot})(images()), outputs[-1])
+        message = f"slot must be left out beside position='{position}', got '{slot}'"
+        with pytest.raises(ValueError, match=message):
+            seeded(name, position=position, slot=slot)
     one_place = SMALL[name][0] in (PreBasicBlock, WideBlock)
     assert torch.equal(*outputs) == one_place
 
 
-@pytest.mark.parametrize("name", SMALL)
-@pytest.mark.parametrize(("position", "slot"), [*zip(POSITIONS, get_args(Slot), strict=True)])
-def test_the_first_names_of_the_positions_are_valid_as_either_argument(
-    name: str, position: Position, slot: Slot
-) -> None:
-    expected = seeded(name, attention=Probe, position=position)(images())
-    for argument in ("slot", "position"):
-        assert torch.equal(seeded(name, attention=Probe, **{argument: slot})(images()), expected)
-    with pytest.raises(ValueError, match=f"slot must be left out beside position='{position}', got '{slot}'"):
-        seeded(name, position=position, slot=slot)
-
-
 @everywhere
 def test_with_copied_weights_only_the_module_differs(name: str, position: Position) -> None:
-    plain, other = (
-        seeded(name),
-        build(name, num_classes=10, attention=attention_factory("simam"), position=position),
-    )
+    plain = seeded(name)
+    other = build(name, num_classes=10, attention=attention_factory("simam"), position=position)
     at_slot = build(name, num_classes=10, position=position)
     assert list(plain.state_dict()) == list(other.state_dict())
     for network in (other, at_slot):
@@ -272,22 +257,16 @@ class Louder(SimAM):
         super().__init__(lam=1.0 / channels)
 
 
-@pytest.mark.parametrize("kind", [SimAM, Renamed])
-@pytest.mark.parametrize("name", SMALL)
-def test_the_class_simam_is_as_good_as_its_factory(name: str, kind: type[SimAM]) -> None:
-    network = seeded(name, attention=kind)
-    made = [part for part in network.modules() if isinstance(part, SimAM)]
-    assert {(type(part), part.lam) for part in made} == {(kind, 1e-4)}
-    assert torch.equal(network(images()), seeded(name, attention=attention_factory("simam"))(images()))
-
-
-def test_a_subclass_that_asks_for_the_channels_gets_them() -> None:
-    made = [
-        part.lam
-        for part in build("resnet8", num_classes=2, attention=Louder).modules()
-        if isinstance(part, SimAM)
-    ]
-    assert made == [1 / 16, 1 / 32, 1 / 64]
+@pytest.mark.parametrize("kind", [SimAM, Renamed, Louder])
+def test_the_class_simam_is_as_good_as_its_factory_and_a_subclass_gets_the_channels_it_asks_for(
+    kind: type[SimAM],
+) -> None:
+    network = seeded("resnet8", attention=kind)
+    made = [(type(part), part.lam) for part in network.modules() if isinstance(part, SimAM)]
+    lams = [1 / 16, 1 / 32, 1 / 64] if kind is Louder else [1e-4] * 3
+    assert made == [(kind, lam) for lam in lams]
+    like = seeded("resnet8", attention=attention_factory("simam"))(images())
+    assert torch.equal(network(images()), like) == (kind is not Louder)
 
 
 def test_what_makes_channels_of_lambda_is_refused() -> None:
@@ -300,7 +279,9 @@ def test_what_makes_channels_of_lambda_is_refused() -> None:
 
 
 @everywhere
-def test_all_but_the_attention_starts_from_the_same_weights(name: str, position: Position) -> None:
+def test_the_network_and_the_attention_leave_each_others_first_weights_alone(
+    name: str, position: Position
+) -> None:
     plain = seeded(name).state_dict()
     after = torch.get_rng_state()
     for factory in (attention_factory("simam"), Drawing):
@@ -311,15 +292,7 @@ def test_all_but_the_attention_starts_from_the_same_weights(name: str, position:
         assert all(torch.equal(value, state[key]) for key, value in plain.items())
         assert torch.equal(torch.get_rng_state(), after), "what is drawn later is the same too"
     assert own, "the last factory has weights"
-
-
-@everywhere
-def test_the_network_leaves_the_weights_of_the_attention_alone(name: str, position: Position) -> None:
-    modules = [
-        part
-        for part in seeded(name, attention=Drawing, position=position).modules()
-        if isinstance(part, Drawing)
-    ]
+    modules = [part for part in network.modules() if isinstance(part, Drawing)]
     assert len(modules) == SMALL[name][1]
     for module in modules:
         assert torch.equal(module.squeeze.weight, module.drawn)
@@ -377,10 +350,13 @@ def test_resnet20_is_that_of_the_first_release() -> None:
     torch.testing.assert_close(last, recorded, rtol=0, atol=2e-6)
 
 
-def test_first_weights_have_the_deviation_of_their_fan_out() -> None:
+def test_he_first_weights_have_the_deviation_of_their_fan_out_six_times_the_variance_of_the_authors() -> None:
     block = seeded("mobilenetv2").stages[5][1]
     for weight, fan_out in ((block.conv2.weight, 9), (block.conv3.weight, 160)):  # depthwise, then 1x1
         assert weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.05)
+    usual, authors = (seeded("resnet20", first_weights=name).stages[2][1] for name in ("he", "authors"))
+    ratio = usual.conv2.weight.var() / authors.conv2.weight.var()
+    assert ratio.item() == pytest.approx(6, rel=0.03)  # as many channels in as out
 
 
 @pytest.mark.parametrize("name", [name for name in SMALL if not name.startswith("wrn")])
@@ -409,12 +385,6 @@ def test_the_authors_wide_network_starts_with_a_last_bias_of_zero() -> None:
     )
 
 
-def test_he_convolutions_start_with_six_times_the_variance_of_the_authors() -> None:
-    usual, authors = (seeded("resnet20", first_weights=name).stages[2][1] for name in ("he", "authors"))
-    ratio = usual.conv2.weight.var() / authors.conv2.weight.var()
-    assert ratio.item() == pytest.approx(6, rel=0.03)  # as many channels in as out
-
-
 def test_the_recorded_pairs_differ_in_nothing_but_their_first_weights() -> None:
     """A run began as its record says: the same images and recipe, and one of both for each seed."""
     by_seed: dict[int, dict[str, dict[str, object]]] = {}
@@ -428,7 +398,9 @@ def test_the_recorded_pairs_differ_in_nothing_but_their_first_weights() -> None:
         assert he == authors
 
 
-def test_a_network_of_the_readers_need_not_know_first_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_and_an_attention_of_the_readers_may_know_the_first_names_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def bare(*, num_classes: int, attention: object, slot: Slot) -> nn.Module:  # noqa: ARG001
         assert slot == "pre_norm"
         return nn.Linear(3, num_classes)
@@ -437,9 +409,6 @@ def test_a_network_of_the_readers_need_not_know_first_weights(monkeypatch: pytes
     assert build("bare", num_classes=4).out_features == 4
     with pytest.raises(TypeError, match="first_weights"):
         build("bare", num_classes=4, first_weights="authors")
-
-
-def test_a_reader_can_pass_any_factory() -> None:
     network = build("resnet20", num_classes=7, attention=lambda channels: nn.GroupNorm(4, channels))
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
 
@@ -480,15 +449,24 @@ def test_every_family_refuses_an_unknown_position(name: str) -> None:
         build(name, num_classes=10, position="before")  # type: ignore[arg-type]
 
 
-def test_classes_refuse_what_they_cannot_build() -> None:
-    rest = {"num_classes": 10, "attention": Probe, "position": "before_norm"}
-    with pytest.raises(ValueError, match="blocks must be at least 1, got 0"):
-        ResNet(blocks=0, **rest)
-    with pytest.raises(ValueError, match="width must be at least 1, got 0"):
-        ResNet(blocks=1, block=WideBlock, width=0, **rest)
-    for block in (BottleneckBlock, PreBottleneckBlock):
-        with pytest.raises(ValueError, match="channels_out must be a multiple of 4, got 18"):
-            block(16, 18, stride=1, attention=Probe, position="before_norm")
+@pytest.mark.parametrize(
+    ("make", "arguments", "message"),
+    [
+        (ResNet, {"blocks": 0, "num_classes": 10}, "blocks must be at least 1, got 0"),
+        (
+            partial(ResNet, block=WideBlock, width=0),
+            {"blocks": 1, "num_classes": 10},
+            "width must be at least 1, got 0",
+        ),
+        *(
+            (partial(block, 16, 18), {"stride": 1}, "channels_out must be a multiple of 4, got 18")
+            for block in (BottleneckBlock, PreBottleneckBlock)
+        ),
+    ],
+)
+def test_classes_refuse_what_they_cannot_build(make, arguments, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**arguments, attention=Probe, position="before_norm")
 
 
 def test_a_name_is_found_without_building() -> None:

@@ -11,14 +11,23 @@ from datetime import datetime
 import pytest
 from filelock import FileLock
 
+from records import made_record, record_of
 from simam_edu.experiments import grid, make_tables, run_id
-from simam_edu.experiments.files import add_records, is_running, try_lock
-from simam_edu.experiments.sweep import Outcome, finished_records, last_lines, outlook, sweep
+from simam_edu.experiments.sweep import (
+    Outcome,
+    add_records,
+    finished_records,
+    is_running,
+    last_lines,
+    outlook,
+    sweep,
+    try_lock,
+)
 
 RUNS = grid("smoke", seeds=[0, 1, 2])
 
 # Takes the arguments of `simam-edu train --folder`, notes that it began, and writes a record after a while.
-STAND_IN = """
+STAND_IN = f"""
 import fcntl, json, os, signal, sys, time
 from pathlib import Path
 options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
@@ -41,14 +50,10 @@ how = os.environ.get("STAND_IN_FAILS", "").split(":")
 if options["--seed"] == how[0]:
     print("epoch 1: 10%\\repoch 1: 20%\\nthe loss was not finite")
     sys.exit(int(how[1]))
-record = {
-    "network": options["--network"], "attention": options["--attention"], "attention_options": {},
-    "slot": options["--slot"], "dataset": options["--dataset"], "recipe": options["--recipe"],
-    "recipe_values": {"epochs": 5}, "seed": int(options["--seed"]), "epochs": int(options["--epochs"]),
-    "held_out": float(options["--held-out"]), "test_accuracy": 0.5, "minutes": 2.0,
-    "finished": "2026-01-01T00:00:00+00:00", "span": [begin, time.time()],
-}
-(folder / "unfinished").write_text(json.dumps(record))
+record = {made_record(recipe_values={"epochs": 5})!r}
+record |= {{name: options["--" + name] for name in ("network", "attention", "slot", "dataset", "recipe")}}
+record |= {{name: int(options["--" + name]) for name in ("seed", "epochs")}}
+(folder / "unfinished").write_text(json.dumps(record | {{"span": [begin, time.time()]}}))
 os.replace(folder / "unfinished", folder / "record.json")
 """
 
@@ -88,13 +93,19 @@ def names(path):
     return [run_id(json.loads(line)) for line in lines(path)]
 
 
-def test_each_run_is_run_once_and_recorded_once(run_sweep, tmp_path):
-    outcome, said = run_sweep()
+@pytest.mark.parametrize(("jobs", "seconds"), [(1, "0.05"), (3, "0.3")])
+def test_each_run_is_run_once_and_recorded_once_as_many_at_a_time_as_asked(
+    run_sweep, tmp_path, monkeypatch, jobs, seconds
+):
+    monkeypatch.setenv("STAND_IN_SECONDS", seconds)
+    outcome, said = run_sweep(jobs=jobs)
     assert outcome == Outcome(done=6, left=(), failures=())
     assert set(starts(tmp_path).values()) == {1}
-    assert sorted(names(tmp_path / "records.jsonl")) == sorted(run.id for run in RUNS)
-    assert said[0] == "runs: 6, done: 0, left: 6"
-    assert said[-1] == "left: 0"
+    assert (said[0], said[-1]) == ("runs: 6, done: 0, left: 6", "left: 0")
+    found, wanted = names(tmp_path / "records.jsonl"), [run.id for run in RUNS]
+    assert found == wanted if jobs == 1 else sorted(found) == sorted(wanted), "in the order of the grid"
+    spans = [json.loads(line)["span"] for line in lines(tmp_path / "records.jsonl")]
+    assert max(sum(begin <= moment < end for begin, end in spans) for moment, _ in spans) == jobs
 
 
 def test_what_is_done_is_not_run_again(run_sweep, tmp_path):
@@ -118,20 +129,6 @@ def test_records_that_were_not_appended_are_appended_later(run_sweep, tmp_path):
     assert sorted(file.read_text().splitlines(keepends=True)) == sorted(whole)
 
 
-@pytest.mark.parametrize("jobs", [1, 2, 4])
-def test_as_many_at_a_time_as_asked(run_sweep, tmp_path, monkeypatch, jobs):
-    monkeypatch.setenv("STAND_IN_SECONDS", "0.3")
-    run_sweep(jobs=jobs)
-    spans = [json.loads(line)["span"] for line in lines(tmp_path / "records.jsonl")]
-    together = [sum(begin <= moment < end for begin, end in spans) for moment, _ in spans]
-    assert max(together) == jobs
-
-
-def test_runs_start_in_the_order_of_the_grid(run_sweep, tmp_path):
-    run_sweep(jobs=1)
-    assert names(tmp_path / "records.jsonl") == [run.id for run in RUNS]
-
-
 @pytest.mark.parametrize(("jobs", "share"), [(1, "4"), (2, "2"), (3, "1"), (8, "1")])
 def test_each_run_has_its_share_of_the_threads(run_sweep, tmp_path, monkeypatch, jobs, share):
     monkeypatch.setattr("simam_edu.experiments.sweep.torch.get_num_threads", lambda: 4)
@@ -139,10 +136,9 @@ def test_each_run_has_its_share_of_the_threads(run_sweep, tmp_path, monkeypatch,
     assert lines(tmp_path / "runs" / RUNS[0].id / "starts") == [f"{share} PASSIVE"]
 
 
-@pytest.mark.parametrize(
-    ("status", "reason"), [(3, "ended with status 3 and no record"), (0, "ended with status 0 and no record")]
-)
-def test_a_run_that_fails_is_told_and_stops_no_other(run_sweep, tmp_path, monkeypatch, status, reason):
+@pytest.mark.parametrize("status", [3, 0])
+def test_a_run_that_fails_is_told_and_stops_no_other(run_sweep, tmp_path, monkeypatch, status):
+    reason = f"ended with status {status} and no record"
     monkeypatch.setenv("STAND_IN_FAILS", f"1:{status}")
     outcome, said = run_sweep()
     failed = [run.id for run in RUNS if run.seed == 1]
@@ -173,30 +169,28 @@ def test_a_run_begun_elsewhere_in_the_same_moment_is_no_failure(run_sweep, tmp_p
     """As when a sweep is killed before its run has its lock, and the next sweep starts it once more."""
     folder = tmp_path / "runs" / RUNS[1].id
     folder.mkdir(parents=True)
-    monkeypatch.setattr("simam_edu.experiments.files.is_running", lambda _: False)  # not yet
-    with FileLock(folder / "lock"):
+    answers = iter([False, False])  # when the two are started, its lock is not yet held
+    with monkeypatch.context() as patch, FileLock(folder / "lock"):
+        patch.setattr("simam_edu.experiments.sweep.is_running", lambda _: next(answers, True))
         outcome, said = run_sweep(RUNS[:2])
     assert (outcome.done, outcome.left, outcome.failures) == (1, (RUNS[1].id,), ())
     assert f"left {RUNS[1].id} to the process that has it" in said
     assert run_sweep(RUNS[:2])[0].done == 2
 
 
-SWEEP_SCRIPT = """
-import sys
+def started_sweep(tmp_path, stand_in, seconds):
+    """A process that sweeps over the runs, each of so many seconds."""
+    script = f"""
 from pathlib import Path
 from simam_edu.experiments import grid
 from simam_edu.experiments.sweep import sweep
-folder, *command = sys.argv[1:]
-sweep(grid("smoke", seeds=[0, 1, 2]), folder=Path(folder) / "runs", records=Path(folder) / "records.jsonl",
-      command=command, jobs=2, say=lambda line: print(line, flush=True), look_every=0.02, patience=5.0)
+folder = Path({str(tmp_path)!r})
+sweep(grid("smoke", seeds=[0, 1, 2]), folder=folder / "runs", records=folder / "records.jsonl",
+      command={stand_in!r}, jobs=2, look_every=0.02, patience=5.0)
 """
-
-
-def start_sweep(tmp_path, stand_in, **environment):
-    return subprocess.Popen(
-        [sys.executable, "-c", SWEEP_SCRIPT, str(tmp_path), *stand_in],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment},
-    )  # fmt: skip
+    environment = {**os.environ, "STAND_IN_SECONDS": seconds}
+    command = [sys.executable, "-c", script]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def wait_for(condition):
@@ -212,18 +206,33 @@ def running(tmp_path):
     return [folder for folder in begun if is_running(folder)]
 
 
-def test_two_sweeps_share_the_runs(tmp_path, stand_in):
-    sweeps = [start_sweep(tmp_path, stand_in, STAND_IN_SECONDS="0.3") for _ in range(2)]
-    for process in sweeps:
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 0, errors
+def test_two_sweeps_share_the_runs(tmp_path, stand_in, run_sweep, monkeypatch):
+    monkeypatch.setenv("STAND_IN_SECONDS", "0.3")
+    other = started_sweep(tmp_path, stand_in, "0.3")
+    wait_for(lambda: running(tmp_path))
+    run_sweep()
+    _, errors = other.communicate(timeout=60)
+    assert other.returncode == 0, errors
     assert set(starts(tmp_path).values()) == {1}
     assert sorted(names(tmp_path / "records.jsonl")) == sorted(run.id for run in RUNS)
 
 
+def test_runs_of_a_killed_sweep_go_on_and_are_not_run_twice(tmp_path, stand_in, run_sweep):
+    killed = started_sweep(tmp_path, stand_in, "2")
+    wait_for(lambda: len(running(tmp_path)) == 2)
+    killed.kill()
+    killed.communicate()
+    outcome, _ = run_sweep()  # by now the two have their locks still
+    wait_for(lambda: running(tmp_path) == [])
+    assert outcome.done + len(outcome.left) == 6
+    assert run_sweep()[0].done == 6
+    assert set(starts(tmp_path).values()) == {1}
+    assert len(names(tmp_path / "records.jsonl")) == 6
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_sweep_ends_its_runs_and_can_be_gone_on_with(tmp_path, stand_in, run_sweep, number):
-    process = start_sweep(tmp_path, stand_in, STAND_IN_SECONDS="60")
+    process = started_sweep(tmp_path, stand_in, "60")
     wait_for(lambda: len(running(tmp_path)) == 2)
     begun = running(tmp_path)
     time.sleep(0.2)  # for the stand-in to have its handler
@@ -233,19 +242,6 @@ def test_an_interrupted_sweep_ends_its_runs_and_can_be_gone_on_with(tmp_path, st
     assert running(tmp_path) == [], "no run goes on without its sweep"
     assert all((folder / "asked").exists() for folder in begun), "asked to end, not killed"
     assert run_sweep()[0].done == 6
-
-
-def test_runs_of_a_killed_sweep_go_on_and_are_not_run_twice(tmp_path, stand_in, run_sweep):
-    process = start_sweep(tmp_path, stand_in, STAND_IN_SECONDS="2")
-    wait_for(lambda: len(running(tmp_path)) == 2)
-    process.kill()
-    process.communicate()
-    outcome, _ = run_sweep()  # by now the two have their locks still
-    wait_for(lambda: running(tmp_path) == [])
-    assert outcome.done + len(outcome.left) == 6
-    assert run_sweep()[0].done == 6
-    assert set(starts(tmp_path).values()) == {1}
-    assert len(names(tmp_path / "records.jsonl")) == 6
 
 
 # The training itself, on a few of the drawn shapes.
@@ -296,48 +292,42 @@ def test_runs_are_checked_before_the_first_starts(run_sweep, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def record_of(run, **changes):
-    record = {
-        "network": run.network, "attention": run.attention, "attention_options": {}, "slot": run.slot,
-        "dataset": run.dataset, "recipe": run.recipe, "recipe_values": {"epochs": 5}, "seed": run.seed,
-        "epochs": run.epochs, "held_out": run.held_out, "minutes": 2.0, "finished": "today",
-    }  # fmt: skip
-    return record | changes
-
-
-def test_a_record_that_is_there_is_not_added_again(tmp_path):
-    file, record = tmp_path / "new" / "records.jsonl", record_of(RUNS[0])
-    assert add_records(file, [record, record]) == 1
-    assert add_records(file, [record, record_of(RUNS[1])]) == 1
+@pytest.mark.parametrize(
+    ("before", "added"),
+    [
+        ("", [0, 0, 1]),
+        ("{0}\n", [0, 1]),
+        ("{0}", [0, 1]),  # a last line without its end is kept if whole and cut if torn
+        ("{0}\n{torn}", [1]),
+    ],
+)
+def test_a_record_is_in_the_file_once_whatever_its_last_line(tmp_path, before, added):
+    file, line = tmp_path / "new" / "records.jsonl", json.dumps(record_of(RUNS[0]))
+    file.parent.mkdir()
+    file.write_text(before.replace("{0}", line).replace("{torn}", line[:20]))
+    for number in added:
+        add_records(file, [record_of(RUNS[number])] * 2)
     assert names(file) == [RUNS[0].id, RUNS[1].id]
 
 
-def test_another_record_of_the_same_run_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [
+        (
+            json.dumps(record_of(RUNS[0])) + "\n",
+            f"another record of {RUNS[0].id}, finished today and tomorrow",
+        ),
+        ("not a record\nnor this\n", "line 1, must be one JSON record"),
+    ],
+)
+def test_another_record_of_a_run_and_a_file_of_no_records_are_refused_and_left_alone(
+    tmp_path, before, message
+):
     file = tmp_path / "records.jsonl"
-    add_records(file, [record_of(RUNS[0])])
-    before = file.read_text()
-    with pytest.raises(ValueError, match=f"another record of {RUNS[0].id}, finished today and tomorrow"):
+    file.write_text(before)
+    with pytest.raises(ValueError, match=message):
         add_records(file, [record_of(RUNS[0], finished="tomorrow")])
     assert file.read_text() == before
-
-
-def test_a_last_line_without_its_end_is_kept_if_whole_and_cut_if_torn(tmp_path):
-    file, line = tmp_path / "records.jsonl", json.dumps(record_of(RUNS[0]))
-    file.write_text(line)
-    assert add_records(file, [record_of(RUNS[0])]) == 0
-    assert add_records(file, [record_of(RUNS[1])]) == 1
-    assert names(file) == [RUNS[0].id, RUNS[1].id]
-    file.write_text(line + "\n" + line[:20])
-    assert add_records(file, [record_of(RUNS[1])]) == 1
-    assert names(file) == [RUNS[0].id, RUNS[1].id]
-
-
-def test_a_file_that_holds_no_records_is_refused_and_left_alone(tmp_path):
-    file = tmp_path / "notes.txt"
-    file.write_text("not a record\nnor this\n")
-    with pytest.raises(ValueError, match="line 1, must be one JSON record"):
-        add_records(file, [record_of(RUNS[0])])
-    assert file.read_text() == "not a record\nnor this\n"
 
 
 def test_the_outlook_is_by_the_runs_that_are_done(monkeypatch):

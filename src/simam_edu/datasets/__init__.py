@@ -24,10 +24,9 @@ def load(name: str, split: Split, *, root: str | Path | None = None, download: b
         name: ``"cifar10"``, ``"cifar100"`` or ``"shapes"``.
         split: ``"train"`` or ``"test"``.
         root: The folder that holds ``cifar-10-batches-bin``, ``cifar-10-batches-py`` or an archive, that
-            folder itself, or an archive. If it is given, only it is looked in.
-        download: Fetch the archive, about 170 MB, where nothing is found: to ``root``, else to the folder
-            that ``SIMAM_EDU_DATA`` names, else to the cache. Off unless asked for, because nobody expects a
-            download from a load.
+            folder itself, or an archive.
+        download: Fetch the archive, about 170 MB, where nothing is found, to the first of those places. Off
+            unless asked for, because nobody expects a download from a load.
 
     Raises:
         ValueError: If the name or split is unknown, or a file is not what it should be.

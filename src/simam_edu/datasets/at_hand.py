@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from simam_edu.datasets.cifar_files import CifarDataset, Edition
-from simam_edu.datasets.download import hash_of
 from simam_edu.datasets.image_set import Split
 
 LARGEST = 2**28
@@ -41,12 +40,7 @@ def md5_of(content: bytes) -> str:
 
 
 def find(dataset: CifarDataset, split: Split, place: Path) -> Files:
-    """Return the files of a split in a place.
-
-    Args:
-        dataset: Which CIFAR.
-        split: ``"train"`` or ``"test"``.
-        place: A folder that holds the folder of the files, their archive or the files; or an archive.
+    """Return the files of a split in an archive, or in a folder that holds them, their folder or archive.
 
     Raises:
         FileNotFoundError: If they are not there; it says what is there in their stead.
@@ -80,11 +74,12 @@ def _files(
     dataset: CifarDataset, split: Split, edition: Edition, place: Path, contents: Mapping[str, bytes]
 ) -> Files:
     """Return the files of a split of either edition in the layout of the binary one."""
-    binary = {}
-    for name, own in zip(dataset.binary.files(split), edition.files(split), strict=True):
-        python = edition is dataset.python
-        binary[name] = _unpickled(dataset, place / own, contents[own]) if python else contents[own]
-    return Files(place=place, contents=binary, edition=edition)
+    own = [contents[name] for name in edition.files(split)]
+    if edition is dataset.python:
+        own = [_unpickled(dataset, place / name, contents[name]) for name in edition.files(split)]
+    return Files(
+        place=place, contents=dict(zip(dataset.binary.files(split), own, strict=True)), edition=edition
+    )
 
 
 def read_members(path: Path, names: Container[str]) -> dict[str, bytes]:
@@ -93,14 +88,11 @@ def read_members(path: Path, names: Container[str]) -> dict[str, bytes]:
     Raises:
         ValueError: If it is no whole archive.
     """
-    contents = {}
     try:
         with tarfile.open(path) as tar:
-            for member in tar:
-                name = PurePosixPath(member.name).name
-                source = tar.extractfile(member) if name in names and member.isfile() else None
-                if source is not None:
-                    contents[name] = source.read(LARGEST)
+            there = ((PurePosixPath(member.name).name, member) for member in tar if member.isfile())
+            sources = ((name, tar.extractfile(member)) for name, member in there if name in names)
+            return {name: source.read(LARGEST) for name, source in sources if source}
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         with path.open("rb") as file:
             beginning = file.read(20)
@@ -108,7 +100,6 @@ def read_members(path: Path, names: Container[str]) -> dict[str, bytes]:
             f"{path}, which is there but no whole archive ({type(error).__name__}; it begins with "
             f"{beginning!r})"
         ) from error
-    return contents
 
 
 def _differs(editions: tuple[Edition, ...], path: Path) -> str:
@@ -116,7 +107,9 @@ def _differs(editions: tuple[Edition, ...], path: Path) -> str:
     for edition in editions:
         if edition.archive == path.name:
             algorithm, _, digest = next(iter(edition.mirrors.values())).partition(":")
-            return f": its {algorithm} must be {digest}, got {hash_of(path, algorithm)}; delete it"
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, algorithm).hexdigest()
+            return f": its {algorithm} must be {digest}, got {found}; delete it"
     return ""
 
 

@@ -21,20 +21,14 @@ JPEG = (
 
 @dataclass(frozen=True, kw_only=True)
 class Edition:
-    """One form in which the images are handed out, as binary files or as pickles of Python 2.
+    """One form in which the images are handed out, as binary files or as pickles of Python 2."""
 
-    Attributes:
-        folder: The folder that the archive unpacks to.
-        archive: The name of the archive.
-        mirrors: For each address of a folder that holds the archive, its checksum there, the origin first. A
-            mirror may have packed the same files anew.
-        md5s: The MD5 sum of each file by its name: the training files in order, then the test file.
-    """
-
-    folder: str
+    folder: str  # that the archive unpacks to
     archive: str
+    # For each address of a folder that holds the archive, its checksum there, the origin first. A mirror may
+    # have packed the same files anew.
     mirrors: Mapping[str, str]
-    md5s: Mapping[str, str]
+    md5s: Mapping[str, str]  # of each file by its name: the training files in order, then the test file
 
     def files(self, split: Split) -> tuple[str, ...]:
         """Return the names of the files of a split, in order."""
@@ -44,28 +38,19 @@ class Edition:
 
 @dataclass(frozen=True, kw_only=True)
 class CifarDataset:
-    """Where one CIFAR lives and how its records are laid out.
-
-    Attributes:
-        name: Of the data set.
-        classes: The names of the classes, in the order of the labels.
-        labels: The keys of a pickle for the bytes before the pixels of a binary record, the label last.
-        mean: Of each color plane over the training split.
-        std: Its standard deviation.
-        binary: The files that all others are brought into the form of.
-        python: What else its images come as; its files have the order of the binary ones.
-        known: MD5 sums of binary files in their order, by the sentence that says where they come from.
-        images: How many images a split has, equally many in each of its files.
-    """
+    """Where one CIFAR lives and how its records are laid out."""
 
     name: str
-    classes: tuple[str, ...]
-    labels: tuple[str, ...]
+    classes: tuple[str, ...]  # in the order of the labels
+    labels: tuple[
+        str, ...
+    ]  # the keys of a pickle for the bytes before the pixels of a record, the label last
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    binary: Edition
-    python: Edition
-    known: Mapping[str, tuple[str, ...]]
+    binary: Edition  # all others are brought into the form of its files
+    python: Edition  # its files have the order of the binary ones
+    known: Mapping[str, tuple[str, ...]]  # MD5 sums of binary files, by the sentence on where they come from
+    # Equally many in each of the files of a split.
     images: Mapping[Split, int] = field(default_factory=lambda: {"train": 50_000, "test": 10_000})
 
     @property

@@ -1,7 +1,6 @@
 """Fetch an archive from the first mirror that has it, and check it."""
 
 import errno
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,19 +15,13 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("simam_edu")
 
 
-def hash_of(path: Path, algorithm: str) -> str:
-    """Return the checksum of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
-
-
 def fetch(name: str, mirrors: Mapping[str, str], place: Path) -> Path:
-    """Return an archive, downloaded and checked; one that is there and whole is not fetched again.
+    """Return an archive in a folder, downloaded and checked, unless it is there and whole.
 
     Args:
         name: Of the file, at every mirror and on the disk.
-        mirrors: For each address of a folder that holds it, its checksum there, as ``"sha256:..."``,
-            ``"sha1:..."`` or ``"md5:..."``. They are tried in turn.
+        mirrors: For each address of a folder that holds it, its checksum there, such as ``"sha256:..."``.
+            They are tried in turn.
         place: The folder that it goes to.
 
     Raises:
@@ -53,10 +46,11 @@ def fetch(name: str, mirrors: Mapping[str, str], place: Path) -> Path:
 
 
 def _fetch_in_turn(name: str, mirrors: Mapping[str, str], place: Path) -> Path:
+    from pooch.hashes import hash_matches  # here for the reason that is given below
+
     packed = place / name
     # A file at hand is taken before the network is asked, whichever mirror it came from.
-    known = {known_hash.partition(":")[::2] for known_hash in mirrors.values()}
-    if packed.is_file() and any(hash_of(packed, algorithm) == digest for algorithm, digest in known):
+    if packed.is_file() and any(hash_matches(packed, known) for known in set(mirrors.values())):
         return packed
     failures = []
     for mirror, known_hash in mirrors.items():

@@ -74,23 +74,23 @@ class Run(TrainConfig):
         attention_factory(self.attention, **dict(self.attention_options))
 
 
+UNSAID: dict[str, Any] = {"first_weights": "he", "processes": 1}
+"""What records from before there was a choice do not say."""
+
+
 def run_id(record: Mapping[str, Any]) -> str:
-    """Return the name of a run, made from its record; equal for records of the same configuration.
+    """Return the name of the run of a record, such as ``resnet20-simam-pre_norm-cifar10-budget-s0``.
 
-    It is made of network, attention, slot, data set, recipe and seed, such as
-    ``resnet20-simam-pre_norm-cifar10-budget-s0``. Where anything else of the configuration is not the usual
-    (options of the module, first weights, other epochs than the recipe's own, held-out images), the first
-    eight digits of a hash of the whole configuration follow.
-
-    Args:
-        record: What :func:`simam_edu.training.make_record` returned.
+    It is made of network, attention, slot, data set, recipe and seed. Where anything else of the
+    configuration is not the usual (options of the module, first weights, other epochs than the recipe's own,
+    held-out images), the first eight digits of a hash of the whole configuration follow.
     """
     keys = ("network", "attention", "slot", "dataset", "recipe")
     parts = [record[key] for key in keys if key != "slot" or record["attention"] != "none"]
     parts.append(f"s{record['seed']}")
     epochs = None if record["epochs"] == record["recipe_values"]["epochs"] else record["epochs"]
     options = dict(record["attention_options"])
-    weights = record.get("first_weights", "he")  # older records do not say
+    weights = {**UNSAID, **record}["first_weights"]
     options |= {} if weights == "he" else {"first_weights": weights}
     if epochs is not None or record["held_out"] != 0 or options:
         text = json.dumps([*parts, epochs, float(record["held_out"]), options], sort_keys=True)
@@ -100,23 +100,14 @@ def run_id(record: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """What the runs of a grid are made of.
+    """What the runs of a grid are made of."""
 
-    Attributes:
-        parts: Columns that are full, over all seeds, before those of the next part begin.
-        seeds: The usual ones.
-        networks: The outer rows.
-        datasets: The inner rows.
-        recipe: Of every run.
-        epochs: Of every run; ``None`` for the recipe's own number.
-    """
-
-    parts: Sequence[Sequence[Column]]
-    seeds: tuple[int, ...]
-    networks: Sequence[str] = ("resnet20",)
-    datasets: Sequence[str] = ("cifar10",)
+    parts: Sequence[Sequence[Column]]  # full, over all seeds, before those of the next part begin
+    seeds: tuple[int, ...]  # the usual ones
+    networks: Sequence[str] = ("resnet20",)  # the outer rows
+    datasets: Sequence[str] = ("cifar10",)  # the inner rows
     recipe: str = "budget"
-    epochs: int | None = None
+    epochs: int | None = None  # None for the recipe's own number
 
     def runs(self, seeds: Sequence[int]) -> list[Run]:
         """Return the runs with those seeds, in their order."""
@@ -173,12 +164,8 @@ def shard(runs: Sequence[Run], text: str) -> list[Run]:
     Shards are disjoint and together all runs. They are cut from the whole grid, not from what is left, so a
     job has the same shard whenever it starts.
 
-    Args:
-        runs: All of them.
-        text: ``"K/N"`` with K from 1 to N.
-
     Raises:
-        ValueError: If the text is of another form.
+        ValueError: If the text is not ``"K/N"`` with K from 1 to N.
     """
     first, _, count = text.partition("/")
     if not (text.isascii() and first.isdigit() and count.isdigit() and 1 <= int(first) <= int(count)):

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from simam_edu.experiments.grid import Run, run_id
+from simam_edu.experiments.grid import UNSAID, Run, run_id
 from simam_edu.experiments.statistics import Estimate, estimate, holm
 from simam_edu.training.record import Record
 
@@ -25,58 +25,37 @@ seeds can be added on another machine or with a later torch.
 NEEDED = (
     *("network", "attention", "attention_options", "slot", "dataset", "recipe", "seed", "test_accuracy"),
     *("minutes", "finished", "device", "environment"),
-    *EQUAL_IN_A_TABLE[:-1],  # records from before there could be several processes do not say
+    *EQUAL_IN_A_TABLE,
 )
 """What a record must say to be in a table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One module in one place, over the seeds.
+    """One module in one place, over the seeds."""
 
-    Attributes:
-        name: See :func:`column_name`.
-        accuracies: Test accuracy in percent, by seed.
-        accuracy: Their mean, with its interval.
-        difference: Of this column and the baseline over the seeds that both have, in percentage points;
-            ``None`` for the baseline and where no seed is shared.
-        corrected_p: The p-value of the difference, corrected by Holm for the columns of the table.
-        minutes: Mean minutes per run.
-    """
-
-    name: str
-    accuracies: Mapping[int, float]
-    accuracy: Estimate
+    name: str  #: see column_name
+    accuracies: Mapping[int, float]  #: test accuracy in percent, by seed
+    accuracy: Estimate  #: their mean, with its interval
+    #: To the baseline over the seeds that both have, in percentage points; None where no seed is shared.
     difference: Estimate | None
-    corrected_p: float | None
-    minutes: float
+    corrected_p: float | None  #: of the difference, corrected by Holm for the columns of the table
+    minutes: float  #: mean per run
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """The records of one network, data set and recipe.
-
-    Attributes:
-        network: Its name.
-        dataset: Its name.
-        recipe: Its name.
-        common: What all records share, by the keys of :data:`EQUAL_IN_A_TABLE`.
-        baseline: The column that the others are compared with.
-        columns: The baseline first, then the others in the order of their names.
-        missing: Names of runs that would make the table full: its columns times its seeds.
-        repeated: How many records were there a second time, word for word, and were left out.
-        machines: The processors and versions of torch of the records.
-    """
+    """The records of one network, data set and recipe."""
 
     network: str
     dataset: str
     recipe: str
-    common: Mapping[str, Any]
-    baseline: str
-    columns: tuple[Column, ...]
-    missing: tuple[str, ...]
-    repeated: int
-    machines: tuple[str, ...]
+    common: Mapping[str, Any]  #: what all records share, by the keys of EQUAL_IN_A_TABLE
+    baseline: str  #: the column that the others are compared with
+    columns: tuple[Column, ...]  #: the baseline first, then the others in the order of their names
+    missing: tuple[str, ...]  #: names of runs that would make the table full: its columns times its seeds
+    repeated: int  #: how many records were there a second time, word for word, and were left out
+    machines: tuple[str, ...]  #: the processors and versions of torch of the records
 
     def column(self, name: str) -> Column | None:
         """Return the column of a name, or ``None``."""
@@ -95,7 +74,7 @@ def make_tables(records: Iterable[Record], *, baseline: str = "none") -> list[Ta
         ValueError: If there is no record; one is not that of a run; two records of a run differ; or records
             differ in what they must share (:data:`EQUAL_IN_A_TABLE`, :data:`EQUAL_IN_A_ROW`).
     """
-    every = list(records)
+    every = [UNSAID | record for record in records]
     if not every:
         raise ValueError("records must be at least one, got none; run a sweep first")
     for number, record in enumerate(every, start=1):
@@ -112,17 +91,16 @@ def missing_runs(records: Iterable[Record], runs: Iterable[Run]) -> list[str]:
 
 
 def column_name(record: Record) -> str:
-    """Return the name of the column that a record belongs to.
+    """Return the name of a record's column: module, options and place, ``"simam lam=0.1 pre_norm"``.
 
-    It is the module, its options and its place, such as ``"simam lam=0.1 pre_norm"``; ``"none"`` has no
-    place. First weights other than ``"he"`` follow.
+    ``"none"`` has no place. First weights other than ``"he"`` follow.
     """
     options = [
         f"{key}={value if isinstance(value, str) else format(value, 'g')}"
         for key, value in sorted(record["attention_options"].items())
     ]
     place = [] if record["attention"] == "none" else [record["slot"]]
-    weights = record.get("first_weights", "he")  # older records do not say
+    weights = {**UNSAID, **record}["first_weights"]
     start = [] if weights == "he" else [f"first_weights={weights}"]
     return " ".join([record["attention"], *options, *place, *start])
 
@@ -142,9 +120,13 @@ def _table(records: list[Record], baseline: str) -> Table:
         for key in EQUAL_IN_A_ROW:
             _agree(row, key, f"all records of seed {seed}")
     by_column = _grouped(sorted(unique, key=lambda record: int(record["seed"])), column_name)
-    names = sorted(by_column, key=lambda name: (name != baseline, name))
-    base = {r["seed"]: 100 * r["test_accuracy"] for r in by_column.get(baseline, [])}
-    columns = [_column(name, by_column[name], {} if name == baseline else base) for name in names]
+    accuracies = {
+        name: {record["seed"]: 100 * record["test_accuracy"] for record in by_column[name]}
+        for name in sorted(by_column, key=lambda name: (name != baseline, name))
+    }
+    differences = _differences(accuracies, baseline)
+    tested = {name: found.p for name, found in differences.items() if found.p is not None}
+    corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
     wanted = [run_id({**rows[0], "seed": seed}) for seed in sorted(by_seed) for rows in by_column.values()]
     there = {run_id(record) for record in unique}
     return Table(
@@ -153,7 +135,17 @@ def _table(records: list[Record], baseline: str) -> Table:
         recipe=records[0]["recipe"],
         common=common,
         baseline=baseline,
-        columns=_corrected(columns),
+        columns=tuple(
+            Column(
+                name=name,
+                accuracies=of_seed,
+                accuracy=estimate(list(of_seed.values())),
+                difference=differences.get(name),
+                corrected_p=corrected.get(name),
+                minutes=sum(record["minutes"] for record in by_column[name]) / len(by_column[name]),
+            )
+            for name, of_seed in accuracies.items()
+        ),
         missing=tuple(name for name in wanted if name not in there),
         repeated=len(records) - len(unique),
         machines=tuple(sorted({_machine(record) for record in unique})),
@@ -188,8 +180,6 @@ def _value(record: Record, key: str) -> Any:
         return record["environment"]["torch"]
     if key == "device":  # cuda:0 and cuda:1 are the same
         return record["device"].partition(":")[0]
-    if key == "processes":  # records from before there could be more than one do not say
-        return record.get("processes", 1)
     return record[key]
 
 
@@ -198,22 +188,13 @@ def _machine(record: Record) -> str:
     return f"{where['processor']}, threads: {where['threads']}, {record['device']}, torch {where['torch']}"
 
 
-def _column(name: str, records: list[Record], base: Mapping[int, float]) -> Column:
-    accuracies = {record["seed"]: 100 * record["test_accuracy"] for record in records}
+def _differences(accuracies: Mapping[str, Mapping[int, float]], baseline: str) -> dict[str, Estimate]:
+    """Return the difference of each column that shares seeds with the baseline, in percentage points."""
+    base = accuracies.get(baseline, {})
     # Accuracies are counts over counts: what differs behind the ninth decimal is rounding, and no spread.
-    differences = [round(accuracies[seed] - base[seed], 9) for seed in accuracies if seed in base]
-    return Column(
-        name=name,
-        accuracies=accuracies,
-        accuracy=estimate(list(accuracies.values())),
-        difference=estimate(differences) if differences else None,
-        corrected_p=None,
-        minutes=sum(record["minutes"] for record in records) / len(records),
-    )
-
-
-def _corrected(columns: list[Column]) -> tuple[Column, ...]:
-    """Return the columns with their p-values corrected for as many as there are."""
-    tested = {c.name: c.difference.p for c in columns if c.difference and c.difference.p is not None}
-    corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
-    return tuple(replace(column, corrected_p=corrected.get(column.name)) for column in columns)
+    differences = {
+        name: [round(of_seed[seed] - base[seed], 9) for seed in of_seed if seed in base]
+        for name, of_seed in accuracies.items()
+        if name != baseline
+    }
+    return {name: estimate(found) for name, found in differences.items() if found}

@@ -18,24 +18,14 @@ MAX_RUNS = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A mean of runs or of differences, and how sure it is.
+    """A mean of runs or of differences, and how sure it is; ``None`` is what one value cannot tell."""
 
-    Attributes:
-        n: How many values.
-        mean: Their mean, in their unit.
-        std: Their standard deviation with ``n - 1`` below; ``None`` for a single value.
-        low: Lower end of the interval; ``None`` for a single value.
-        high: Upper end of the interval; ``None`` for a single value.
-        p: Two-sided p-value of the test that the true mean is zero; ``None`` where ``std`` is
-            zero or ``None``.
-    """
-
-    n: int
+    n: int  #: how many values
     mean: float
-    std: float | None
-    low: float | None
+    std: float | None  #: with n - 1 below
+    low: float | None  #: the ends of the interval
     high: float | None
-    p: float | None
+    p: float | None  #: two-sided, of the test that the true mean is zero; None where there is no spread, too
 
     @property
     def clear(self) -> bool:
@@ -52,11 +42,11 @@ def estimate(values: ArrayLike, *, level: float = 0.95) -> Estimate:
     differences of two columns over the same seeds, this is the paired t-test.
 
     Args:
-        values: One value per run, or one difference per seed, at least one.
+        values: One value per run, or one difference per seed, at least one, all finite.
         level: How often, over many studies, the interval holds the true mean, in (0, 1).
 
     Raises:
-        ValueError: If there is no value, one is not finite, or the level is out of its range.
+        ValueError: If an argument is out of its range.
     """
     x = np.asarray(values, dtype=float)
     if x.ndim != 1 or len(x) == 0 or not np.isfinite(x).all():
@@ -73,27 +63,18 @@ def estimate(values: ArrayLike, *, level: float = 0.95) -> Estimate:
 def welch(
     mean: float, std: float, other_mean: float, other_std: float, *, n: int, level: float = 0.95
 ) -> Estimate:
-    r"""Return the difference of two means of independent runs, with Welch's interval and test.
+    r"""Return the difference ``mean - other_mean`` of independent runs, with Welch's interval and test.
 
     For tables that print means and standard deviations only, so that nothing can be paired.
 
     .. math:: T = \frac{m_1 - m_2}{\sqrt{(s_1^2 + s_2^2) / n}}, \qquad
         f = \frac{(n - 1)(s_1^2 + s_2^2)^2}{s_1^4 + s_2^4}
 
-    Args:
-        mean: Mean of the runs of one column.
-        std: Their standard deviation, with ``n - 1`` below.
-        other_mean: Mean of the other column.
-        other_std: Its standard deviation.
-        n: Runs of each column, at least 2.
-        level: How often, over many studies, the interval holds the true difference, in (0, 1).
-
-    Returns:
-        The difference ``mean - other_mean``; its ``std`` is that of a difference of two single runs.
+    Each column has ``n`` runs, at least 2; ``level`` is as in :func:`estimate`. The ``std`` that is
+    returned is that of a difference of two single runs.
 
     Raises:
-        ValueError: If there are fewer than two runs, a standard deviation is negative, or a number is not
-            finite.
+        ValueError: If an argument is out of its range.
     """
     _check_runs(n)
     if not np.isfinite([mean, std, other_mean, other_std]).all() or std < 0 or other_std < 0:
@@ -112,9 +93,8 @@ def _student(n: int, mean: float, std: float, *, dof: float, level: float) -> Es
         return Estimate(n=n, mean=mean, std=std, low=mean, high=mean, p=None)
     error = std / np.sqrt(n)
     low, high = map(float, stats.t.interval(level, dof, loc=mean, scale=error))
-    return Estimate(
-        n=n, mean=mean, std=std, low=low, high=high, p=float(2 * stats.t.sf(abs(mean) / error, dof))
-    )
+    p = float(2 * stats.t.sf(abs(mean) / error, dof))
+    return Estimate(n=n, mean=mean, std=std, low=low, high=high, p=p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -140,23 +120,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def power(delta: float, std: float, *, n: int, paired: bool = True, alpha: float = 0.05) -> float:
-    r"""Return the chance that a two-sided t-test finds a true difference.
+    r"""Return the chance that a two-sided t-test with threshold ``alpha`` finds a true difference ``delta``.
 
     With noncentrality :math:`\nu` and :math:`f` degrees of freedom it is :math:`P(|T_f(\nu)| > t_f)`, where
-    :math:`t_f` leaves ``alpha / 2`` above it at :math:`\nu = 0`. Paired, :math:`\nu = \delta \sqrt n / s` and
-    :math:`f = n - 1`; for two independent columns, :math:`\nu = \delta \sqrt{n / 2} / s` and
-    :math:`f = 2 (n - 1)`.
+    :math:`t_f` leaves ``alpha / 2`` above it at :math:`\nu = 0`.
 
     Args:
         delta: The true difference of the means.
-        std: Paired, the standard deviation of the differences; else that of the runs of each column. In the
-            unit of ``delta``, above 0.
+        std: Standard deviation, above 0: of the differences where paired, else of the runs of each column.
         n: Seeds, or runs of each column, at least 2.
-        paired: Whether the columns share their seeds.
-        alpha: The threshold of the test, in (0, 1).
+        paired: Whether the columns share their seeds. Then :math:`\nu = \delta \sqrt n / s` and
+            :math:`f = n - 1`, else :math:`\nu = \delta \sqrt{n / 2} / s` and :math:`f = 2 (n - 1)`.
+        alpha: In (0, 1).
 
     Raises:
-        ValueError: If a number is out of its range.
+        ValueError: If an argument is out of its range.
     """
     _check_runs(n)
     if not (np.isfinite(delta) and np.isfinite(std) and std > 0):
@@ -173,12 +151,10 @@ def power(delta: float, std: float, *, n: int, paired: bool = True, alpha: float
 def runs_needed(
     delta: float, std: float, *, chance: float = 0.8, paired: bool = True, alpha: float = 0.05
 ) -> int:
-    """Return the smallest number of seeds, at least 2, for which :func:`power` reaches a chance.
-
-    The difference ``delta`` is not 0, the chance in (0, 1), by custom 0.8; the rest is as in :func:`power`.
+    """Return the smallest number of seeds, at least 2, for which :func:`power` reaches a chance in (0, 1).
 
     Raises:
-        ValueError: If a number is out of its range, or more than a million runs would be needed.
+        ValueError: If an argument is out of its range, ``delta`` is 0, or a million runs are not enough.
     """
     _check_fraction("chance", chance)
     if delta == 0:

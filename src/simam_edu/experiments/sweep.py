@@ -1,4 +1,9 @@
-"""Many independent runs: several at a time, each once, going on after whatever happened before."""
+"""Many independent runs: several at a time, each once, going on after whatever happened before.
+
+Sweeps share the runs by locks of the system (the library filelock), which end with the process that holds
+them, however that ends. A sweep holds one for each run that it has begun, and the run's own process another
+(:func:`simam_edu.training.finish`), which outlives a sweep that is killed.
+"""
 
 import contextlib
 import json
@@ -13,15 +18,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from simam_edu.experiments.files import add_records, is_running, try_lock
 from simam_edu.experiments.grid import Run, run_id
+from simam_edu.training import read_records
+from simam_edu.training.folder import LOCK_FILE, RECORD_FILE
 from simam_edu.training.interruption import signals_interrupt
-from simam_edu.training.record import Record
+from simam_edu.training.record import Record, append_line, lock_of
 
-LAST_LINES = 12
-"""How much of its log is shown of a run that failed."""
+SWEEP_LOCK = "sweep.lock"  # in the folder of a run: held by the sweep that has it
+LAST_LINES = 12  # how much of its log is shown of a run that failed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +41,10 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a sweep ended.
+    """How a sweep ended."""
 
-    Attributes:
-        done: Runs with a record, those of earlier sweeps among them.
-        left: Names of runs without one: they failed, or another sweep has them.
-        failures: What went wrong.
-    """
-
-    done: int
-    left: tuple[str, ...]
+    done: int  # runs with a record, those of earlier sweeps among them
+    left: tuple[str, ...]  # names of runs without one: they failed, or another sweep has them
     failures: tuple[Failure, ...]
 
 
@@ -54,10 +54,6 @@ class _Child:
     process: "subprocess.Popen[bytes]"
     lock: FileLock
     started: float = field(default_factory=time.monotonic)
-
-    @property
-    def minutes(self) -> float:
-        return (time.monotonic() - self.started) / 60
 
 
 def sweep(
@@ -114,7 +110,8 @@ def sweep(
                 running.remove(child)
                 child.lock.release()
                 say(_ended(child, folder, records, finished, failures))
-                say(outlook(finished, waiting, [(other.run, other.minutes) for other in running], jobs))
+                spent = [(other.run, (time.monotonic() - other.started) / 60) for other in running]
+                say(outlook(finished, waiting, spent, jobs))
     finished |= _collect(runs, folder, records)  # other sweeps may have had some meanwhile
     left = tuple(run.id for run in runs if run.id not in finished)
     return Outcome(done=len(finished), left=left, failures=tuple(failures))
@@ -128,11 +125,11 @@ def finished_records(runs: Sequence[Run], folder: Path) -> dict[str, Record]:
     """
     found = {}
     for run in runs:
-        path = folder / run.id / "record.json"
+        path = folder / run.id / RECORD_FILE
         if not path.exists():
             continue
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            (record,) = read_records(path)
             name = run_id(record)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path} must hold the record of a run, got {error!r}; remove it") from error
@@ -140,6 +137,36 @@ def finished_records(runs: Sequence[Run], folder: Path) -> dict[str, Record]:
             raise ValueError(f"{path} must hold the record of {run.id}, got that of {name}; remove it")
         found[run.id] = record
     return found
+
+
+def add_records(path: Path, records: Sequence[Record]) -> None:
+    """Append those records to a file, made when missing, whose runs it does not have yet.
+
+    Sweeps that share the file wait for each other. A last line that a process left torn when it was killed
+    is cut off: its record is still in its run's folder.
+
+    Raises:
+        ValueError: If the file has another record of the same run, or a line of it is no record.
+        OSError: If the file cannot be written.
+    """
+    with lock_of(path):
+        path.touch()
+        whole, end, rest = path.read_bytes().rpartition(b"\n")
+        try:
+            json.loads(rest or b"null")
+        except ValueError:
+            os.truncate(path, len(whole + end))
+        known = {run_id(record): record for record in read_records(path)}
+        for record in records:
+            name = run_id(record)
+            if name not in known:
+                append_line(path, record)
+            if (other := known.setdefault(name, record)) != record:
+                raise ValueError(
+                    f"{path} must hold each run once, got another record of {name}, finished "
+                    f"{other['finished']} and {record['finished']}; "
+                    "take another file, or remove the one that you do not want"
+                )
 
 
 def _collect(runs: Sequence[Run], folder: Path, records: Path) -> dict[str, Record]:
@@ -150,36 +177,44 @@ def _collect(runs: Sequence[Run], folder: Path, records: Path) -> dict[str, Reco
 
 
 def outlook(
-    finished: Mapping[str, Record],
-    waiting: Sequence[Run],
-    running: Sequence[tuple[Run, float]],
-    jobs: int,
+    finished: Mapping[str, Record], waiting: Sequence[Run], running: Sequence[tuple[Run, float]], jobs: int
 ) -> str:
-    """Return a line on what is left and when it ends.
+    """Return a line on what is left and when it ends; running are runs with the minutes since their begin.
 
     A run is taken to last as long as those of the same network, module and data set did on average; where
     there is none, as those of the same network and data set; else as all.
-
-    Args:
-        finished: The records of the runs that are done.
-        waiting: Runs that have not begun.
-        running: Runs that have, with the minutes since.
-        jobs: Runs at a time.
     """
     count = len(waiting) + len(running)
     if not count or not finished:
         return f"left: {count}"
-    records = list(finished.values())
-    left = [(run, 0.0) for run in waiting] + list(running)
-    minutes = sum(max(0.0, _expected_minutes(run, records) - spent) for run, spent in left)
+    minutes = 0.0
+    for run, spent in [*((run, 0.0) for run in waiting), *running]:
+        same = [r for r in finished.values() if (r["network"], r["dataset"]) == (run.network, run.dataset)]
+        alike = [r for r in same if r["attention"] == run.attention] or same or list(finished.values())
+        minutes += max(0.0, sum(r["minutes"] for r in alike) / len(alike) - spent)
     end = datetime.now().astimezone() + timedelta(minutes=minutes / min(jobs, count))
     return f"left: {count}; with {jobs} at a time the last ends about {end:%Y-%m-%d %H:%M}"
 
 
-def _expected_minutes(run: Run, records: Sequence[Record]) -> float:
-    same = [r for r in records if (r["network"], r["dataset"]) == (run.network, run.dataset)]
-    alike = [r for r in same if r["attention"] == run.attention] or same or records
-    return float(sum(r["minutes"] for r in alike) / len(alike))
+def try_lock(folder: Path) -> FileLock | None:
+    """Return the lock of a run, held until it is released, or ``None`` if another sweep or the run has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / SWEEP_LOCK, blocking=False)
+    with contextlib.suppress(Timeout):
+        lock.acquire()
+        if not is_running(folder):
+            return lock
+        lock.release()
+    return None
+
+
+def is_running(folder: Path) -> bool:
+    """Return whether the process of a run is at work in its folder."""
+    try:
+        with FileLock(folder / LOCK_FILE, blocking=False):
+            return False
+    except Timeout:
+        return True
 
 
 def _start_next(waiting: list[Run], folder: Path, command: Sequence[str], jobs: int) -> _Child | None:
@@ -187,13 +222,11 @@ def _start_next(waiting: list[Run], folder: Path, command: Sequence[str], jobs: 
     for run in waiting:
         place = folder / run.id
         lock = try_lock(place)
-        if lock is None:
-            continue
-        if (place / "record.json").exists():  # another sweep has just finished it
+        if lock and (place / RECORD_FILE).exists():  # another sweep has just finished it
             lock.release()
-            continue
-        waiting.remove(run)
-        return _Child(run=run, process=_start(run, place, command, jobs), lock=lock)
+        elif lock:
+            waiting.remove(run)
+            return _Child(run=run, process=_start(run, place, command, jobs), lock=lock)
     return None
 
 

@@ -19,9 +19,8 @@ WORDS = {
 
 def interval(estimate: Estimate | None, form: str) -> str:
     """Return the ends of an interval, or nothing where there is none."""
-    if estimate is None or estimate.low is None or estimate.high is None:
-        return ""
-    return f"{estimate.low:{form}} to {estimate.high:{form}}"
+    ends = [] if estimate is None or estimate.low is None else [estimate.low, estimate.high]
+    return " to ".join(format(end, form) for end in ends)
 
 
 def p_value(p: float | None) -> str:
@@ -120,9 +119,7 @@ def table_in_words(table: Table) -> Table:
 def in_words(difference: Estimate | None, corrected_p: float | None) -> str:
     """Return what can be said of a difference: larger than the noise or not, alone and among the others.
 
-    Args:
-        difference: Over the seeds that two columns share, or ``None`` where they share none.
-        corrected_p: Its p-value, corrected for the comparisons that were made with it.
+    Its p-value is corrected for the comparisons that were made with it; ``None`` shares no seed.
     """
     if difference is None:
         return "no seed is shared yet, so nothing can be said"

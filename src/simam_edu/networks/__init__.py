@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from inspect import Parameter
 from numbers import Integral
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,10 +24,9 @@ from simam_edu.networks.blocks import (
     Slot,
     WideBlock,
     checked_position,
-)
+)  # fmt: skip
 from simam_edu.networks.first_weights import FirstWeights, checked_first_weights
-from simam_edu.networks.mobilenet import MobileNetV2
-from simam_edu.networks.resnet import ResNet
+from simam_edu.networks.resnet import MobileNetV2, ResNet
 
 __all__ = [
     "NETWORKS", "BasicBlock", "BottleneckBlock", "FirstWeights", "InvertedResidual", "MobileNetV2",
@@ -126,15 +126,15 @@ def build(
     network = find(name)
     if not isinstance(num_classes, Integral) or num_classes < 2:
         raise ValueError(f"num_classes must be an integer of at least 2, got {num_classes!r}")
-    factory = _apart(attention_factory("none") if attention is None else attention)
-    place = checked_position(position, slot)
+    options: dict[str, Any] = {"position": checked_position(position, slot)}
     # A network of the reader's may know neither the new name of the position nor first_weights.
-    known = inspect.signature(network).parameters
-    first = {place: name for name, place in FIRST_NAMES.items()}
-    other: dict[str, str] = {"position": place} if "position" in known else {"slot": first[place]}
+    if "position" not in inspect.signature(network).parameters:
+        first = {place: name for name, place in FIRST_NAMES.items()}
+        options = {"slot": first[options["position"]]}
     if checked_first_weights(first_weights) != "he":
-        other["first_weights"] = first_weights
-    return network(num_classes=num_classes, attention=factory, **other)
+        options["first_weights"] = first_weights
+    factory = _apart(attention_factory("none") if attention is None else attention)
+    return network(num_classes=num_classes, attention=factory, **options)
 
 
 def _apart(attention: AttentionFactory) -> AttentionFactory:
@@ -144,7 +144,11 @@ def _apart(attention: AttentionFactory) -> AttentionFactory:
             f"attention must be a function from channels to a module, got {attention!r}; "
             "attention_factory makes one from a name"
         )
-    asks = not _takes_names_only(attention)
+    # SimAM's class, and a subclass of it that asks for no channels, are called without any.
+    asks = True
+    if isinstance(attention, type) and issubclass(attention, SimAM):
+        kinds = {value.kind for value in inspect.signature(attention).parameters.values()}
+        asks = bool(kinds & {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD})
 
     def make(channels: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):  # the network is made on the CPU
@@ -159,11 +163,3 @@ def _apart(attention: AttentionFactory) -> AttentionFactory:
         return module
 
     return make
-
-
-def _takes_names_only(attention: AttentionFactory) -> bool:
-    """Return whether it is SimAM's class, or a subclass that asks for no channels."""
-    if not (isinstance(attention, type) and issubclass(attention, SimAM)):
-        return False
-    kinds = {value.kind for value in inspect.signature(attention).parameters.values()}
-    return not kinds & {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD}

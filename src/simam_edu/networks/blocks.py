@@ -58,7 +58,7 @@ def checked_position(position: Position | Slot | None, slot: Slot | None = None)
 def convolution(
     channels_in: int, channels_out: int, size: int, *, stride: int = 1, groups: int = 1
 ) -> nn.Conv2d:
-    """Return a square convolution of odd ``size`` that keeps the side of the map at stride 1.
+    """Return a square convolution of odd size that keeps the map at stride 1.
 
     It has no bias, because a batch norm takes a constant out again.
     """
@@ -109,19 +109,17 @@ class Block(nn.Module):
         self.position = checked_position(position, slot)
         convolutions = iter(self._convolutions(channels_in, channels_out, stride))
         channels = channels_in
-        self.steps: list[str] = []  # the layers by their names: another list of modules would hold them twice
-        for step in self.layout.split():
-            if step.startswith("conv"):
+        steps = self.layout.replace(f"[{self.position}]", "attention").split()
+        # The layers by their names: another list of modules would hold them twice.
+        self.steps = [step for step in steps if not step.startswith("[")]  # the other place
+        for step in self.steps:
+            if step == "attention":
+                attended = channels
+            elif step.startswith("conv"):
                 self.add_module(step, layer := next(convolutions))
                 channels = layer.out_channels
             elif step.startswith("bn"):
                 self.add_module(step, nn.BatchNorm2d(channels))
-            elif step == f"[{self.position}]":
-                attended = channels
-                step = "attention"
-            elif step.startswith("["):  # the other place
-                continue
-            self.steps.append(step)
         self.shortcut = self._shortcut(channels_in, channels_out, stride)
         self.relu = nn.ReLU(inplace=True)
         self.attention = attention(attended)
@@ -134,14 +132,16 @@ class Block(nn.Module):
     def _convolutions(self, channels_in: int, channels_out: int, stride: int) -> list[nn.Conv2d]:
         hidden = self._hidden(channels_in, channels_out)
         inner = [hidden] * (len(self.sizes) - 1)
-        made = []
-        for k, (size, one, other) in enumerate(
-            zip(self.sizes, [channels_in, *inner], [*inner, channels_out], strict=True)
-        ):
-            groups = hidden if self.depthwise and size == 3 else 1
-            step = stride if k == self.sizes.index(3) else 1
-            made.append(convolution(one, other, size, stride=step, groups=groups))
-        return made
+        channels = zip([channels_in, *inner], [*inner, channels_out], self.sizes, strict=True)
+        strided = self.sizes.index(3)
+        return [
+            convolution(
+                *layer,
+                stride=stride if k == strided else 1,
+                groups=hidden if self.depthwise and k == strided else 1,
+            )
+            for k, layer in enumerate(channels)
+        ]
 
     def _shortcut(self, channels_in: int, channels_out: int, stride: int) -> nn.Module | None:
         if stride == 1 and channels_in == channels_out:

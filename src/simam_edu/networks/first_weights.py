@@ -31,8 +31,8 @@ def initialize(module: nn.Module) -> None:
     r"""Draw the weights of every convolution anew, but for those of the attention modules.
 
     Normal with deviation :math:`\sqrt{2 / (k^2 c)}`, where :math:`k` is the side of the filter and :math:`c`
-    how many output channels each input channel reaches. An attention module keeps the weights that it made
-    for itself: global context, for one, starts with zeros that are meant.
+    how many output channels each input channel reaches. An attention module keeps what it made for itself:
+    global context, for one, starts with zeros that are meant.
 
     Source: He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015, section 2.2.
     """

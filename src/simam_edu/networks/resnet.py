@@ -1,19 +1,34 @@
-"""Residual networks for 32x32 images: ResNet, PreResNet and wide ones, which differ in their block.
+"""Residual networks for 32x32 images: ResNet, PreResNet and wide ones in one class, and MobileNetV2.
 
-The papers are named in :mod:`simam_edu.networks.blocks`. Where this differs from the first:
-bottleneck blocks, which it has for ImageNet only, are there for 32x32 images too, as in the SimAM
-authors' repository.
+The papers are named in :mod:`simam_edu.networks.blocks`. Where this differs from them, as in the SimAM
+authors' repository: bottleneck blocks, which ResNet has for ImageNet only, are there for 32x32 images too; in
+MobileNetV2 the first convolution and the second stage have stride 1, so that a 32x32 image ends as a 4x4 map,
+relu takes the place of relu6, and the first block has its 1x1 convolution though it does not widen.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from simam_edu.attention import AttentionFactory
-from simam_edu.networks.blocks import BasicBlock, Block, Position, Slot, WideBlock, convolution
+from simam_edu.networks.blocks import (
+    BasicBlock,
+    Block,
+    InvertedResidual,
+    Position,
+    Slot,
+    WideBlock,
+    convolution,
+)  # fmt: skip
 from simam_edu.networks.first_weights import FirstWeights, checked_first_weights, initialize
+
+# Expansion, then channels out, blocks and stride of each stage: the paper's Table 2, one stride changed.
+MOBILE_STAGES = (
+    (1, (16, 1, 1)), (6, (24, 2, 1)), (6, (32, 3, 2)), (6, (64, 4, 2)), (6, (96, 3, 1)), (6, (160, 3, 2)),
+    (6, (320, 1, 1)),
+)  # fmt: skip
 
 
 class ResNet(nn.Module):
@@ -57,16 +72,13 @@ class ResNet(nn.Module):
             raise ValueError(f"width must be at least 1, got {width!r}; WRN-28-10 has 10")
         make = partial(block, attention=attention, position=position, slot=slot)
         norms_first = block.layout.startswith("bn")
-        first = convolution(3, 16, 3)
-        self.stem = first if norms_first else normed(first)
-        made, channels = [], 16
-        for stride, base in ((1, 16), (2, 32), (2, 64)):
-            made.append(stage(make, channels, block.expansion * width * base, blocks=blocks, stride=stride))
-            channels = block.expansion * width * base
-        self.stages = nn.Sequential(*made)
-        last = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+        self.stem = convolution(3, 16, 3) if norms_first else _normed(convolution(3, 16, 3))
+        widths = [block.expansion * width * base for base in (16, 32, 64)]
+        rows = [(make, channels, blocks, stride) for channels, stride in zip(widths, (1, 2, 2), strict=True)]
+        self.stages = _stages(16, rows)
+        last = nn.Sequential(nn.BatchNorm2d(widths[-1]), nn.ReLU(inplace=True))
         self.norm = last if norms_first else nn.Identity()
-        self.head = nn.Linear(channels, num_classes)
+        self.head = nn.Linear(widths[-1], num_classes)
         if checked_first_weights(first_weights) == "he" or block is WideBlock:
             initialize(self)
         if first_weights == "authors" and block is WideBlock:
@@ -79,20 +91,50 @@ class ResNet(nn.Module):
         return logits
 
 
-def normed(layer: nn.Conv2d) -> nn.Sequential:
-    """Return a convolution with its norm and relu."""
+class MobileNetV2(nn.Module):
+    """MobileNetV2 of width 1 on 32x32 images: seventeen inverted residual blocks in seven stages.
+
+    The arguments are those of :class:`.ResNet`.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        attention: AttentionFactory,
+        position: Position | Slot | None = None,
+        slot: Slot | None = None,
+        first_weights: FirstWeights = "he",
+    ) -> None:
+        super().__init__()
+        make = partial(InvertedResidual, attention=attention, position=position, slot=slot)
+        self.stem = _normed(convolution(3, 32, 3))
+        rows = [(partial(make, expansion=wide), *row) for wide, row in MOBILE_STAGES]
+        self.stages = _stages(32, rows)
+        self.last = _normed(convolution(320, 1280, 1))
+        self.head = nn.Linear(1280, num_classes)
+        if checked_first_weights(first_weights) == "he":
+            initialize(self)
+
+    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
+        """Return one logit per class."""
+        features = self.last(self.stages(self.stem(x)))  # (n, 1280, h / 8, w / 8)
+        logits: Tensor = self.head(features.mean(dim=(-2, -1)))
+        return logits
+
+
+def _normed(layer: nn.Conv2d) -> nn.Sequential:
     return nn.Sequential(layer, nn.BatchNorm2d(layer.out_channels), nn.ReLU(inplace=True))
 
 
-def stage(
-    block: Callable[..., nn.Module], channels_in: int, channels_out: int, *, blocks: int, stride: int
-) -> nn.Sequential:
-    """Return ``blocks`` blocks in a row, of which the first changes the channels and has the stride.
-
-    Raises:
-        ValueError: If there is no block.
-    """
-    if blocks < 1:
-        raise ValueError(f"blocks must be at least 1, got {blocks!r}; every stage needs one")
-    first = block(channels_in, channels_out, stride=stride)
-    return nn.Sequential(first, *(block(channels_out, channels_out, stride=1) for _ in range(blocks - 1)))
+def _stages(channels: int, rows: Iterable[tuple[Callable[..., nn.Module], int, int, int]]) -> nn.Sequential:
+    """Return stages of blocks, each from its kind, channels out, blocks and stride, which the first has."""
+    stages = nn.Sequential()
+    for block, width, blocks, stride in rows:
+        if blocks < 1:
+            raise ValueError(f"blocks must be at least 1, got {blocks!r}; every stage needs one")
+        first = block(channels, width, stride=stride)
+        rest = (block(width, width, stride=1) for _ in range(blocks - 1))
+        stages.append(nn.Sequential(first, *rest))
+        channels = width
+    return stages
