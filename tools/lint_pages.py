@@ -34,10 +34,10 @@ TYPED = re.compile(
 DECIMAL = re.compile(r"(\d*[.]?\d+)(?:\s|&nbsp;|~|\\[,;: !]?)*(%|$|[^\w%-])")
 # What is no typed number, and why.
 NOT_PROSE = [
+    re.compile(r"^(?:\|.*\n)+(?:```\n)?\n?(?=Source: )", re.MULTILINE),  # tables with their source
     re.compile(r"`[^`\n]*`"),  # code, and the names that glue shows
     re.compile(r"https?://\S+"),  # the addresses of links
     re.compile(r"^ {4,}\S.*$", re.MULTILINE),  # code, indented
-    re.compile(r"^(?:\|.*\n)+\n?(?=Source: )", re.MULTILINE),  # tables with their source
 ]
 
 

@@ -114,6 +114,7 @@ def test_a_typed_number_is_told_with_its_line(tmp_path, monkeypatch, text, numbe
         "    indented = 0.5",
         "```{code-cell} ipython3\nx = 0.5\n```",
         "| a | 1.5 |\n| b | 2.5 |\n\nSource: Table 1 of the paper.",
+        "```{table} Named\n\n| a | 1.5 |\n```\n\nSource: Table 1 of the paper.",
         "```{code-cell} ipython3\nx = f(0.05, 0.95)\n```\n\nAt 0.05, 5 %, $95\\,\\%$ of the intervals.",
     ],
 )
