@@ -36,7 +36,7 @@ def test_table_of_contents_lists_every_page():
     assert {page.stem for page in PAGES} <= set(listed)
 
 
-@by_name(PAGES)
+@by_name(CHAPTERS)
 def test_the_page_says_what_to_expect(page):
     text = text_of(page)
     assert "{admonition} Before you start" in text, "the page needs its box 'Before you start'"
@@ -44,7 +44,7 @@ def test_the_page_says_what_to_expect(page):
         assert part in text, f"'Before you start' lacks {part}"
 
 
-@by_name(PAGES)
+@by_name(CHAPTERS)
 def test_minutes_promised_for_the_exercises_are_those_of_their_headings(page):
     promised = re.search(r"\*\*Time\*\* about \d+ minutes(?:, and (\d+) for the exercises)?", text_of(page))
     assert promised, "'Before you start' must say '**Time** about N minutes'"
