@@ -21,7 +21,7 @@ from simam_edu.experiments import (
     markdown,
     missing_runs,
     run_id,
-)  # fmt: skip
+)
 from simam_edu.experiments.paper import paper_differences, paper_table
 from simam_edu.experiments.sweep import Failure, Outcome
 from simam_edu.experiments.text import accuracy_table, describe, difference_table, p_value, results_table
