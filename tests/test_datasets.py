@@ -16,7 +16,7 @@ import numpy as np
 import pooch
 import pytest
 
-from simam_edu.datasets import NAMES, cifar, cifar_files, load
+from simam_edu.datasets import cifar, cifar_files, load
 from simam_edu.datasets.download import fetch
 
 FILES = {name: np.random.default_rng(seed).bytes(3000) for seed, name in enumerate(["one.bin", "two.bin"])}
@@ -24,10 +24,6 @@ NOBODY = "http://127.0.0.1:9"  # the discard port: a connection is refused at on
 
 
 # By name.
-
-
-def test_names_are_those_of_the_data_sets():
-    assert NAMES == ("cifar10", "cifar100", "shapes")
 
 
 @pytest.mark.parametrize(
@@ -128,24 +124,21 @@ def left_behind(root):
 WHOLE = ["small.tar.gz"]
 
 
-def test_download_shows_a_progress_bar(web, tmp_path, capsys):
+@pytest.mark.parametrize("before", [None, GOOD[:-1]], ids=["nothing", "a damaged archive"])
+def test_what_is_not_at_hand_whole_is_fetched_with_a_progress_bar(before, web, tmp_path, capsys):
+    if before:
+        (tmp_path / "root").mkdir()
+        (tmp_path / "root" / "small.tar.gz").write_bytes(before)
     assert fetch_from([f"{web}/good"], tmp_path / "root").read_bytes() == GOOD
     assert left_behind(tmp_path / "root") == WHOLE
     assert "%" in capsys.readouterr().err
 
 
-def test_an_archive_at_hand_is_not_fetched_again(tmp_path):
-    for content in (GOOD, FLAT):
-        (tmp_path / "small.tar.gz").write_bytes(content)
-        fetch_from([NOBODY, (f"{NOBODY}/flat", sha256(FLAT))], tmp_path)
-        assert left_behind(tmp_path) == WHOLE
-
-
-def test_a_damaged_archive_at_hand_is_fetched_again(web, tmp_path):
-    (tmp_path / "root").mkdir()
-    (tmp_path / "root" / "small.tar.gz").write_bytes(GOOD[:-1])
-    fetch_from([f"{web}/good"], tmp_path / "root")
-    assert (tmp_path / "root" / "small.tar.gz").read_bytes() == GOOD
+@pytest.mark.parametrize("content", [GOOD, FLAT], ids=["good", "packed anew"])
+def test_an_archive_at_hand_is_not_fetched_again(content, tmp_path):
+    (tmp_path / "small.tar.gz").write_bytes(content)
+    fetch_from([NOBODY, (f"{NOBODY}/flat", sha256(FLAT))], tmp_path)
+    assert left_behind(tmp_path) == WHOLE
 
 
 @pytest.mark.parametrize("before", ["missing", "broken", "bad", "not_tar"])
@@ -157,31 +150,25 @@ def test_a_mirror_that_fails_is_followed_by_the_next(before, last, web, tmp_path
     assert left_behind(tmp_path / "root") == WHOLE
 
 
-@pytest.mark.parametrize("broken", ["broken", "bad"])
-def test_a_wrong_download_is_told_and_deleted(broken, web, tmp_path):
-    with pytest.raises(
-        ConnectionError, match=r"checksum is wrong, so the file was deleted|ChunkedEncoding|IncompleteRead"
-    ):
-        fetch_from([f"{web}/{broken}"], tmp_path / "root")
+DAMAGED = "checksum is wrong, so the file was deleted|ChunkedEncoding|IncompleteRead"
+NETWORK = r"127.0.0.1:9: Connect.*/missing: 404.*check the network.*by hand.*'shapes'"
+
+
+@pytest.mark.parametrize(
+    ("mirrors", "message"),
+    [(["broken"], DAMAGED), (["bad"], DAMAGED), ([NOBODY, "missing"], NETWORK)],
+    ids=["broken off", "damaged", "no network"],
+)
+def test_what_no_mirror_gives_is_told_with_each_of_them_and_nothing_is_left(mirrors, message, web, tmp_path):
+    with pytest.raises(ConnectionError, match=message):
+        fetch_from([name if name == NOBODY else f"{web}/{name}" for name in mirrors], tmp_path / "root")
     assert left_behind(tmp_path / "root") == []
-
-
-def test_no_network_is_told_with_every_mirror_and_what_to_do(web, tmp_path):
-    with pytest.raises(
-        ConnectionError, match=r"127.0.0.1:9: Connect.*/missing: 404.*check the network.*by hand.*'shapes'"
-    ):
-        fetch_from([NOBODY, f"{web}/missing"], tmp_path / "root")
-    assert left_behind(tmp_path / "root") == []
-
-
-def no_space(*_, **__):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_full_disk_during_download_is_told_and_nothing_left(web, tmp_path, monkeypatch):
     def half(_self, _url, output_file, _pooch):
         Path(output_file).write_bytes(GOOD[:100])
-        no_space()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(pooch.HTTPDownloader, "__call__", half)
     with pytest.raises(OSError, match=r"root must have about \d+ MB free, got a full disk; free") as told:

@@ -24,7 +24,7 @@ from simam_edu.networks import (
     WideBlock,
     build,
     find,
-)  # fmt: skip
+)
 from simam_edu.training import recorded
 
 POSITIONS: tuple[Position, ...] = ("before_norm", "after_norm")

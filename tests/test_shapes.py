@@ -26,17 +26,13 @@ def accuracy_of_nearest_mean(features: np.ndarray, labels: np.ndarray) -> float:
     return float((guesses == labels[HALF:]).mean())
 
 
-def test_same_seed_same_images(drawn):
+def test_same_seed_same_images_of_the_types_of_the_signature(drawn):
     again = shapes.draw(N, rng=np.random.default_rng(7))
     for one, other in zip(drawn, again, strict=True):
         np.testing.assert_array_equal(one, other)
     assert (shapes.draw(10, rng=np.random.default_rng(8))[0] != drawn[0][:10]).any()
-
-
-def test_types_and_sizes_are_those_of_the_signature(drawn):
-    images, labels, masks = drawn
-    assert (images.dtype, labels.dtype, masks.dtype) == (np.uint8, np.int64, bool)
-    assert (images.shape, labels.shape, masks.shape) == ((N, 3, 32, 32), (N,), (N, 32, 32))
+    assert [part.dtype for part in drawn] == [np.uint8, np.int64, bool]
+    assert [part.shape for part in drawn] == [(N, 3, 32, 32), (N,), (N, 32, 32)]
 
 
 @pytest.mark.parametrize("n", [10, shapes.AT_ONCE, shapes.AT_ONCE + 10, N])
@@ -85,14 +81,11 @@ def test_no_two_shapes_are_alike():
             assert name == other_name or overlap < 0.85, f"{name} looks like {other_name}"
 
 
-def test_masks_are_of_a_fair_size(drawn):
-    area = drawn[2].mean(axis=(1, 2))
+def test_objects_are_of_a_fair_size_and_differ_from_what_is_behind_them(drawn):
+    images, _, masks = drawn
+    area = masks.mean(axis=(1, 2))
     assert area.min() > 0.04
     assert area.max() < 0.25
-
-
-def test_objects_differ_from_what_is_behind_them(drawn):
-    images, _, masks = drawn
     gap = np.abs(means(images, masks) - means(images, ~masks)).max(axis=1) / 255
     assert gap.min() > 0.7 * shapes.COLOR_GAP, "seen in every image, waves and noise included"
 

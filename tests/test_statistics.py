@@ -13,36 +13,26 @@ from simam_edu.experiments.statistics import Estimate, estimate, holm, power, ru
 SEEDS = range(5)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("level", [0.9, 0.95])
-def test_the_interval_and_the_test_are_students(seed, level):
-    values = np.random.default_rng(seed).normal(1.0, 2.0, size=seed + 2)
-    found = estimate(values, level=level)
-    test = stats.ttest_1samp(values, 0.0)
-    assert (found.n, found.mean) == (len(values), pytest.approx(values.sum() / len(values)))
-    assert found.std == pytest.approx(np.sqrt(np.sum((values - values.mean()) ** 2) / (len(values) - 1)))
+def intervals_agree(found, test, level=0.95):
+    assert found.p == pytest.approx(test.pvalue)
     assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval(level)))
-    assert found.p == pytest.approx(test.pvalue)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_differences_over_the_same_seeds_make_the_paired_test(seed):
+def test_the_interval_and_the_test_are_those_of_student_paired_and_of_welch(seed):
     rng = np.random.default_rng(seed)
-    a, b = rng.normal(90.0, 0.3, (2, 4))
-    found, test = estimate(a - b), stats.ttest_rel(a, b)
-    assert found.p == pytest.approx(test.pvalue)
-    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_welch_from_means_and_deviations_is_welch_from_the_runs(seed):
-    rng = np.random.default_rng(seed)
+    values = rng.normal(1.0, 2.0, size=seed + 2)
+    for level in (0.9, 0.95):
+        found = estimate(values, level=level)
+        assert (found.n, found.mean) == (len(values), pytest.approx(values.sum() / len(values)))
+        std = np.sqrt(np.sum((values - values.mean()) ** 2) / (len(values) - 1))
+        assert found.std == pytest.approx(std)
+        intervals_agree(found, stats.ttest_1samp(values, 0.0), level)
     a, b = rng.normal(92.0, 0.1, 5), rng.normal(92.2, 0.4, 5)
+    intervals_agree(estimate(a - b), stats.ttest_rel(a, b))
     found = welch(a.mean(), a.std(ddof=1), b.mean(), b.std(ddof=1), n=5)
-    test = stats.ttest_ind(a, b, equal_var=False)
     assert found.mean == pytest.approx(a.mean() - b.mean())
-    assert found.p == pytest.approx(test.pvalue)
-    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
+    intervals_agree(found, stats.ttest_ind(a, b, equal_var=False))
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -79,16 +69,15 @@ def test_pairing_pays_where_the_seeds_are_shared():
     assert np.median(widths) < 0.3 * (unpaired.high - unpaired.low)
 
 
-def test_one_value_has_a_mean_and_no_interval():
-    assert estimate([2.5]) == Estimate(n=1, mean=2.5, std=None, low=None, high=None, p=None)
-    assert not estimate([2.5]).clear
-
-
-@pytest.mark.parametrize("values", [[0.5] * 3, [0.3] * 3, [0.1] * 10, [0.0, 0.0]])
-def test_values_without_spread_are_not_tested(values):
+@pytest.mark.parametrize("values", [[2.5], [0.5] * 3, [0.3] * 3, [0.1] * 10, [0.0, 0.0]])
+def test_one_value_and_values_without_spread_are_not_tested(values):
     found = estimate(values)
-    assert (found.std, found.p) == (0.0, None)
-    assert found.low == found.high == pytest.approx(values[0])
+    assert (found.mean, found.p) == (pytest.approx(values[0]), None)
+    if len(values) == 1:
+        assert (found.std, found.low, found.high, found.clear) == (None, None, None, False)
+    else:
+        assert found.std == 0.0
+        assert found.low == found.high == pytest.approx(values[0])
     assert welch(92.0, 0.0, 91.0, 0.0, n=5).p is None
 
 
@@ -98,23 +87,30 @@ def test_a_difference_is_clear_where_its_p_value_is_small(values):
     assert found.clear == (found.p < 0.05)
 
 
+TABLE = {"mean": 92.0, "std": 0.1, "other_mean": 91.0, "other_std": 0.1, "n": 5}
+PLAN = {"delta": 0.3, "std": 0.2}
+
+
 @pytest.mark.parametrize(
-    ("values", "level"),
-    [([], 0.95), ([1.0, np.nan], 0.95), ([np.inf], 0.95), (1.0, 0.95), ([[1.0]], 0.95), ([1.0, 2.0], 95),
-     ([1.0, 2.0], 0.0)],
+    ("function", "arguments"),
+    [
+        *((estimate, {"values": bad}) for bad in ([], [1.0, np.nan], [np.inf], 1.0, [[1.0]])),
+        *((estimate, {"values": [1.0, 2.0], "level": bad}) for bad in (95, 0.0)),
+        *((welch, TABLE | {name: bad}) for name, bad in (
+            ("n", 1), ("std", -0.1), ("other_std", -0.1), ("mean", np.nan), ("level", 1.0)
+        )),
+        *((holm, {"p_values": bad}) for bad in ([-0.1], [1.1], [0.5, np.nan])),
+        *((runs_needed, PLAN | {name: bad}) for name, bad in (
+            ("std", 0.0), ("std", np.nan), ("delta", np.inf), ("delta", 0.0), ("chance", 1.0),
+            ("alpha", 0.0), ("delta", 1e-9),
+        )),
+        (power, PLAN | {"n": 1}),
+    ],
 )  # fmt: skip
-def test_bad_values_are_refused(values, level):
-    with pytest.raises(ValueError, match="must be"):
-        estimate(values, level=level)
-
-
-@pytest.mark.parametrize(
-    "bad", [{"n": 1}, {"std": -0.1}, {"other_std": -0.1}, {"mean": np.nan}, {"level": 1.0}]
-)
-def test_bad_tables_are_refused(bad):
-    good = {"mean": 92.0, "std": 0.1, "other_mean": 91.0, "other_std": 0.1, "n": 5}
-    with pytest.raises(ValueError, match="must be"):
-        welch(**(good | bad))
+def test_bad_values_tables_p_values_and_impossible_plans_are_refused(function, arguments):
+    names = "|".join([*arguments, "means and standard deviations"])
+    with pytest.raises(ValueError, match=rf"^({names}) must"):
+        function(**arguments)
 
 
 def by_closed_testing(p):
@@ -130,11 +126,8 @@ def test_holm_is_closed_testing_with_bonferroni(count):
     for scale in (0.02, 0.3, 1.0):
         p = (scale * rng.uniform(size=count)).tolist()
         assert holm(p) == pytest.approx(by_closed_testing(p))
-    assert holm([0.04] * count) == pytest.approx([min(1.0, 0.04 * count)] * count)
-
-
-def test_holm_of_nothing_is_nothing():
     assert holm([]) == []
+    assert holm([0.04] * count) == pytest.approx([min(1.0, 0.04 * count)] * count)
 
 
 def test_holm_finds_a_difference_that_is_not_there_at_most_as_often_as_allowed():
@@ -146,12 +139,6 @@ def test_holm_finds_a_difference_that_is_not_there_at_most_as_often_as_allowed()
         found.append(min(holm([estimate(column - runs[0]).p for column in runs[1:]])) < 0.05)
     assert np.mean(found) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 800)
     assert np.mean(found) > 0.005, "the correction must leave something to find"
-
-
-@pytest.mark.parametrize("p", [[-0.1], [1.1], [0.5, np.nan]])
-def test_holm_refuses_what_is_no_p_value(p):
-    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
-        holm(p)
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -167,10 +154,6 @@ def test_power_is_how_often_simulated_studies_find_it(paired):
     assert abs(np.mean(found.pvalue < 0.05) - promised) < 4 * np.sqrt(promised * (1 - promised) / studies)
 
 
-def test_power_of_no_difference_is_the_threshold():
-    assert power(0.0, 1.0, n=7, alpha=0.02) == pytest.approx(0.02)
-
-
 @pytest.mark.parametrize(("delta", "n"), [(0.0, 3), (0.3, 2), (0.3, 5), (1.0, 4), (-0.3, 30)])
 @pytest.mark.parametrize("paired", [True, False])
 def test_power_is_the_integral_over_all_deviations_a_sample_may_have(delta, n, paired):
@@ -184,6 +167,7 @@ def test_power_is_the_integral_over_all_deviations_a_sample_may_have(delta, n, p
         tails = stats.norm.sf([threshold * ratio - delta / error, threshold * ratio + delta / error])
         return tails.sum() * stats.chi.pdf(ratio * np.sqrt(freedom), freedom) * np.sqrt(freedom)
 
+    assert power(0.0, std, n=n, alpha=0.02) == pytest.approx(0.02)
     expected, _ = integrate.quad(found, 0.0, np.inf, epsabs=1e-10)
     assert power(delta, std, n=n, paired=paired) == pytest.approx(expected, rel=1e-6)
 
@@ -205,18 +189,3 @@ def test_runs_needed_are_enough_and_one_less_is_not(ratio, chance, alpha, paired
     n = runs_needed(ratio, 1.0, chance=chance, paired=paired, alpha=alpha)
     assert chance <= power(ratio, 1.0, n=n, paired=paired, alpha=alpha) <= 1.0 + 1e-12
     assert n == 2 or power(ratio, 1.0, n=n - 1, paired=paired, alpha=alpha) < chance
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [{"std": 0.0}, {"std": np.nan}, {"delta": np.inf}, {"delta": 0.0}, {"chance": 1.0}, {"alpha": 0.0},
-     {"delta": 1e-9}],
-)  # fmt: skip
-def test_impossible_plans_are_refused(bad):
-    with pytest.raises(ValueError, match="must"):
-        runs_needed(**({"delta": 0.3, "std": 0.2} | bad))
-
-
-def test_power_needs_two_runs():
-    with pytest.raises(ValueError, match="n must be at least 2"):
-        power(0.3, 0.2, n=1)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-from simam_edu import SimAM
 from simam_edu.training import DeviceImages
 from toys import toy
 
@@ -19,12 +18,8 @@ def throughput(benchmark_script):
 
 def test_pillow_cuts_the_windows_that_the_package_cuts(throughput):
     images = toy(4)
-    index, top, left, flip = (
-        torch.arange(4),
-        torch.tensor([0, 4, 8, 3]),
-        torch.tensor([8, 4, 0, 5]),
-        [0, 0, 1, 1],
-    )
+    index, flip = torch.arange(4), [0, 0, 1, 1]
+    top, left = torch.tensor([[0, 4, 8, 3], [8, 4, 0, 5]])
     cut = DeviceImages.put(images, torch.device("cpu")).crop(index, top, left, torch.tensor(flip))
     mean, std = (np.array(v)[:, None, None] for v in (images.mean, images.std))
     for k in range(4):
@@ -46,11 +41,6 @@ def test_the_usual_data_set_shifts_mirrors_and_normalizes(throughput):
     assert closest < 1e-5
 
 
-def test_the_ten_lines_are_simam(throughput):
-    x = torch.randn(2, 3, 5, 4, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(throughput.TenLines()(x), SimAM()(x))
-
-
 def test_medians_and_ratios(throughput):
     seconds = {
         "package": [1.0, 2.0, 1.0],
@@ -69,7 +59,7 @@ def test_it_runs_and_writes_the_line_that_it_prints(throughput, tmp_path, capsys
     out, threads = tmp_path / "throughput.jsonl", torch.get_num_threads()
     try:
         throughput.main(
-            ["--out", str(out), "--dataset", "shapes", "--images", "24", "--rounds", "2", "--workers", "0",
+            ["--out", str(out), "--dataset", "shapes", "--images", "8", "--rounds", "1", "--workers", "0",
              "--threads", "1"]
         )  # fmt: skip
     finally:
@@ -78,7 +68,7 @@ def test_it_runs_and_writes_the_line_that_it_prints(throughput, tmp_path, capsys
     assert out.read_text() == line + "\n"
     record = json.loads(line)
     assert {name: len(times) for name, times in record["seconds"].items()} == {
-        "package": 2, "augmentation": 2, "usual, 0 workers": 2,
+        "package": 1, "augmentation": 1, "usual, 0 workers": 1,
     }  # fmt: skip
     assert all(min(times) > 0 for times in record["seconds"].values())
     assert record["environment"]["threads"] == 1

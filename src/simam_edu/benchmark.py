@@ -10,7 +10,8 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -87,35 +88,21 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What one form costs on one shape.
+    """What one form costs on one shape."""
 
-    Attributes:
-        name: A key of :data:`FORMS`.
-        shape: Of the input.
-        layout: ``"contiguous"`` or ``"channels_last"``.
-        path: The path that SimAM took; None for other forms.
-        forward: Time of the forward pass without a graph.
-        both: Time of forward and backward.
-        saved: Bytes kept for the backward pass over the bytes of the input.
-        peak: The most bytes allocated at once during forward and backward, without input, upstream gradient
-            and parameters, over the bytes of the input. The least is 2: output and gradient.
-        must_move: Bytes that any form must move, over the bytes of the input: forward reads and writes a map,
-            backward reads two and writes one.
-    """
-
-    name: str
-    shape: Shape
-    layout: str
-    path: str | None
-    forward: Timing
-    both: Timing
-    saved: float
+    name: str  #: a key of :data:`FORMS`
+    shape: Shape  #: of the input
+    layout: str  #: ``"contiguous"`` or ``"channels_last"``
+    path: str | None  #: the path that SimAM took; None for other forms
+    forward: Timing  #: without a graph
+    both: Timing  #: forward and backward
+    saved: float  #: bytes kept for the backward pass over the bytes of the input
+    #: The most bytes allocated at once during forward and backward, without input, upstream gradient and
+    #: parameters, over the bytes of the input. The least is 2: output and gradient.
     peak: float
+    #: Bytes that any form must move, over the bytes of the input: forward reads and writes a map, backward
+    #: reads two and writes one.
     must_move: float = 5.0
-
-    def record(self) -> dict[str, Any]:
-        """Return the row for a line of JSON."""
-        return asdict(self)
 
 
 def measure(
@@ -144,10 +131,14 @@ def measure(
     _settle_memory()
     x, grad_output = (_input(shape, device, layout, seed) for seed in (0, 1))
     modules = {name: FORMS[name](shape[1]).to(device) for name in names}
-    jobs = [_both_job(module, x, grad_output) for module in modules.values()]
+    still = x.detach()
+    forward_jobs = [torch.no_grad()(partial(module, still)) for module in modules.values()]
+    jobs = [
+        partial(_forward_and_backward, module, [x, *module.parameters()], grad_output)
+        for module in modules.values()
+    ]
     with _many_compilations():
-        forward = _in_turn([_forward_job(module, x) for module in modules.values()], seconds, device)
-        both = _in_turn(jobs, seconds, device)
+        forward, both = (_in_turn(some, seconds, device) for some in (forward_jobs, jobs))
     size = x.numel() * x.element_size()
     return [
         Row(
@@ -207,9 +198,8 @@ def training_steps(
 ) -> dict[str, Timing]:
     """Return the times of a training step of ResNet-20 with each form as attention in the authors' place.
 
-    A step is forward, loss, backward and update, in the channels-last layout that training uses.
-
-    The names are ``"none"`` or keys of :data:`FORMS`; the seconds are for each of them, roughly.
+    A step is forward, loss, backward and update, in the channels-last layout that training uses. The names
+    are ``"none"`` or keys of :data:`FORMS`; the seconds are for each of them, roughly.
     """
     images = _input((batch, 3, 32, 32), device, "channels_last", 0).detach()
     labels = torch.arange(batch, device=device) % 10
@@ -239,14 +229,13 @@ def saved_bytes(module: nn.Module, x: Tensor) -> int:
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+        kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         output = module(x.detach().requires_grad_())
     del output  # alive until here, so that no address was used twice
-    return sum(kept.values())
+    return sum(size for address, size in kept.items() if address not in own)
 
 
 def peak_bytes(job: Callable[[], object], device: str = "cpu") -> int:
@@ -295,14 +284,8 @@ def _input(shape: Shape, device: str, layout: str, seed: int) -> Tensor:
     return x.contiguous(memory_format=LAYOUTS[layout]).requires_grad_()
 
 
-def _forward_job(module: nn.Module, x: Tensor) -> Callable[[], object]:
-    x = x.detach()
-    return torch.no_grad()(lambda: module(x))
-
-
-def _both_job(module: nn.Module, x: Tensor, grad_output: Tensor) -> Callable[[], object]:
-    wanted = [x, *module.parameters()]
-    return lambda: torch.autograd.grad(module(x), wanted, grad_output)
+def _forward_and_backward(module: nn.Module, inputs: Sequence[Tensor], grad_output: Tensor) -> object:
+    return torch.autograd.grad(module(inputs[0]), inputs, grad_output)
 
 
 def _in_turn(jobs: Sequence[Callable[[], object]], seconds: float, device: str) -> list[Timing]:

@@ -49,7 +49,7 @@ def _bench(options: argparse.Namespace) -> None:
     seconds, device = options.seconds, options.device
 
     def show(kind: str, rows: Sequence[Row]) -> None:
-        lines.extend({"kind": kind, **row.record()} for row in rows)
+        lines.extend({"kind": kind, **asdict(row)} for row in rows)
         print(table(rows), flush=True)
 
     def show_shapes(kind: str, forms: Sequence[str]) -> None:

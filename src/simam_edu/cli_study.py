@@ -114,11 +114,11 @@ def _train(options: argparse.Namespace) -> None:
         file.open("a").close()
         return make_record(config, images[0], train(config, *images, on_step=on_step, world=world))
 
-    if world.rank:
+    finished = folder is not None and (folder / RECORD_FILE).exists()
+    if world.rank or finished:
         run(None)
-    elif folder is not None and (folder / RECORD_FILE).exists():
-        run(None)
-        _say(f"{folder} holds this run, and it is finished")
+        if not world.rank:
+            _say(f"{folder} holds this run, and it is finished")
     else:
         _say(f"{options.dataset}: {images[0].source}")
         learned = len(images[0].labels) - round(config.held_out * len(images[0].labels))
@@ -191,8 +191,6 @@ def _sweep(options: argparse.Namespace) -> int:
             print(f"{'done' if run.id in done else 'left'}  {run.id}")
         _say(f"runs: {len(runs)}, done: {len(done)}, left: {len(runs) - len(done)}")
         return 0
-    for run in runs:
-        run.check()
     for name in dict.fromkeys(run.dataset for run in runs):  # found or fetched once, and not in each run
         for part in PARTS:
             images = load(name, part, root=options.data, download=options.download)

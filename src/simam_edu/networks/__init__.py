@@ -24,7 +24,7 @@ from simam_edu.networks.blocks import (
     Slot,
     WideBlock,
     checked_position,
-)  # fmt: skip
+)
 from simam_edu.networks.first_weights import FirstWeights, checked_first_weights
 from simam_edu.networks.resnet import MobileNetV2, ResNet
 

@@ -21,7 +21,7 @@ from simam_edu.networks.blocks import (
     Slot,
     WideBlock,
     convolution,
-)  # fmt: skip
+)
 from simam_edu.networks.first_weights import FirstWeights, checked_first_weights, initialize
 
 # Expansion, then channels out, blocks and stride of each stage: the paper's Table 2, one stride changed.
