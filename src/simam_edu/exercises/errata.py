@@ -12,8 +12,10 @@ def conv_norm(k, c_in, c_out):
 
 def parameters(n, classes):
     stem, head = conv_norm(3, 3, 16), 64 * classes + classes
-    blocks = sum((2 * n - 1) * conv_norm(3, c, c) for c in (16, 32, 64))  # all but the first of each stage
-    first = conv_norm(3, 16, 16) + conv_norm(3, 16, 32) + conv_norm(3, 32, 64)
+    # The first convolution of each stage, and all others.
+    widths = (16, 16), (16, 32), (32, 64)
+    first = sum(conv_norm(3, *pair) for pair in widths)
+    blocks = sum((2 * n - 1) * conv_norm(3, c, c) for c in (16, 32, 64))
     shortcuts = conv_norm(1, 16, 32) + conv_norm(1, 32, 64)
     return stem + blocks + first + shortcuts + head
 

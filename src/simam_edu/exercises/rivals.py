@@ -14,7 +14,7 @@ def own_se(x, W_1, W_2):
 
 
 def kernel_size(channels):
-    size = int(math.log2(channels) / 2 + 1 / 2)  # drops what is behind the point
+    size = int(math.log2(channels) / 2 + 1 / 2)  # int rounds down
     return size if size % 2 else size + 1
 
 
