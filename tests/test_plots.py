@@ -169,8 +169,6 @@ CURVES = {
                  "without, training": (EPOCHS, LOSSES)},
                 {"SimAM, training": (EPOCHS, ACCURACIES), "SimAM, held out": (EPOCHS, 0.05),
                  "without, training": (EPOCHS, ACCURACIES)}]),
-    "schedule": (case(training.schedule_figure, {"budget": ONE, "paper": OTHER[:2]}),
-                 [{0: (EPOCHS, ONE)}, {0: ([1, 2], OTHER[:2])}]),
     "power": (case(study.power_figure, [2, 4, 8], POWERS, chance=0.8, now=4),
               [{"one": ([2, 4, 8], ONE), "other": ([2, 4, 8], OTHER), 2: (LEVEL, 0.8), 3: (4, LEVEL)}]),
 }  # fmt: skip
@@ -260,7 +258,6 @@ def test_notes_stand_at_their_values_and_sizes_at_their_ticks():
     ("draw", "names"),
     [
         (CURVES["importance"][0], ["16 neurons"]),
-        (CURVES["schedule"][0], ["budget", "paper"]),
         *((case(gallery.gallery_figure, dict.fromkeys(names, EXHIBITS["one"])), list(names))
           for names in ("a", "abcd", "abcde", "abcdefghijkl")),
     ],

@@ -31,7 +31,8 @@ def pairs(delta, s):
     while True:
         n += 1
         q, psi = stats.t.isf(1 / 40, n - 1), delta * np.sqrt(n) / s
-        if stats.nct.sf(q, n - 1, psi) + stats.nct.cdf(-q, n - 1, psi) >= 4 / 5:
+        found = stats.nct.sf(q, n - 1, psi) + stats.nct.cdf(-q, n - 1, psi)
+        if found >= 4 / 5:
             return n
 
 

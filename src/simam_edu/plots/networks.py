@@ -22,7 +22,7 @@ def slots_figure(branches: Mapping[str, Sequence[str]]) -> Figure:
     for name, calls in branches.items():
         if not set(LOOKS) <= set(calls):
             raise ValueError(f"{name} must have both positions, {' and '.join(LOOKS)}, got {calls!r}")
-    figure, axis = style.new_axis(0.8 + 0.62 * len(branches))
+    figure, axis = style.new_axis(0.8 + 0.5 * len(branches), width=5.5)
     marks: dict[str, list[tuple[float, float]]] = {place: [] for place in LOOKS}
     widest = 0
     for row, calls in enumerate(branches.values()):

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from simam_edu.plots import style
@@ -15,15 +13,6 @@ from simam_edu.plots.style import BLUE
 
 if TYPE_CHECKING:  # a figure of numbers needs no torch
     from simam_edu.training import Progress
-
-
-def schedule_figure(schedules: Mapping[str, Float[np.ndarray, "_"]]) -> Figure:
-    """Draw the learning rate at each step of a run, a panel per recipe."""
-    figure, axes = style.new_figure(1, len(schedules), height=2.6)
-    for axis, (name, rates) in zip(axes[0], schedules.items(), strict=True):
-        axis.plot(np.arange(1, len(rates) + 1), rates, color=BLUE)
-        axis.set(xlabel="step", ylabel="learning rate", title=name)
-    return figure
 
 
 def curves_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
