@@ -1,4 +1,7 @@
-"""Records of runs that were never made, for tests of grids, sweeps and reports."""
+"""Records of runs that were never made, for tests of grids, sweeps and reports; small archives of files."""
+
+import io
+import tarfile
 
 
 def made_record(attention="none", slot="pre_norm", seed=0, accuracy=0.85, **changes):
@@ -17,3 +20,14 @@ def record_of(run, **changes):
     own = {name: getattr(run, name) for name in ("network", "dataset", "recipe", "held_out")}
     own |= {"attention_options": dict(run.attention_options), "epochs": run.total_epochs}
     return made_record(run.attention, run.slot, run.seed, **(own | changes))
+
+
+def packed(folder, files):
+    """A gzipped tar file of the contents of files by name, each under a path that begins with folder."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"{folder}{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()

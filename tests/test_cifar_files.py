@@ -5,13 +5,13 @@ import io
 import os
 import pickle
 import struct
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from records import packed
 from simam_edu.datasets import cifar, load
 from simam_edu.datasets.cifar import UNKNOWN, load_cifar
 from simam_edu.datasets.cifar_files import CIFAR10, CIFAR100, OFFICIAL, PYTHON
@@ -119,12 +119,7 @@ def test_places_are_the_root_alone_or_the_variable_and_then_the_cache(at_hand, m
 
 
 def pack(path, folder, contents):
-    """Write a gzipped tar archive of files in a folder."""
-    with tarfile.open(path, "w:gz") as tar:
-        for name, content in contents.items():
-            member = tarfile.TarInfo(f"{folder}/{name}")
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
+    path.write_bytes(packed(f"{folder}/", contents))
     return path
 
 

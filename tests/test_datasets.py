@@ -3,9 +3,7 @@
 import contextlib
 import errno
 import hashlib
-import io
 import os
-import tarfile
 import threading
 from dataclasses import replace
 from functools import partial
@@ -16,6 +14,7 @@ import numpy as np
 import pooch
 import pytest
 
+from records import packed
 from simam_edu.datasets import cifar, cifar_files, load
 from simam_edu.datasets.download import fetch
 
@@ -59,17 +58,6 @@ def no_proxy(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
 
 
-def packed(folder="folder/", files=FILES):
-    """A tar file of small files, each under a path that begins with folder."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(f"{folder}{name}")
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
-
-
 def sha256(content):
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
@@ -97,7 +85,7 @@ def server(folder):
             thread.join()
 
 
-GOOD, FLAT = packed(), packed("")
+GOOD, FLAT = packed("folder/", FILES), packed("", FILES)
 
 
 @pytest.fixture

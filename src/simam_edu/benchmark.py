@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -33,6 +34,9 @@ UNTIMED = 10
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 """The order of the numbers in memory, by its name."""
+
+FLOOR_AND_SIMAM = ("silu", "ten lines", "simam")
+"""The forms that every series has: the floor, the reference and the module."""
 
 Shape = tuple[int, int, int, int]
 
@@ -113,11 +117,11 @@ def measure(
     layout: str = "contiguous",
     seconds: float = 2.0,
 ) -> list[Row]:
-    """Measure forms on one shape, in turns, after a warm-up.
+    """Measure forms, keys of :data:`FORMS`, on an input of one shape (n, c, h, w), in turns, after a warm-up.
 
     Args:
-        shape: Of the input, (n, c, h, w).
-        names: Keys of :data:`FORMS`.
+        shape: Of the input.
+        names: Of the forms.
         device: ``"cpu"`` or ``"cuda"``.
         layout: A key of :data:`LAYOUTS`.
         seconds: Time to spend on each form and pass, roughly; at least fifteen calls are timed.
@@ -152,7 +156,7 @@ def measure(
 
 
 def compare(
-    shape: Shape, *, names: Sequence[str] = ("silu", "ten lines", "simam"), device: str = "cpu"
+    shape: Shape, *, names: Sequence[str] = FLOOR_AND_SIMAM, device: str = "cpu"
 ) -> list[dict[str, Any]]:
     """Return the median times of a few forms on one shape, for a page; see :func:`measure`.
 
@@ -166,7 +170,7 @@ def compare(
 
 def elements_sweep(
     sizes: Sequence[int] = (10**4, 10**5, 10**6, 10**7, 10**8),
-    names: Sequence[str] = ("silu", "ten lines", "simam"),
+    names: Sequence[str] = FLOOR_AND_SIMAM,
     *,
     seconds: float = 2.0,
 ) -> list[Row]:
@@ -177,16 +181,12 @@ def elements_sweep(
     return [row for size in sizes for row in measure((size // 10**4, 16, 25, 25), names, seconds=seconds)]
 
 
-def shapes_sweep(names: Sequence[str] = ("silu", "ten lines", "simam"), *, seconds: float = 1.0) -> list[Row]:
+def shapes_sweep(names: Sequence[str] = FLOOR_AND_SIMAM, *, seconds: float = 1.0) -> list[Row]:
     """Measure forms on about a million elements cut in different ways: large maps or many channels."""
     maps = [(max(2**14 // side**2, 1), 64, side, side) for side in (2, 4, 7, 8, 14, 16, 28, 32, 56, 64, 128)]
     channels = [(2**12 // number, number, 16, 16) for number in (1, 3, 16, 64, 256, 1024)]
-    return [
-        row
-        for shape in maps + channels
-        for layout in LAYOUTS
-        for row in measure(shape, names, layout=layout, seconds=seconds)
-    ]
+    cases = product(maps + channels, LAYOUTS)
+    return [row for shape, layout in cases for row in measure(shape, names, layout=layout, seconds=seconds)]
 
 
 def training_steps(

@@ -12,12 +12,10 @@ from typing import Any
 import torch
 
 from simam_edu import benchmark, kernels
-from simam_edu.benchmark import FORMS, Row, Timing
+from simam_edu.benchmark import FLOOR_AND_SIMAM, FORMS, Row, Timing
 from simam_edu.training.distributed import keep_freed_memory
 from simam_edu.training.record import environment
 
-KEPT = ("silu", "ten lines", "simam")
-"""The forms that are timed once more with freed memory kept."""
 LINE, STEP_LINE = "{:24}{:>28}{:>8}{:>28}{:>8}{:>7}{:>6}", "{:24}{:>28}{:>8}"
 
 
@@ -66,7 +64,7 @@ def _bench(options: argparse.Namespace) -> None:
     if options.steps:
         keep_freed_memory()
         print("\nFrom here on the process keeps the memory that it frees, as simam-edu train does.")
-        show_shapes("kept", [form for form in KEPT if form in options.forms])
+        show_shapes("kept", [form for form in FLOOR_AND_SIMAM if form in options.forms])
         steps = benchmark.training_steps(seconds=10 * seconds, device=device)
         lines.extend({"kind": "step", "name": name, "step": asdict(time)} for name, time in steps.items())
         print(steps_table(steps))

@@ -55,10 +55,9 @@ def find(name: str) -> Callable[..., nn.Module]:
     """Return what makes a network of ``num_classes``, ``attention``, ``position`` and ``first_weights``.
 
     Args:
-        name: ``"resnet20"`` or another depth :math:`6n + 2`, ``"resnet110_bottleneck"`` or another depth
-            :math:`9n + 2`, ``"preresnet20"`` and ``"preresnet110_bottleneck"`` likewise, ``"wrn28_10"`` or
-            another depth :math:`6n + 4` and width, ``"mobilenetv2"``, or what else was put into
-            :data:`NETWORKS`.
+        name: Of :data:`NETWORKS`, or another depth :math:`6n + 2` (``"resnet20"``, ``"preresnet20"``),
+            :math:`9n + 2` (``"resnet110_bottleneck"``, ``"preresnet110_bottleneck"``), or depth
+            :math:`6n + 4` and width (``"wrn28_10"``).
 
     Raises:
         ValueError: If the name is of no such form or its depth is not one of those.
