@@ -113,7 +113,8 @@ def visit_movable(translator: HTML5Translator, node: nodes.Element) -> None:
 
 def visit_prediction(translator: HTML5Translator, node: nodes.Element) -> None:
     """Open the box of a prediction."""
-    translator.body.append(f'<div class="sim-predict" data-right="{node["right"]}">')
+    attributes = {"data-right": node["right"]}
+    translator.body.append(translator.starttag(node, "div", CLASS="sim-predict", **attributes))
 
 
 def visit_answer(translator: HTML5Translator, _: nodes.Element) -> None:

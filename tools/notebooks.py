@@ -149,9 +149,10 @@ def printing(source: str) -> str:
     source = source.replace("from myst_nb import glue\n", "").removesuffix("from myst_nb import glue")
     if "glue(" not in source:
         return source.rstrip()
-    for node in ast.walk(ast.parse(source)):
+    cell = source  # whose places the nodes name, whatever has been replaced already
+    for node in ast.walk(ast.parse(cell)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "glue":
-            call, name, value = (str(ast.get_source_segment(source, n)) for n in (node, *node.args[:2]))
+            call, name, value = (str(ast.get_source_segment(cell, n)) for n in (node, *node.args[:2]))
             said = f"{name[:-1]}:{name[-1]}" if name[-1] in "\"'" else f'{name} + ":"'
             source = source.replace(call, f"print({said}, {value})")
     return source
@@ -185,6 +186,11 @@ def box(directive: str, title: str, inside: str) -> str:
         return f"> **A figure to move** stands on {place('page', name[1] if name else '')}. {body}"
     if directive == "index":
         return ""
+    if directive == "grid":
+        return body
+    if directive == "grid-item-card":
+        link, kind = (re.search(rf":{option}: (.*)", inside)[1] for option in ("link", "link-type"))  # type: ignore[index]
+        return f"- {place(kind, f'{title} <{link}>')}: {body}"
     if directive == "predict":
         answers, _, body = body.partition("\n\n")
         asked = f"**Predict first.** {title}\n\n{answers}\n\n"

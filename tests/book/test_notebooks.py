@@ -288,6 +288,7 @@ def test_glue_that_nothing_prints_is_taken_out():
     assert printing("import numpy as np\nfrom myst_nb import glue") == "import numpy as np"
     assert printing('glue("a", 1)\nglue("b", f(2), display=False)') == 'print("a:", 1)\nprint("b:", f(2))'
     assert printing("glue(name, 1)") == 'print(name + ":", 1)'
+    assert printing('glue(\n    "a",\n    1,\n)\nglue("b", 2)') == 'print("a:", 1)\nprint("b:", 2)'
 
 
 def test_the_button_opens_the_notebook_in_its_folder():
