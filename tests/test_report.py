@@ -155,8 +155,10 @@ def test_what_must_be_equal_in_a_table_or_in_a_row_is_held_there_and_only_there(
         assert len(table.machines) == 2
 
 
-def test_cards_of_one_kind_are_one_device(study):
-    make_tables([r | {"device": f"cuda:{k % 2}"} for k, r in enumerate(study)])
+def test_cards_of_one_kind_are_one_device_and_a_record_that_does_not_say_is_of_one_process(study):
+    cards = [r | {"device": f"cuda:{k % 2}"} for k, r in enumerate(study)]
+    (table,) = make_tables([*cards[:-1], cards[-1] | {"processes": 1}])
+    assert table.common["processes"] == 1
 
 
 def test_other_networks_data_and_recipes_are_tables_of_their_own(study):
