@@ -1,0 +1,1 @@
+"""The figures and the pages in a real browser."""
