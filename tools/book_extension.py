@@ -53,6 +53,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the steps below with the build."""
     register_plugin("pybtex.style.formatting", "author_year", AuthorYearStyle)
     app.connect("config-inited", choose_cache)
+    app.connect("config-inited", name_the_site)
     app.connect("doctree-read", name_folds)
     app.connect("html-page-context", open_in_colab, priority=502)  # the theme adds its buttons at 501
     app.connect("build-finished", write_notebooks)
@@ -66,9 +67,13 @@ def choose_cache(app: Sphinx, config: Config) -> None:
     older package. A changed setting also makes Sphinx read every page again, which fetches them.
     """
     key = cache_key(Path(app.confdir), os.environ.get("SIMAM_EDU_DATA", ""))
+    config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / key)
+
+
+def name_the_site(_app: Sphinx, config: Config) -> None:
+    """Tell the extensions that need it where the book is published, which one file says."""
     config.ogp_site_url = site()
     config.notfound_urls_prefix = urlsplit(site()).path
-    config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / key)
 
 
 def cache_key(root: Path, data: str) -> str:

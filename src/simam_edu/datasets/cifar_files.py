@@ -42,9 +42,7 @@ class CifarDataset:
 
     name: str
     classes: tuple[str, ...]  # in the order of the labels
-    labels: tuple[
-        str, ...
-    ]  # the keys of a pickle for the bytes before the pixels of a record, the label last
+    labels: tuple[str, ...]  # keys of a pickle for the bytes before the pixels of a record, the label last
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     binary: Edition  # all others are brought into the form of its files

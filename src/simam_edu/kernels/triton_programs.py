@@ -176,7 +176,7 @@ def mean_by_tiles(
 
 
 @triton.jit
-def spread_by_tiles(
+def squares_by_tiles(
     x, channels, positions, begins, exists, mean, scale, count,
     BLOCK_C: tl.constexpr, BLOCK_M: tl.constexpr, LAST: tl.constexpr,
 ):  # fmt: skip
@@ -202,7 +202,7 @@ def forward_loop(
     begins, row, exists = channels_of_program(channels, positions, BLOCK_C, LAST)
     count = positions.to(means.dtype.element_ty)
     mean, scale = mean_by_tiles(x, channels, positions, begins, exists, count, BLOCK_C, BLOCK_M, LAST)
-    rest, squares = spread_by_tiles(
+    rest, squares = squares_by_tiles(
         x, channels, positions, begins, exists, mean, scale, count, BLOCK_C, BLOCK_M, LAST
     )
     r = root(squares, lam, scale, count - CORRECTION)
@@ -227,7 +227,7 @@ def backward_loop(
     count = positions.to(means.dtype.element_ty)
     mean = tl.load(means + row, mask=exists, other=0.0)
     scale = tl.load(scales + row, mask=exists, other=1.0)
-    rest, squares = spread_by_tiles(
+    rest, squares = squares_by_tiles(
         x, channels, positions, begins, exists, mean, scale, count, BLOCK_C, BLOCK_M, LAST
     )
     r = root(squares, lam, scale, count - CORRECTION)
