@@ -52,10 +52,10 @@ class SimAM(Attention):
     (attention weight) lies in [0.6225, 1]. Statistics are computed in float32 at least, for any finite
     magnitude, inside autocast as outside.
 
-    A program recorded by torch.export, torch.jit.trace or an ONNX exporter holds the formula and not the
+    A program recorded by torch.export, torch.jit.trace or an ONNX exporter holds the formula in the form of
+    :mod:`simam_edu.kernels.exported`, which is right where a runtime computes in float16 too, and not the
     checks: where its sizes are dynamic, a map of one position gets the gain sigmoid(1/2), whatever
-    ``one_position`` says; with leave-one-out statistics it is divided by zero. torch.fx takes the whole
-    of SimAM as one call, checks and all.
+    ``one_position`` says. torch.fx takes the whole of SimAM as one call, checks and all.
 
     Args:
         lam: The regularization coefficient :math:`\lambda \ge 0`, in units of the input squared. The
