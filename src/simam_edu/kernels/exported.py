@@ -9,8 +9,6 @@ divide by a frozen :math:`M - 1` or lose a long sum, silently. Here
 - only means are taken, so that a map size which a tool freezes is frozen in :math:`1/(M-1)` alone.
 """
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -47,14 +45,18 @@ def simam(x: Float[Tensor, "n c *map"], options: Options) -> Float[Tensor, "n c 
     z = (values - (high + low)) * g  # in [-1, 1]
     z = z - _mean(z, options)
     squares, penalty = z * z, g * (2.0 * root)
-    inverse = _inverse_dof(values, options)
-    a = 1.0 if options.statistics == "population" else 1.0 + inverse
-    v = _mean(squares, options) * (4.0 * a) + penalty * penalty
+    variance = _mean(squares, options)
+    positions = options.positions(x)
+    dof = positions - 1 + 1 // positions  # 1 where there is one position
+    if options.correction:
+        variance = _times_a(variance, dof)
+    v = variance * 4.0 + penalty * penalty
     k = v.sqrt() / v  # 1 / sqrt(v), by a division that no tool makes a reciprocal
     importance = squares * (k * k)
     if options.leave_one_out:
-        ratio = (1.0 - FLOOR) - importance * (4.0 * a * inverse)
-        importance = importance * (a * a) / (ratio.relu() + FLOOR)
+        importance = _times_a(importance, dof)
+        ratio = (1.0 - FLOOR) - importance / dof * 4.0
+        importance = _times_a(importance, dof) / (ratio.relu() + FLOOR)
     y: Tensor = values * (importance + 0.5).sigmoid()
     return cast(x.dtype, y)
 
@@ -71,11 +73,6 @@ def _mean(x: Tensor, options: Options) -> Tensor:
     return x
 
 
-def _inverse_dof(x: Tensor, options: Options) -> Any:
-    """Return 1 / (M - 1), or 1 where M is 1, without a float of M, which float16 may not hold."""
-    size: Any = x.shape[-1]
-    positions = options.positions(x)
-    dof = positions - 1 + 1 // positions
-    if isinstance(size, Tensor):  # torch.jit.trace counts in integers, whose quotients are float32
-        size = size.to(x.dtype)
-    return size / dof / size
+def _times_a(x: Tensor, dof: int) -> Tensor:
+    """Return ``x`` times M / (M - 1); where M is not fixed, without M itself, which float16 may not hold."""
+    return x * (1.0 + 1.0 / dof) if isinstance(dof, int) else x + x / dof
