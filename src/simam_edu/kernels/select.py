@@ -32,15 +32,19 @@ KERNELS: dict[str, Kernel] = {"torch": fused, "triton": triton_kernels}
 """The kernels that :class:`Fused` makes a step of autograd; the native one is its own."""
 
 
-def simam(x: Tensor, options: Options, backend: Backend = "auto") -> Tensor:
+def simam(x: Tensor, options: Options, backend: Backend = "auto", mask: Tensor | None = None) -> Tensor:
     """Return SimAM of a batch.
 
     Args:
         x: A batch (n, c, ...), already checked.
         options: Already checked, too.
         backend: See :func:`backend_for`, which also says what is raised.
+        mask: The valid positions (n, 1, ...), or None for all. With a mask the reference computes, whatever
+            the backend is.
     """
     chosen = backend_for(x, backend)
+    if mask is not None:
+        return reference.simam(x, options, mask)
     if chosen == "reference":
         return exported.simam(x, options) if _is_exported() else reference.simam(x, options)
     if chosen != "torch" and not x.is_contiguous() and not x.movedim(1, -1).is_contiguous():
