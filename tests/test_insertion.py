@@ -190,3 +190,4 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_changed():
 
 def test_the_package_offers_it():
     assert simam_edu.insert is insert
+    assert set(simam_edu.__all__) == {"SimAM", "insert"}
