@@ -289,7 +289,7 @@ def test_the_registry_makes_new_modules_with_their_options() -> None:
         assert attention_factory(name)(np.int64(16))(MAPS).shape == MAPS.shape
 
 
-def test_package_offers_simam_and_nothing_else() -> None:
+def test_package_offers_simam_and_no_misspelling() -> None:
     assert simam_edu.SimAM is SimAM
     with pytest.raises(AttributeError, match="no attribute 'SimAm'"):
         simam_edu.SimAm  # noqa: B018

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,13 @@ def names(requirements: list[str]) -> set[str]:
     return {re.split(r"[<>=!~; \[]", requirement)[0].lower() for requirement in requirements}
 
 
-def test_the_example_of_the_readme_runs() -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    names: dict[str, object] = {}
-    exec(example, names)
-    assert tuple(names["features"].shape) == (8, 64, 32, 32)  # type: ignore[attr-defined]
+def test_the_examples_of_the_readme_run() -> None:
+    alone, inserted = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(alone, names)
+    assert tuple(names["features"].shape) == (8, 64, 32, 32)
+    exec(inserted, names)
+    assert names["inserted"].names == ("1.inserted_after",)
 
 
 def test_every_package_of_the_source_is_installed() -> None:

@@ -74,6 +74,28 @@ def check_maps(x: Tensor, channels: int | None = None, *, dims: int = 2, choice:
         raise ValueError(f"x must have at least one channel and one position, got shape {tuple(x.shape)}")
 
 
+def checked_mask(mask: Tensor, x: Tensor) -> Tensor:
+    """Return a mask of the positions of a checked batch as (n, 1, ...), or refuse it."""
+    wanted = (x.shape[0], 1, *x.shape[2:])
+    if not isinstance(mask, Tensor):
+        raise ValueError(
+            f"mask must be a torch.Tensor of torch.bool, got {type(mask).__name__}; "
+            "make one with torch.as_tensor(mask, dtype=torch.bool)"
+        )
+    if mask.dtype != torch.bool:
+        raise ValueError(
+            f"mask must be of torch.bool, got {mask.dtype}; take mask > 0, True where x is valid"
+        )
+    sizes = zip(reversed(mask.shape), reversed(wanted), strict=False)
+    # Sizes are part of what is recorded, and expand refuses the same in other words.
+    if not is_traced() and (mask.ndim > len(wanted) or any(size not in (1, want) for size, want in sizes)):
+        raise ValueError(
+            f"mask must be broadcastable to {wanted}, got shape {tuple(mask.shape)}; "
+            "one mask for all channels has the axes of x with one channel, mask[:, None]"
+        )
+    return mask.expand(wanted)
+
+
 def _check_tensor(x: Tensor) -> None:
     if not isinstance(x, Tensor):
         raise ValueError(

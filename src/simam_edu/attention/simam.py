@@ -15,12 +15,12 @@ from numbers import Integral
 from typing import Any, Literal, Never, get_args
 
 import torch.fx
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from simam_edu import kernels
 from simam_edu.arguments import check_lam
-from simam_edu.attention.checks import AXES, Attention, check_maps, is_traced
+from simam_edu.attention.checks import AXES, Attention, check_maps, checked_mask, is_traced
 from simam_edu.kernels import Backend, Statistics
 
 OnePosition = Literal["refuse", "half"]
@@ -52,10 +52,17 @@ class SimAM(Attention):
     (attention weight) lies in [0.6225, 1]. Statistics are computed in float32 at least, for any finite
     magnitude, inside autocast as outside.
 
-    A program recorded by torch.export, torch.jit.trace or an ONNX exporter holds the formula and not the
+    A call with a mask, ``module(x, mask)``, takes the statistics over its valid positions only and returns
+    the others unchanged, as for letterboxes and padded utterances. The mask is boolean, True where ``x`` is
+    valid, and broadcastable to (n, 1, h, w). Where the valid part is a rectangle this equals cropping it.
+    What stands outside must be finite: nan or infinity spoils its channel, as it does without a mask. An
+    image without a valid position comes back unchanged; one with a single one has the gain sigmoid(1/2)
+    there. Masked calls are computed, and recorded, in the form of the reference backend.
+
+    A program recorded by torch.export, torch.jit.trace or an ONNX exporter holds the formula in the form of
+    :mod:`simam_edu.kernels.exported`, which is right where a runtime computes in float16 too, and not the
     checks: where its sizes are dynamic, a map of one position gets the gain sigmoid(1/2), whatever
-    ``one_position`` says; with leave-one-out statistics it is divided by zero. torch.fx takes the whole
-    of SimAM as one call, checks and all.
+    ``one_position`` says. torch.fx takes the whole of SimAM as one call, checks and all.
 
     Args:
         lam: The regularization coefficient :math:`\lambda \ge 0`, in units of the input squared. The
@@ -77,8 +84,8 @@ class SimAM(Attention):
 
     Raises:
         ValueError: If an argument has no name or is out of its range; when called, if the input is not a
-            dense floating tensor of ``dims + 2`` axes, its map has a single position, or the backend cannot
-            take it.
+            dense floating tensor of ``dims + 2`` axes, its map has a single position, the backend cannot take
+            it, or the mask is not boolean or not broadcastable.
         TypeError: If there is no argument of that name.
 
     ``correction=1`` and ``correction=0`` are deprecated names of the statistics ``"shared"`` and
@@ -147,9 +154,11 @@ class SimAM(Attention):
         shown = [f"{name}={value}" for name, value, usual in options if value != usual]
         return ", ".join([f"lam={self.lam:g}", *shown])
 
-    def forward(self, x: Float[Tensor, "n c *map"]) -> Float[Tensor, "n c *map"]:
-        """Return ``x`` times its gain; see the class for the formula and the errors."""
-        return weigh(x, self.lam, self.dims, self.statistics, self.one_position, self.backend)
+    def forward(
+        self, x: Float[Tensor, "n c *map"], mask: Bool[Tensor, "..."] | None = None
+    ) -> Float[Tensor, "n c *map"]:
+        """Return ``x`` times its gain; see the class for the formula, the mask and the errors."""
+        return weigh(x, self.lam, self.dims, self.statistics, self.one_position, self.backend, mask)
 
 
 @torch.fx.wrap
@@ -160,18 +169,24 @@ def weigh(
     statistics: Statistics,
     one_position: OnePosition,
     backend: Backend,
+    mask: Bool[Tensor, "..."] | None = None,
 ) -> Float[Tensor, "n c *map"]:
     """Return SimAM of a batch: the one call that torch.fx sees in :class:`SimAM`, whose options these are."""
     # On a small map the checks take longer than the kernel, which has its own of all but the number of axes.
-    if backend in ("auto", "native") and isinstance(x, Tensor) and x.ndim == dims + 2 and not x.is_nested:
+    fast = mask is None and backend in ("auto", "native")
+    if fast and isinstance(x, Tensor) and x.ndim == dims + 2 and not x.is_nested:
         y = kernels.simam_native(x, lam, statistics)
         if y is not None:
             return y
     check_maps(x, dims=dims, choice="SimAM")
+    if mask is not None:
+        mask = checked_mask(mask, x)
     # dims again, but known to torch.compile, for which a number of the module may change.
     options = kernels.Options(lam, statistics, x.ndim - 2)
     if is_traced() or options.positions(x) != 1:
-        return kernels.simam(x, options, backend)
+        return kernels.simam(x, options, backend, mask)
+    if one_position == "half" and mask is not None:
+        return kernels.simam(x, options, "reference", mask)
     if one_position == "half":
         return x * (1.0 / (1.0 + math.exp(-0.5)))
     raise ValueError(

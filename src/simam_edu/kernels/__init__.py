@@ -1,8 +1,10 @@
 """The backends of SimAM, and which of them runs.
 
 ``reference``
-    Tensor operations that autograd differentiates. It is what torch.compile, torch.export and the
-    transforms of torch.func are given, and what all others are tested against.
+    Tensor operations that autograd differentiates. It is what torch.compile and the transforms of torch.func
+    are given, and what all others are tested against. torch.export, torch.jit.trace and the ONNX exporters
+    are given :mod:`simam_edu.kernels.exported`, the same in operations that every runtime has and computes
+    right.
 ``torch``
     Tensor operations with the backward pass of the chapter on gradients, which save one map instead of four.
 ``native``

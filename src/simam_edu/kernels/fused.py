@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from simam_edu.kernels import reference
-from simam_edu.kernels.options import FLOOR, Options, accumulation_dtype, leave_one_out_constants
+from simam_edu.kernels.options import FLOOR, Options, accumulation_dtype, cast, leave_one_out_constants
 
 SAFE = {torch.float32: (1e-26, 1e30), torch.float64: (1e-270, 1e290)}
 """Between these a sum of squares has neither overflowed nor lost digits to underflow."""
@@ -64,7 +64,7 @@ def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
     :math:`d^2` over the latter is :math:`w`. Where a channel leaves the safe range nothing is saved, and both
     passes take the reference; to know that, a number or two are read back from the device.
     """
-    values = _to(accumulation_dtype(x.dtype), x)
+    values = cast(accumulation_dtype(x.dtype), x)
     positions, axes = options.positions(x), options.axes
     dof = positions - options.correction
     w = values - _first(values, options)
@@ -75,7 +75,7 @@ def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
         return reference.simam(x, options), ()
     divisor = torch.add(_constant(4.0 * options.lam, w.dtype), squares, alpha=4.0 / dof)
     y = _importance(w.div_(divisor), positions, options).sigmoid_().mul_(values)
-    return _to(x.dtype, y), (sums, divisor)
+    return cast(x.dtype, y), (sums, divisor)
 
 
 def backward(x: Tensor, grad_output: Tensor, saved: Saved, options: Options) -> Tensor:
@@ -83,7 +83,7 @@ def backward(x: Tensor, grad_output: Tensor, saved: Saved, options: Options) -> 
     if not saved:
         return reference.gradient(x, grad_output, options, create_graph=False)
     sums, r = saved[0], saved[1].rsqrt()  # r = 1 / (2 tau)
-    values, grad = _to(r.dtype, x), _to(r.dtype, grad_output)
+    values, grad = cast(r.dtype, x), cast(r.dtype, grad_output)
     positions, axes = options.positions(x), options.axes
     distance = (values - _first(values, options)).sub_(sums, alpha=1.0 / positions)
     z = distance.mul_(r)  # zeta / 2
@@ -102,14 +102,10 @@ def backward(x: Tensor, grad_output: Tensor, saved: Saved, options: Options) -> 
     result.addcmul_(qz, r, value=-2.0)  # the neuron's own deviation, and the mean
     slope = qz.mul_(z).sum(axes, keepdim=True).mul_(r)
     result.addcmul_(z, slope, value=8.0 / (positions - options.correction))  # the spread
-    return _to(x.dtype, result)
+    return cast(x.dtype, result)
 
 
 # On a small map a call of torch takes longer than its work, so some usual calls have cheaper ones here.
-
-
-def _to(dtype: torch.dtype, x: Tensor) -> Tensor:
-    return x if x.dtype == dtype else x.to(dtype)
 
 
 def _constant(value: float, dtype: torch.dtype) -> Tensor:

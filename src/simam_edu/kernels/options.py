@@ -63,6 +63,11 @@ def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
+def cast(dtype: torch.dtype, x: Tensor) -> Tensor:
+    """Return ``x`` in a dtype, without a call of torch where it is in it."""
+    return x if x.dtype == dtype else x.to(dtype)
+
+
 def leave_one_out_constants(positions: int) -> tuple[float, float]:
     r"""Return :math:`a^2` and :math:`b` of leave-one-out statistics, :math:`a = M/(M-1), b = 4a/(M-1)`."""
     a = positions / (positions - 1)

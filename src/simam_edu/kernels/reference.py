@@ -8,7 +8,7 @@ mean does not swallow a small standard deviation; and half-precision inputs are 
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from simam_edu.kernels.options import FLOOR, Options, accumulation_dtype, leave_one_out_constants
@@ -20,7 +20,13 @@ NOTHING = {torch.float32: 1e-28, torch.float64: 1e-290}
 """A scaled sum of squares below this is that of a constant channel."""
 
 
-def simam(x: Float[Tensor, "n c *map"], options: Options) -> Float[Tensor, "n c *map"]:
+OPEN = 100.0
+"""The sigmoid of this is 1 in every dtype, which leaves a position as it is."""
+
+
+def simam(
+    x: Float[Tensor, "n c *map"], options: Options, mask: Bool[Tensor, "n 1 *map"] | None = None
+) -> Float[Tensor, "n c *map"]:
     r"""Return SimAM of a batch, Eqs. (5) and (6), in the shape and dtype of ``x``.
 
     .. math::
@@ -31,19 +37,26 @@ def simam(x: Float[Tensor, "n c *map"], options: Options) -> Float[Tensor, "n c 
     with :math:`M - c` the degrees of freedom and :math:`\operatorname{rise}(w) = w`. With leave-one-out
     statistics it is :math:`a^2 w / (1 - b w)`, where :math:`a = M / (M - 1)`, :math:`b = 4 a / (M - 1)` and
     :math:`c = 1`; :math:`1 - b w` is the leave-one-out variance over the shared one.
+
+    With a mask, :math:`\mu`, :math:`M` and the sum are of the positions where it is True, and all others come
+    back as they came; they may be up to 1e12 times larger. An image with one such position has the gain
+    sigmoid(1/2) there, the limit.
     """
     values = x.to(accumulation_dtype(x.dtype))
-    positions: Any = options.positions(x)
+    valid = None if mask is None else mask.to(values.dtype)
+    # Below two valid positions every deviation is 0, whatever it is divided by.
+    positions: Any = options.positions(x) if valid is None else _sum(valid, options).clamp_min(2.0)
     if isinstance(positions, Tensor):  # torch.jit.trace counts in integers, whose quotients are float32
         positions = positions.to(values.dtype)
     dof = positions - options.correction
     scale = _scale(values, options)  # (n, c, 1, 1)
     scaled = values * scale
-    deviation = scaled - options.first(scaled)
-    deviation = deviation - deviation.mean(options.axes, keepdim=True)
+    first = options.first(scaled) if mask is None else _first_valid(scaled, mask, options)
+    deviation = _keep(scaled - first, valid)
+    deviation = _keep(deviation - _sum(deviation, options) / positions, valid)
     squares = deviation.square()
     # lam is scaled twice in turn: the square of a scale may overflow, and 0 times that is nan.
-    total = squares.sum(options.axes, keepdim=True) + dof * (options.lam * scale) * scale  # (n, c, 1, 1)
+    total = _sum(squares, options) + dof * (options.lam * scale) * scale  # (n, c, 1, 1)
     # At lam = 0 a constant channel is 0 / 0. Its squares are 0, so any divisor gives it the limit;
     # 1 keeps its gradient finite.
     total = torch.where(total < NOTHING[values.dtype], 1.0, total)
@@ -51,7 +64,8 @@ def simam(x: Float[Tensor, "n c *map"], options: Options) -> Float[Tensor, "n c 
     if options.leave_one_out:
         a2, b = leave_one_out_constants(positions)
         importance = a2 * importance / (1.0 - b * importance).clamp_min(FLOOR)
-    y: Tensor = values * (importance + 0.5).sigmoid()
+    half = 0.5 if mask is None else torch.where(mask, 0.5, OPEN)
+    y: Tensor = values * (importance + half).sigmoid()
     return y.to(x.dtype)
 
 
@@ -64,6 +78,21 @@ def gradient(x: Tensor, grad_output: Tensor, options: Options, *, create_graph: 
         x = x if create_graph else x.detach().requires_grad_()
         (result,) = torch.autograd.grad(simam(x, options), x, grad_output, create_graph=create_graph)
     return result
+
+
+def _sum(x: Tensor, options: Options) -> Tensor:
+    return x.sum(options.axes, keepdim=True)
+
+
+def _keep(x: Tensor, valid: Tensor | None) -> Tensor:
+    """Return ``x`` with zeros where it is not valid; a product, since torch.where takes six times as long."""
+    return x if valid is None else x * valid
+
+
+def _first_valid(x: Tensor, mask: Tensor, options: Options) -> Tensor:
+    """Return the first valid neuron of each map, its axes kept, or any where none is."""
+    index = mask.flatten(2).int().argmax(2, keepdim=True).expand(-1, x.shape[1], -1)
+    return x.flatten(2).gather(2, index).reshape(options.first(x).shape)
 
 
 def _scale(values: Tensor, options: Options) -> Tensor:

@@ -1,6 +1,7 @@
 """Which backend computes SimAM, and the call of it."""
 
 import warnings
+from collections.abc import Callable
 from functools import cache
 from typing import Literal, get_args
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from simam_edu.kernels import fused, native, reference, triton_kernels
+from simam_edu.kernels import exported, fused, native, reference, triton_kernels
 from simam_edu.kernels.fused import Fused, Kernel
 from simam_edu.kernels.options import Options, Statistics
 
@@ -24,21 +25,28 @@ PLAIN = (Tensor, nn.Parameter)
 PRE_DISPATCH = torch._C.DispatchKey.PreDispatch
 """Set where torch traces before autograd, as torch.export does at first."""
 
+# torch 2.6 cannot tell, and torch.compile is given the exported form there, too.
+is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+
 KERNELS: dict[str, Kernel] = {"torch": fused, "triton": triton_kernels}
 """The kernels that :class:`Fused` makes a step of autograd; the native one is its own."""
 
 
-def simam(x: Tensor, options: Options, backend: Backend = "auto") -> Tensor:
+def simam(x: Tensor, options: Options, backend: Backend = "auto", mask: Tensor | None = None) -> Tensor:
     """Return SimAM of a batch.
 
     Args:
         x: A batch (n, c, ...), already checked.
         options: Already checked, too.
         backend: See :func:`backend_for`, which also says what is raised.
+        mask: The valid positions (n, 1, ...), or None for all. With a mask the reference computes, whatever
+            the backend is.
     """
     chosen = backend_for(x, backend)
+    if mask is not None:
+        return reference.simam(x, options, mask)
     if chosen == "reference":
-        return reference.simam(x, options)
+        return exported.simam(x, options) if _is_exported() else reference.simam(x, options)
     if chosen != "torch" and not x.is_contiguous() and not x.movedim(1, -1).is_contiguous():
         x = x.contiguous()  # the compiled kernels know these two layouts only
     if chosen == "native":
@@ -66,7 +74,8 @@ def backend_for(x: Tensor, backend: Backend = "auto") -> str:
     """Return the backend of an input: ``"native"``, ``"torch"``, ``"triton"`` or ``"reference"``.
 
     A tensor inside torch.compile, torch.export, a transform of torch.func or forward-mode differentiation, on
-    the meta device, or of a subclass takes the reference whatever is asked for.
+    the meta device, or of a subclass takes the reference whatever is asked for; torch.export, torch.jit.trace
+    and the ONNX exporters are given its form for other runtimes, :mod:`simam_edu.kernels.exported`.
 
     Args:
         x: The input.
@@ -139,6 +148,11 @@ def _is_recorded(x: Tensor) -> bool:
         or torch._C._get_tracing_state() is not None
         or torch._C._dispatch_tls_is_dispatch_key_included(PRE_DISPATCH)
     )
+
+
+def _is_exported() -> bool:
+    """Return whether the operations are recorded for another runtime, and not for torch.compile."""
+    return is_exporting() or torch._C._get_tracing_state() is not None
 
 
 def _is_traced_by_mode() -> bool:
