@@ -47,6 +47,13 @@ def test_shuffled_draws_anew_in_training_never_in_evaluation_and_apart_from_othe
     assert torch.equal(module(x), first)
 
 
+def test_shuffled_gives_each_place_the_highest_gain_equally_often() -> None:
+    module, x = attention_factory("shuffled")(1), torch.arange(1.0, 7.0).reshape(1, 1, 2, 3).square()
+    highest = torch.stack([(module(x) / x).argmax() for _ in range(3000)])
+    shares = torch.bincount(highest, minlength=6) / 3000
+    assert torch.allclose(shares, torch.full((6,), 1 / 6), atol=0.03), "more than four standard errors"
+
+
 def test_other_image_gives_each_image_the_gains_of_the_one_before(x: torch.Tensor, own: torch.Tensor) -> None:
     moved = gains("other_image", x)
     assert torch.allclose(moved, own[[2, 0, 1]], rtol=1e-12)

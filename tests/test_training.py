@@ -33,7 +33,7 @@ from simam_edu.training.data import PADDING
 from simam_edu.training.distributed import World, choose_precision, keep_freed_memory
 from simam_edu.training.folder import fingerprint
 from simam_edu.training.loop import new_network
-from simam_edu.training.metrics import RunningMetrics, evaluate
+from simam_edu.training.metrics import RunningMetrics, evaluate, measure
 from toys import CONFIG, full_disk, toy
 
 CPU = torch.device("cpu")
@@ -220,7 +220,7 @@ def test_writers_at_once_and_a_full_disk_leave_whole_lines(tmp_path):
 def test_running_metrics_keep_the_first_bad_batch_and_the_loss_before_it_whenever_they_are_read(cut):
     metrics, labels = RunningMetrics(), torch.tensor([0, 1])
     for number, loss in enumerate((2.0, 1.5, math.nan, 1.0, math.inf)):
-        metrics.add(torch.tensor(loss), torch.eye(2), labels)
+        metrics.add(measure(torch.tensor(loss), torch.eye(2), labels))
         if number == cut:
             metrics.read(World())
     metrics.read(World())

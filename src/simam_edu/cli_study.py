@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from simam_edu.datasets import NAMES, ImageSet, Split, load
 from simam_edu.experiments import GRIDS, grid, make_tables, missing_runs, shard
+from simam_edu.experiments.card_sweep import card_sweep
 from simam_edu.experiments.sweep import finished_records, sweep
 from simam_edu.experiments.text import describe
 from simam_edu.training import (
@@ -55,7 +57,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "sweep": DATA | {
         "name": {"choices": GRIDS, "metavar": "NAME", "help": f"which grid: {', '.join(GRIDS)}"},
         "--jobs": {"type": int, "default": 1, "metavar": "N", "help": "runs at a time (default 1); on a CPU, "
-                   "as many as it has cores get most done"},
+                   "as many as it has cores get most done, and on a CUDA card eight or so share it"},
         "--seeds": {"type": int, "nargs": "+", "metavar": "S", "help": "in place of the grid's own seeds"},
         "--part": {"metavar": "K/N", "help": "only the K-th of N parts, for a job of an array"},
         "--show": FLAG | {"help": "show what is left and start nothing"},
@@ -147,10 +149,15 @@ def _load(options: argparse.Namespace, world: World) -> tuple[ImageSet, ImageSet
     """Load the images; the first process of a machine fetches them, and the others wait for it."""
     if world.local_rank:
         world.gather(None)
-    images = [load(options.dataset, part, root=options.data, download=options.download) for part in PARTS]
+    images = _load_named(options, options.dataset)
     if not world.local_rank:
         world.gather(None)
-    return images[0], images[1]
+    return images
+
+
+def _load_named(options: argparse.Namespace, name: str) -> tuple[ImageSet, ImageSet]:
+    train_set, test_set = (load(name, part, root=options.data, download=options.download) for part in PARTS)
+    return train_set, test_set
 
 
 @contextlib.contextmanager
@@ -191,14 +198,17 @@ def _sweep(options: argparse.Namespace) -> int:
             print(f"{'done' if run.id in done else 'left'}  {run.id}")
         _say(f"runs: {len(runs)}, done: {len(done)}, left: {len(runs) - len(done)}")
         return 0
+    images = partial(_load_named, options)
     for name in dict.fromkeys(run.dataset for run in runs):  # found or fetched once, and not in each run
-        for part in PARTS:
-            images = load(name, part, root=options.data, download=options.download)
-        _say(f"{name}: {images.source}")
+        _say(f"{name}: {images(name)[0].source}")
     records: Path = options.record or folder / "records.jsonl"
-    command = [sys.executable, "-m", "simam_edu.cli", "train", "--device", options.device]
-    command += ["--data", str(options.data)] if options.data else []
-    end = sweep(runs, folder=folder, records=records, command=command, jobs=options.jobs, say=_say)
+    shared = {"folder": folder, "records": records, "jobs": options.jobs, "say": _say}
+    if World().device(options.device).type == "cuda":
+        end = card_sweep(runs, images=images, device=options.device, **shared)
+    else:
+        command = [sys.executable, "-m", "simam_edu.cli", "train", "--device", options.device]
+        command += ["--data", str(options.data)] if options.data else []
+        end = sweep(runs, command=command, **shared)
     for failure in end.failures:
         _say(f"\n{failure.run} {failure.reason}. The last lines of its log:\n{failure.log}")
     failed = {failure.run for failure in end.failures}

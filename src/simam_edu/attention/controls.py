@@ -76,10 +76,11 @@ class Shuffled(Control):
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
 
     def _moved(self, gain: Tensor, _deviation: Tensor) -> Tensor:
-        generator = torch.Generator().manual_seed(int(self.start + self.calls * self.training))
-        self.calls += self.training
         flat = gain.flatten(2)  # (n, c, h * w)
-        order = torch.rand(flat.shape[1:], generator=generator).argsort(dim=1).to(gain.device)
+        place = torch.arange(flat[0].numel(), device=gain.device).reshape(flat.shape[1:])
+        # Hashed on the device, as no generator of the host can be in a recorded step.
+        order = _mixed(place ^ _mixed(self.start + self.calls * self.training)).argsort(dim=1)
+        self.calls += self.training
         return flat.gather(2, order.expand_as(flat)).reshape(gain.shape)
 
 
@@ -110,6 +111,16 @@ class OneSided(Control):
     def _moved(self, gain: Tensor, deviation: Tensor) -> Tensor:
         least = torch.sigmoid(gain.new_tensor(FLOOR))
         return torch.where(deviation > 0, gain, least)
+
+
+def _mixed(x: Tensor) -> Tensor:
+    """Return a hash in [0, 2^32) of whole numbers in that range, without two alike.
+
+    Source of the constants: C. Wellons, hash-prospector, https://github.com/skeeto/hash-prospector.
+    """
+    for shift, factor in ((16, 0x21F0AAAD), (15, 0x735A2D97)):
+        x = ((x ^ (x >> shift)) * factor) & 0xFFFFFFFF
+    return x ^ (x >> 15)
 
 
 CONTROLS: dict[str, type[Control]] = {

@@ -93,7 +93,7 @@ def sweep(
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     for run in runs:
         run.check()
-    finished = _collect(runs, folder, records)
+    finished = collect(runs, folder, records)
     waiting = [run for run in runs if run.id not in finished]
     say(f"runs: {len(runs)}, done: {len(finished)}, left: {len(waiting)}")
     running: list[_Child] = []
@@ -112,7 +112,7 @@ def sweep(
                 say(_ended(child, folder, records, finished, failures))
                 spent = [(other.run, (time.monotonic() - other.started) / 60) for other in running]
                 say(outlook(finished, waiting, spent, jobs))
-    finished |= _collect(runs, folder, records)  # other sweeps may have had some meanwhile
+    finished |= collect(runs, folder, records)  # other sweeps may have had some meanwhile
     left = tuple(run.id for run in runs if run.id not in finished)
     return Outcome(done=len(finished), left=left, failures=tuple(failures))
 
@@ -169,7 +169,7 @@ def add_records(path: Path, records: Sequence[Record]) -> None:
                 )
 
 
-def _collect(runs: Sequence[Run], folder: Path, records: Path) -> dict[str, Record]:
+def collect(runs: Sequence[Run], folder: Path, records: Path) -> dict[str, Record]:
     """Return the records of those runs that are done, once they are in the file."""
     found = finished_records(runs, folder)
     add_records(records, list(found.values()))
@@ -252,7 +252,7 @@ def _ended(
     """Take note of how a process ended and return what to say."""
     name = child.run.id
     try:
-        finished |= _collect([child.run], folder, records)
+        finished |= collect([child.run], folder, records)
         if name in finished:
             accuracy, minutes = (finished[name][key] for key in ("test_accuracy", "minutes"))
             return f"done {name}: test accuracy {accuracy:.4f}, {minutes:.1f} minutes"

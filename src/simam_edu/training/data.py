@@ -68,24 +68,39 @@ class DeviceImages:
         window = self.padded[index[:, None, None], rows[:, :, None], columns[:, None, :]]  # (b, h, w, 3)
         return (window * self.scale + self.shift).permute(0, 3, 1, 2)
 
-    def training_batches(
+    def batch(self, draw: Int64[Tensor, "4 b"]) -> tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]:
+        """Return the images of a draw of :meth:`draws`, cropped and mirrored by it, and their labels."""
+        index, top, left, flip = draw
+        return self.crop(index, top, left, flip), self.labels[index]
+
+    def draws(
         self, batch_size: int, *, generator: torch.Generator, skip: int = 0, shard: slice = ALL
-    ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
-        """Yield every image once, in random order, randomly cropped and mirrored.
+    ) -> Iterator[Int64[Tensor, "4 b"]]:
+        """Yield of every batch of an epoch which images it has, in random order, and how they are cut.
+
+        The rows are the arguments of :meth:`crop`. All are drawn at once, and moved to the device at once.
 
         Args:
             batch_size: Images per batch; the last one holds what is left.
             generator: Draws order, crops and flips, on the CPU so that they are the same on every device.
-            skip: Batches at the beginning that are drawn and not made, to go on in the middle of an epoch.
-            shard: Of each batch, drawn whole, the images that this process takes.
+            skip: Batches at the beginning that are not made, to go on in the middle of an epoch.
+            shard: Of each batch the images that this process takes.
         """
         order = torch.randperm(len(self), generator=generator)
-        for number, index in enumerate(order.split(batch_size)):  # type: ignore[no-untyped-call]
-            top, left = torch.randint(0, 2 * PADDING + 1, (2, len(index)), generator=generator)
-            flip = torch.randint(0, 2, (len(index),), generator=generator)
-            if number >= skip:
-                index, top, left, flip = (draw[shard].to(self.device) for draw in (index, top, left, flip))
-                yield self.crop(index, top, left, flip), self.labels[index]
+        parts = []
+        for index in order.split(batch_size):  # type: ignore[no-untyped-call]
+            corner = torch.randint(0, 2 * PADDING + 1, (2, len(index)), generator=generator)
+            flip = torch.randint(0, 2, (1, len(index)), generator=generator)
+            parts.append(torch.cat([index[None], corner, flip]))
+        drawn = torch.cat(parts, dim=1).to(self.device)
+        for batch in drawn.split(batch_size, dim=1)[skip:]:  # type: ignore[no-untyped-call]
+            yield batch[:, shard]
+
+    def training_batches(
+        self, batch_size: int, *, generator: torch.Generator
+    ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
+        """Yield every image once, in random order, randomly cropped and mirrored; see :meth:`draws`."""
+        yield from map(self.batch, self.draws(batch_size, generator=generator))
 
     def plain_batches(
         self, batch_size: int, *, shard: slice = ALL

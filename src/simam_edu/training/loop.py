@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -9,21 +10,24 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from simam_edu.attention import attention_factory
 from simam_edu.datasets import ImageSet
 from simam_edu.networks import build
+from simam_edu.training.card import Step, one_launch, stream_of_its_own
 from simam_edu.training.checkpoint import write_atomically
 from simam_edu.training.config import TrainConfig
 from simam_edu.training.data import DeviceImages
 from simam_edu.training.distributed import World, autocast, choose_precision, join
 from simam_edu.training.folder import RECORD_FILE, Checkpointing, locked
 from simam_edu.training.interruption import signals_wait
-from simam_edu.training.metrics import Metrics, Progress, TrainResult, evaluate
+from simam_edu.training.metrics import Metrics, Progress, TrainResult, evaluate, measure
 from simam_edu.training.recipes import RECIPES
 from simam_edu.training.record import Record, make_record
 from simam_edu.training.state import TrainState
+
+_DRAWING = threading.Lock()  # threads share the random state
 
 
 def train(
@@ -47,7 +51,7 @@ def train(
         folder: Where checkpoints are kept, one after each epoch and each minute.
             With the same folder an interrupted run goes on from the last one, on
             the CPU to the same numbers, to the last bit. Ctrl-C keeps one more.
-        on_step: Called after each step, on a GPU after every tenth, and after
+        on_step: Called after each step, on a GPU after every hundredth, and after
             each validation, for a progress bar or curves.
         world: The processes of the run; by default those of torchrun are joined.
 
@@ -70,25 +74,20 @@ def train(
         folder = Checkpointing(folder, config, train_set, test_set, world)
     folder.restore(state)
     network = world.parallel(state.network)
+    step: Step = partial(training_step, network, state.optimizer, training_set, precision)
     report = on_step or (lambda _: None)
 
-    with folder.on_interruption(state):
+    with stream_of_its_own(device), folder.on_interruption(state):
+        step = one_launch(step) if device.type == "cuda" and world.size == 1 else step
         while state.epoch <= state.epochs:
             network.train()
-            for images, labels in training_set.training_batches(
+            for draw in training_set.draws(
                 recipe.batch_size, generator=state.generator, skip=state.batch, shard=world.shard
             ):
                 with signals_wait():  # half a step is nothing to go on from
-                    for group in state.optimizer.param_groups:
-                        group["lr"] = learning_rate(state.step)
-                    with autocast(device, precision):
-                        logits = network(images)
-                    loss = F.cross_entropy(logits.float(), labels)
-                    state.optimizer.zero_grad()
-                    (loss * state.shard_weight(labels, world)).backward()  # type: ignore[no-untyped-call]
-                    state.optimizer.step()
+                    state.set_learning_rate(learning_rate(state.step))
+                    state.metrics.add(step(draw, state.shard_weight(draw, world)))
                     state.batch += 1
-                    state.metrics.add(loss, logits, labels)
                     if state.batch % read_every(device) == 0 or state.batch == state.batches:
                         running = state.metrics.read(world)
                         require_finite_steps(state, running, training_set, learning_rate)
@@ -108,6 +107,25 @@ def train(
     test = evaluate(state.network, DeviceImages.put(test_set, device), precision, world=world)
     test.require_finite("test images after the last epoch")
     return state.result(test, precision, world)
+
+
+def training_step(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: DeviceImages,
+    precision: torch.dtype,
+    draw: Tensor,
+    weight: float,
+) -> Tensor:
+    """Learn from the images of a draw and return what :func:`measure` says of them."""
+    x, labels = images.batch(draw)
+    with autocast(images.device, precision):
+        logits = network(x)
+    loss = F.cross_entropy(logits.float(), labels)
+    optimizer.zero_grad()
+    (loss * weight).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return measure(loss, logits, labels)
 
 
 def finish(
@@ -165,7 +183,7 @@ def first_state(config: TrainConfig, images: DeviceImages, num_classes: int, wor
 
 def new_network(config: TrainConfig, num_classes: int) -> nn.Module:
     """Return the network with weights that the seed alone decides; the global state is put back."""
-    with torch.random.fork_rng(devices=[]):
+    with _DRAWING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return build(
             config.network,
@@ -191,7 +209,7 @@ def split(images: ImageSet, held_out: float) -> tuple[ImageSet, ImageSet]:
 
 def read_every(device: torch.device) -> int:
     """Return after how many steps the loss is read; only a device apart from the host must wait for that."""
-    return 1 if device.type == "cpu" else 10
+    return 1 if device.type == "cpu" else 100
 
 
 def require_finite_steps(

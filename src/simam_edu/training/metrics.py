@@ -83,6 +83,13 @@ class TrainResult:
     training_images: int  #: how many images it learned from
 
 
+def measure(mean_loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    """Return of a batch the sum of the losses, the right answers and the images, without waiting."""
+    loss = mean_loss.detach() * len(labels)
+    correct = (logits.detach().argmax(dim=1) == labels).sum()
+    return torch.stack([loss, correct, torch.full_like(loss, len(labels))])
+
+
 @dataclass(kw_only=True)
 class RunningMetrics:
     """Sums over the images of an epoch, of all processes, as far as they were read."""
@@ -95,11 +102,9 @@ class RunningMetrics:
     last_loss: float = math.inf  # the mean over the last batch before that
     _unread: list[Tensor] = field(default_factory=list)
 
-    def add(self, mean_loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Add one batch, or this process's shard of it, without waiting for the device."""
-        loss = mean_loss.detach() * len(labels)
-        correct = (logits.detach().argmax(dim=1) == labels).sum()
-        self._unread.append(torch.stack([loss, correct, torch.full_like(loss, len(labels))]))
+    def add(self, measured: Tensor) -> None:
+        """Add what :func:`measure` returned of one batch, or of this process's shard of it."""
+        self._unread.append(measured)
 
     def read(self, world: World) -> Metrics:
         """Wait for the device and return the metrics over what all processes have added."""
@@ -140,5 +145,5 @@ def evaluate(
         if len(labels):  # none where there are fewer images than processes
             with autocast(images.device, precision):
                 logits = network(batch)
-            metrics.add(F.cross_entropy(logits.float(), labels), logits, labels)
+            metrics.add(measure(F.cross_entropy(logits.float(), labels), logits, labels))
     return metrics.read(world)

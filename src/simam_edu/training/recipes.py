@@ -54,8 +54,15 @@ class Recipe:
     expected: str  #: how long it takes and what it reaches, and how that is known
 
     def optimizer(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.SGD:
-        """Return the optimizer of these parameters; the loop sets the learning rate of each step."""
+        """Return the optimizer of these parameters; the loop sets the learning rate of each step.
+
+        On a CUDA card the learning rate is a tensor there, so that a recorded step can be given another.
+        """
+        parameters = list(parameters)
         same = {name: getattr(self, name) for name in ("momentum", "nesterov", "weight_decay")}
+        if all(parameter.is_cuda for parameter in parameters):
+            rate = torch.zeros((), device=parameters[0].device)
+            return torch.optim.SGD(parameters, lr=rate, fused=True, **same)
         return torch.optim.SGD(parameters, lr=0.0, **same)
 
     def values(self) -> dict[str, Any]:

@@ -47,13 +47,21 @@ class TrainState:
         """How many images the run has learned from, as far as its metrics are read."""
         return (self.epoch - 1) * self.images + self.metrics.images
 
-    def shard_weight(self, labels: Tensor, world: World) -> float:
+    def set_learning_rate(self, value: float) -> None:
+        """Set the learning rate of the next step; where it is a number on a card, in its place there."""
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(value)
+            else:
+                group["lr"] = value
+
+    def shard_weight(self, draw: Tensor, world: World) -> float:
         """Return by what the mean loss over a shard of the next batch is multiplied; alone, by 1.
 
         The mean over the processes is then that over the batch, though shards differ in size by one.
         """
         in_batch = min(self.batch_size, self.images - self.batch * self.batch_size)
-        return world.size * len(labels) / in_batch
+        return world.size * draw.shape[1] / in_batch
 
     def progress(self, metrics: Metrics) -> Progress:
         """Return what is to be reported after some steps, or, with none since the last, after an epoch."""
@@ -109,6 +117,9 @@ class TrainState:
         self.epoch, self.batch = saved["epoch"], saved["batch"]
         self.network.load_state_dict(saved["network"])
         self.optimizer.load_state_dict(saved["optimizer"])
+        for group in self.optimizer.param_groups:  # of which load_state_dict moves none to the card
+            if isinstance(group["lr"], Tensor):
+                group["lr"] = group["lr"].to(group["params"][0].device)
         self._epoch_start = saved["epoch_start"]
         self.generator.set_state(self._epoch_start)
         self.metrics = RunningMetrics(**saved["sums"] or {})  # None in those of version 0.1.0
