@@ -15,6 +15,7 @@ from torch import Tensor
 
 from simam_edu.arguments import check_lam
 from simam_edu.attention.checks import Attention, check_channels, check_maps, is_traced
+from simam_edu.kernels.options import accumulation_dtype
 
 AXES = (-2, -1)
 FLOOR = 0.5
@@ -24,8 +25,8 @@ FLOOR = 0.5
 class Control(Attention, ABC):
     r"""Multiply every neuron by a gain that is made of SimAM's gains.
 
-    The input is (n, c, h, w), and the statistics are computed in its dtype: the controls are for training in
-    float32, not for use.
+    The input is (n, c, h, w), and the statistics are computed in float32 at least: the controls are for
+    training, not for use.
 
     Args:
         channels: Of the input; not used, but every attention module is made for a number of channels.
@@ -48,10 +49,11 @@ class Control(Attention, ABC):
                 f"module must be one to be recorded, got the control {type(self).__name__}; "
                 "train and test with it"
             )
-        deviation = x - x.mean(AXES, keepdim=True)
+        values = x.to(accumulation_dtype(x.dtype))
+        deviation = values - values.mean(AXES, keepdim=True)
         variance = deviation.square().sum(AXES, keepdim=True) / (x[0, 0].numel() - 1)
         importance = deviation.square() / (4.0 * (variance + self.lam)) + FLOOR
-        return x * self._moved(importance.sigmoid(), deviation)
+        return (values * self._moved(importance.sigmoid(), deviation)).to(x.dtype)
 
     @abstractmethod
     def _moved(self, gain: Tensor, deviation: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Everything about SimAM that needs a CUDA card, in one command: see :mod:`benchmarks.card.__main__`."""
