@@ -89,6 +89,7 @@ def oracle(x: Tensor, grad: Tensor, case: Case) -> tuple[Tensor, Tensor]:
 
 
 def _largest(values: Tensor) -> float:
+    values = values.detach()
     return float(values.max()) if bool(values.isfinite().all()) else math.inf
 
 
