@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from itertools import product
 from multiprocessing import get_context
 from typing import Any, NamedTuple
@@ -12,8 +13,10 @@ from benchmarks.card.log import Log
 from torch import Tensor, nn
 
 from simam_edu import SimAM
+from simam_edu.datasets import load
 from simam_edu.kernels import Options, Statistics, backend_for
 from simam_edu.kernels.reference import simam as reference
+from simam_edu.training import TrainConfig, card, train
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -171,6 +174,24 @@ def compiled(device: str) -> dict[str, Any]:
             "compilations": counter.frame_count}  # fmt: skip
 
 
+def recorded_step(device: str) -> dict[str, Any]:
+    """Return how far the losses of a run whose steps are one launch are from those of one step after another.
+
+    Two runs of the latter differ, too: sums on a card come in any order.
+    """
+    if torch.device(device).type != "cuda":
+        return {"ok": True, "skipped": "no CUDA"}
+    images = load("shapes", "train")
+    images = replace(images, images=images.images[:1000], labels=images.labels[:1000], masks=None)
+    config = TrainConfig(recipe="smoke", epochs=2, held_out=0.0, device="cuda")
+    losses, usual = [], card.EAGER_STEPS
+    for card.EAGER_STEPS in (usual, 10**9, 10**9):
+        losses.append([epoch.train.loss for epoch in train(config, images, images).epochs])
+    card.EAGER_STEPS = usual
+    error, noise = (max(abs(a / b - 1) for a, b in zip(one, losses[1], strict=True)) for one in losses[::2])
+    return {"ok": error <= 0.02, "error": error, "noise": noise, "limit": 0.02, "losses": losses}
+
+
 def _close(found: Tensor, wanted: Tensor, limit: float) -> dict[str, Any]:
     error = _largest((found.double() - wanted.double()).abs()) / (_largest(wanted.double().abs()) or 1.0)
     return {"ok": error <= limit and found.device == wanted.device, "error": error, "limit": limit}
@@ -183,6 +204,7 @@ BESIDE: dict[str, Callable[[str], dict[str, Any]]] = {
     "a second card": second_card,
     "torch.export": exported,
     "torch.compile": compiled,
+    "a recorded step": recorded_step,
 }
 """What is checked beside the numbers of single calls."""
 
