@@ -161,6 +161,25 @@ def surround(s: Any, _: Any) -> dict[str, float]:
     return {"response": response, "alone": alone, "percent": 100 * (1 - response / alone)}
 
 
+def controls(s: Any, page: Any) -> dict[str, float]:
+    slope, rank = (np.array(page.evaluate(f"[...SimAM.normals({seed}, 36)]")) for seed in (5, 9))
+    stroke = np.eye(6, dtype=bool).ravel()
+    own, other = np.where(stroke, 2.2, slope / 4), slope[::-1] / 4
+    other[[3, 4, 9]] = -2
+    g = gains(own)
+    chosen = {
+        "simam": g,
+        "shuffled": g[np.argsort(rank)],
+        "other": gains(other),
+        "reversed": 2 * g.mean() - g,
+        "one-sided": np.where(own > own.mean(), g, expit(0.5)),
+        "constant": np.full(36, g.mean()),
+    }[s["which"]]
+    own_gain = chosen[6 * s["row"] + s["column"]]
+    parts = {"stroke": chosen[stroke].mean(), "rest": chosen[~stroke].mean(), "mean": chosen.mean()}
+    return {"gain": own_gain} | parts
+
+
 def errata(s: Any, _: Any) -> dict[str, float]:
     t, x = s["t"], np.array([*OTHERS, s["t"]])
     w, b = energy.optimal_weight_bias(t, 1.0, OTHERS.var(), lam=LAM)
@@ -187,7 +206,7 @@ def wrong(s: Any, page: Any) -> dict[str, float]:
 NUMBERS: dict[str, Callable[[Any, Any], dict[str, float]]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        *(augment, bowl, ceiling, crossing, energy_line, errata, float16, gain_curve, gates, interval),
+        *(augment, bowl, ceiling, controls, crossing, energy_line, errata, float16, gain_curve, gates, interval),
         *(jacobian, keepdim, outlier, roofline, schedule, step_size, surround, wrong),
     )
 } | {"lambda": penalty}

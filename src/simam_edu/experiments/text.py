@@ -12,6 +12,7 @@ Cells = dict[str, Callable[[Column], str]]
 
 WORDS = {
     "none": "no module", "simam": "SimAM", "se": "SE", "cbam": "CBAM", "eca": "ECA", "gc": "GC",
+    "other_image": "another image", "one_sided": "one-sided",
     "pre_norm": "before the norm", "post_norm": "after the norm",
 }  # fmt: skip
 """What the parts of a column's name are called in prose; all others stay as they are."""
