@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-test book test oldest lint notebooks address clean
+.PHONY: help env env-test book test oldest lint notebooks card address clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,10 @@ lint: $(TESTABLE) ## check style, types, the code on the pages, and that their n
 notebooks: book ## build the book and take over its notebooks, for Colab
 	@rm -f book/colab/*.ipynb
 	@cp _build/html/_sources/book/*.ipynb book/colab/
+
+# With the Python and the torch of a machine that has a card, which are not those of .venv.
+card: ## on a machine with a CUDA card, check, time and train there: make card MINUTES=9 OUT=runs/card
+	@PYTHONPATH=src $(PYTHON) -m benchmarks.card --minutes $(or $(MINUTES),9) --out $(or $(OUT),runs/card)
 
 address: $(INSTALLED) ## make address URL=https://github.com/you/your-fork sets the address of the repository everywhere
 	@$(BIN)/python tools/address.py "$(URL)"
