@@ -1,5 +1,6 @@
 """Which backend computes SimAM, and the call of it."""
 
+import math
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from simam_edu.kernels import exported, fused, native, reference, triton_kernels
+from simam_edu.kernels import exported, fused, native, operators, reference, triton_kernels
 from simam_edu.kernels.fused import Fused, Kernel
 from simam_edu.kernels.options import Options, Statistics
 
@@ -49,6 +50,8 @@ def simam(x: Tensor, options: Options, backend: Backend = "auto", mask: Tensor |
         return exported.simam(x, options) if _is_exported() else reference.simam(x, options)
     if chosen != "torch" and not x.is_contiguous() and not x.movedim(1, -1).is_contiguous():
         x = x.contiguous()  # the compiled kernels know these two layouts only
+    if torch.compiler.is_compiling():
+        return operators.simam(x, chosen, options)
     if chosen == "native":
         y = simam_native(x, options.lam, options.statistics)
         return reference.simam(x, options) if y is None else y
@@ -73,9 +76,11 @@ def simam_native(x: Tensor, lam: float, statistics: Statistics) -> Tensor | None
 def backend_for(x: Tensor, backend: Backend = "auto") -> str:
     """Return the backend of an input: ``"native"``, ``"torch"``, ``"triton"`` or ``"reference"``.
 
-    A tensor inside torch.compile, torch.export, a transform of torch.func or forward-mode differentiation, on
-    the meta device, or of a subclass takes the reference whatever is asked for; torch.export, torch.jit.trace
-    and the ONNX exporters are given its form for other runtimes, :mod:`simam_edu.kernels.exported`.
+    A tensor inside torch.export, a transform of torch.func or forward-mode differentiation, on the meta
+    device, or of a subclass takes the reference whatever is asked for; torch.export, torch.jit.trace and the
+    ONNX exporters are given its form for other runtimes, :mod:`simam_edu.kernels.exported`. Inside
+    torch.compile (of torch 2.7 or newer) it is ``"native"`` or ``"triton"`` where these are asked for and can
+    run, :mod:`simam_edu.kernels.operators`, and else the reference.
 
     Args:
         x: The input.
@@ -87,6 +92,8 @@ def backend_for(x: Tensor, backend: Backend = "auto") -> str:
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
+    if backend != "reference" and torch.compiler.is_compiling() and not is_exporting():
+        return _compiled(x, backend)
     if backend == "reference" or _is_traced(x):
         return "reference"
     if backend == "auto":
@@ -103,6 +110,19 @@ def backend_for(x: Tensor, backend: Backend = "auto") -> str:
             "install triton, or take the backend 'torch'"
         )
     return backend
+
+
+def _compiled(x: Tensor, backend: Backend) -> str:
+    """Return the backend inside torch.compile: a kernel that is an operator and can run, or the reference."""
+    if _is_transformed(x) or x.is_meta or forward_ad._current_level >= 0:
+        return "reference"
+    wanted = ("triton" if x.is_cuda else "native") if backend == "auto" else backend
+    if wanted == "triton" and triton_kernels.supports(x):
+        return "triton"
+    fits = 3 <= x.ndim <= 5 and x.shape[1] > 0 and math.prod(x.shape[2:]) > 1
+    if wanted == "native" and fits and native.supports(x) and native.is_built():
+        return "native"
+    return "reference"
 
 
 def _fastest(x: Tensor) -> str:
@@ -142,12 +162,16 @@ def _is_recorded(x: Tensor) -> bool:
     """
     return (
         torch.compiler.is_compiling()
-        or type(x) not in PLAIN
-        or torch._C._are_functorch_transforms_active()
+        or _is_transformed(x)
         or (torch._C._len_torch_dispatch_stack() > 0 and _is_traced_by_mode())
         or torch._C._get_tracing_state() is not None
         or torch._C._dispatch_tls_is_dispatch_key_included(PRE_DISPATCH)
     )
+
+
+def _is_transformed(x: Tensor) -> bool:
+    """Return whether a subclass or a transform of torch.func gives the operations another meaning."""
+    return type(x) not in PLAIN or torch._C._are_functorch_transforms_active()
 
 
 def _is_exported() -> bool:

@@ -52,13 +52,23 @@ def supports(x: Tensor) -> bool:
     compute capability 7.0 or newer (8.0 for bfloat16), or on the CPU under Triton's interpreter, that is,
     with ``TRITON_INTERPRET=1`` set before Triton is first imported.
     """
-    if x.dtype not in DTYPES or x.ndim < 3 or not 2 <= math.prod(x.shape[2:]) <= 2**30:
+    fits = x.ndim >= 3 and 2 <= math.prod(x.shape[2:]) <= 2**30
+    return fits and runs_on(x.device, x.dtype)
+
+
+def runs_on(device: torch.device, dtype: torch.dtype) -> bool:
+    """Return whether the kernels run on a device for a dtype: what of :func:`supports` is of no size."""
+    if dtype not in DTYPES:
         return False
-    if x.is_cuda:
-        needed = (8, 0) if x.dtype == torch.bfloat16 else (7, 0)
-        capable = torch.version.hip is None and torch.cuda.get_device_capability(x.device) >= needed
+    if device.type == "cuda":
+        needed = (8, 0) if dtype == torch.bfloat16 else (7, 0)
+        capable = torch.version.hip is None and torch.cuda.get_device_capability(device) >= needed
         return capable and importlib.util.find_spec("triton") is not None
-    return x.device.type == "cpu" and interpreted()
+    return device.type == "cpu" and interpreted()
+
+
+# torch.compile asks once while it traces, and does not look into it.
+runs_on._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def interpreted() -> bool:

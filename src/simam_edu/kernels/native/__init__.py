@@ -21,7 +21,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from simam_edu.kernels.native.schemas import register
+from simam_edu.kernels import operators as operators  # operator.cpp wants their schemas
 from simam_edu.kernels.options import DTYPES
 
 KERNEL, OPERATOR = (Path(__file__).with_name(name) for name in ("kernel.cpp", "operator.cpp"))
@@ -85,6 +85,10 @@ def library() -> Path:
 def is_built() -> bool:
     """Return whether the kernel can be used; it is loaded for that."""
     return operator() is not None
+
+
+# torch.compile asks once while it traces, and does not look into it.
+is_built._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @cache
@@ -213,6 +217,3 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
-
-
-register()

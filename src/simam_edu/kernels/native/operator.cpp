@@ -1,6 +1,6 @@
 // Operators of torch around the kernel of kernel.cpp, with their own step of autograd.
 //
-// __init__.py builds the two files into one library and schemas.py holds the schemas of all operators but the first:
+// __init__.py builds the two files into one library and operators.py of the folder above holds the schemas of all operators but the first:
 //   simam            One call does all that a plain map needs. For any other tensor, such as a tensor in a transform of torch.func,
 //                    it returns None, and the caller takes another backend.
 //   native           The forward pass as dispatch modes see it: the output and two numbers per channel.

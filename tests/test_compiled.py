@@ -1,0 +1,222 @@
+"""SimAM inside torch.compile: one node for each pass, the numbers of eager, and no graph for each size."""
+
+import os
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+import torch
+from torch._dynamo.backends.common import aot_autograd
+from torch._dynamo.testing import CompileCounter
+from torch._functorch.aot_autograd import make_boxed_func
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd import forward_ad
+
+from simam_cases import DTYPES, STATISTICS, channels_last, draw, gradient
+from simam_edu import SimAM
+from simam_edu.kernels import operators, triton_kernels
+from simam_edu.kernels.options import Options
+
+pytestmark = [
+    pytest.mark.skipif(torch.__version__.startswith("2.6."), reason="torch 2.6 is given the reference"),
+    pytest.mark.usefixtures("native_kernel"),
+    pytest.mark.filterwarnings("ignore"),  # of the compiler's own Python
+]
+LAYOUTS = {"contiguous": lambda x: x, "channels last": channels_last}
+SIZES = [(2, 3, 8, 8), (4, 5, 6, 7), (3, 8, 9, 11), (7, 6, 12, 13)]
+
+
+@pytest.fixture(autouse=True)
+def nothing_compiled():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+class Nodes:
+    """A backend of torch.compile that keeps what is called in the forward and the backward graph."""
+
+    def __init__(self):
+        self.forward, self.backward = [], []
+
+    def __call__(self, graph, inputs):
+        compiler = aot_autograd(fw_compiler=self.keep(self.forward), bw_compiler=self.keep(self.backward))
+        return compiler(graph, inputs)
+
+    def keep(self, names):
+        def compile_graph(graph, _inputs):
+            names.extend(str(n.target) for n in graph.graph.nodes if n.op == "call_function")
+            return make_boxed_func(graph.forward)
+
+        return compile_graph
+
+
+def of_simam(names):
+    """All that computes: what autograd detaches is the same memory."""
+    return [name for name in names if name.startswith(("simam_edu", "aten")) and "detach" not in name]
+
+
+@pytest.mark.parametrize("statistics", STATISTICS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_native_gives_the_numbers_and_the_layout_of_eager(layout, dtype, statistics):
+    module = SimAM(statistics=statistics)
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    x, grad_output = (LAYOUTS[layout](draw(2, 3, 6, 7, seed=k).to(dtype)) for k in (0, 1))
+    y, grad = compiled(x), gradient(compiled, x, grad_output)
+    assert y.stride() == grad.stride() == x.stride()
+    assert torch.equal(y, module(x))
+    assert torch.equal(grad, gradient(module, x, grad_output))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_inductor_keeps_numbers_and_layout_within_a_network(layout):
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), SimAM(), torch.nn.ReLU())
+    x = LAYOUTS[layout](draw(2, 3, 9, 10))
+    compiled = torch.compile(network, fullgraph=True)
+    assert compiled(x).stride() == network(x).stride()
+    torch.testing.assert_close(compiled(x), network(x))
+    grad_output = torch.ones_like(network(x))
+    torch.testing.assert_close(gradient(compiled, x, grad_output), gradient(network, x, grad_output))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_native_is_one_node_in_each_pass(layout):
+    nodes = Nodes()
+    x = LAYOUTS[layout](draw(2, 3, 8, 8))
+    gradient(torch.compile(SimAM(), fullgraph=True, backend=nodes), x, x)
+    assert of_simam(nodes.forward) == ["simam_edu.native.default"]
+    assert of_simam(nodes.backward) == ["simam_edu.native_backward.default"]
+
+
+def test_triton_is_one_node_on_a_card_that_need_not_be_there(monkeypatch):
+    """The forward graph alone: without a card autograd cannot run backward on fake tensors of one."""
+    pytest.importorskip("triton", reason="triton is not installed")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (8, 0))
+    monkeypatch.setattr(torch.version, "hip", None)
+    names = []
+
+    def keep(graph, _inputs):
+        names.extend(str(node.target) for node in graph.graph.nodes if node.op == "call_function")
+        return graph.forward
+
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        x = torch.empty(2, 3, 8, 8, device="cuda").to(memory_format=torch.channels_last)
+        y = torch.compile(SimAM(), fullgraph=True, backend=keep)(x)
+    assert y.stride() == x.stride()
+    assert of_simam(names) == ["simam_edu.triton"]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_one_graph_serves_all_sizes_after_the_first(layout):
+    counter, module = CompileCounter(), SimAM()
+    compiled = torch.compile(module, fullgraph=True, backend=counter)
+    for shape in SIZES:
+        x = LAYOUTS[layout](draw(*shape))
+        assert torch.equal(compiled(x), module(x))
+    assert counter.frame_count == 2, "the first size, and one for all"
+
+
+def test_a_new_lam_is_heeded():
+    module = SimAM()
+    compiled, x = torch.compile(module, fullgraph=True, backend="aot_eager"), draw(2, 3, 8, 8)
+    for lam in (1e-4, 0.1, 1.0):
+        module.lam = lam
+        assert torch.equal(compiled(x), SimAM(lam=lam)(x))
+
+
+@pytest.mark.parametrize("view", ["transposed", "strided", "expanded"])
+def test_other_strides_give_the_same(view):
+    x = draw(2, 3, 6, 6)
+    wide = torch.stack([x, x], -1)[..., 0]
+    x = {"transposed": x.mT, "strided": wide, "expanded": x[:, :1].expand(2, 3, 6, 6)}[view]
+    compiled = torch.compile(SimAM(), fullgraph=True, backend="aot_eager")
+    assert torch.equal(compiled(x), SimAM()(x))
+    assert torch.equal(gradient(compiled, x, x.mT), gradient(SimAM(), x, x.mT))
+
+
+def test_a_second_derivative_of_the_compiled_is_refused_and_of_the_operator_right():
+    x = draw(2, 3, 4, 5).requires_grad_()
+    with pytest.raises(RuntimeError, match=r"create_graph|double backward"):
+        second_derivative(torch.compile(SimAM(), backend="aot_eager"), x)
+    found, wanted = (
+        second_derivative(call, x)
+        for call in (lambda t: operators.simam(t, "native", Options()), SimAM(backend="reference"))
+    )
+    torch.testing.assert_close(found, wanted)
+
+
+def second_derivative(call, x):
+    (grad,) = torch.autograd.grad(call(x).square().sum(), x, create_graph=True)
+    return torch.autograd.grad(grad.square().sum(), x)[0]
+
+
+def tangent(call, x):
+    with forward_ad.dual_level():
+        return forward_ad.unpack_dual(call(forward_ad.make_dual(x, x))).tangent
+
+
+TRANSFORMS = {
+    "vmap": lambda call: torch.func.vmap(call),
+    "grad": lambda call: torch.func.grad(lambda x: call(x).square().sum()),
+    "jvp": lambda call: lambda x: torch.func.jvp(call, (x,), (x,))[1],
+}
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
+def test_transforms_inside_take_the_reference(transform):
+    x, call = draw(2, 3, 4, 4, 5), transform(SimAM(dims=2 if transform is TRANSFORMS["vmap"] else 3))
+    compiled = torch.compile(call, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), call(x))
+
+
+def test_a_dual_tensor_inside_keeps_its_tangent():
+    x = draw(2, 3, 4, 5)
+    compiled = torch.compile(SimAM(), backend="eager")
+    torch.testing.assert_close(tangent(compiled, x), tangent(SimAM(), x))
+
+
+@pytest.mark.parametrize("backend", ["torch", "reference"])
+def test_other_backends_take_the_reference(backend):
+    nodes = Nodes()
+    torch.compile(SimAM(backend=backend), fullgraph=True, backend=nodes)(draw(2, 3, 8, 8))
+    assert not any("simam_edu" in name for name in nodes.forward)
+
+
+# What is run in a process in which Triton interprets.
+
+
+def both_passes(call, x, grad_output):
+    leaf = x.requires_grad_()
+    y = call(leaf)
+    return y.detach(), torch.autograd.grad(y, leaf, grad_output)[0]
+
+
+def run_triton():
+    found = []
+    for statistics in STATISTICS:
+        torch._dynamo.reset()
+        module, nodes = SimAM(backend="triton", statistics=statistics), Nodes()
+        compiled = torch.compile(module, fullgraph=True, backend=nodes)
+        for layout in LAYOUTS.values():
+            for shape in SIZES[:3]:
+                x, grad_output = (layout(draw(*shape, seed=k)) for k in (0, 1))
+                pair = [both_passes(call, x, grad_output) for call in (compiled, module)]
+                found.append((statistics, shape, *pair))
+        names = {*of_simam(nodes.forward), *of_simam(nodes.backward)}
+        assert {"simam_edu.triton.default", "simam_edu.triton_backward.default"} <= names
+        assert triton_kernels.interpreted()
+    return pickle.dumps(found)
+
+
+def test_triton_gives_the_numbers_of_eager():
+    pytest.importorskip("triton", reason="triton is not installed")
+    with pytest.MonkeyPatch.context() as patch, ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        patch.setenv("TRITON_INTERPRET", "1")
+        pool.submit(os.getpid).result()  # starts it
+        found = pickle.loads(pool.submit(run_triton).result())
+    for statistics, shape, compiled, eager in found:
+        for ours, theirs in zip(compiled, eager, strict=True):
+            assert torch.equal(ours, theirs), (statistics, shape)
+            assert ours.stride() == theirs.stride()
