@@ -3,7 +3,7 @@
 import re
 from functools import partial
 from types import SimpleNamespace
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -441,7 +441,7 @@ def test_drawing_has_its_colors_from_the_page_and_its_own_by_default() -> None:
     figure, axis = style.new_axis(2.0)
     axis.plot([0, 1], [1, 0], color=style.BLUE)
     svg = figure._repr_svg_()
-    drawn = ElementTree.fromstring(svg)
+    drawn = ET.fromstring(svg)
     assert drawn.get("style").startswith("fill: var(--figure-ink, #000000)"), "letters have no other color"
     assert f"stroke: var(--figure-blue, {style.BLUE})" in svg
     assert re.sub(r"var\(--figure-\w+, #\w{6}\)", "", svg).find(": #") == -1, "no color is left"
