@@ -1,7 +1,9 @@
 """The figures: what is drawn are the numbers that were given, and what cannot be drawn is refused."""
 
+import re
 from functools import partial
 from types import SimpleNamespace
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from simam_edu.plots import (
     one_mean,
     rivals,
     study,
+    style,
     training,
 )
 from simam_edu.plots import energy as energies
@@ -432,3 +435,22 @@ REFUSED = [
 def test_none_and_more_than_can_be_told_apart_are_refused(message, draw):
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+def test_drawing_has_its_colors_from_the_page_and_its_own_by_default() -> None:
+    figure, axis = style.new_axis(2.0)
+    axis.plot([0, 1], [1, 0], color=style.BLUE)
+    svg = figure._repr_svg_()
+    drawn = ET.fromstring(svg)
+    assert drawn.get("style").startswith("fill: var(--figure-ink, #000000)"), "letters have no other color"
+    assert f"stroke: var(--figure-blue, {style.BLUE})" in svg
+    assert re.sub(r"var\(--figure-\w+, #\w{6}\)", "", svg).find(": #") == -1, "no color is left"
+    assert not list(drawn.iter("{*}style")), "a sheet would hold for the whole page"
+    assert not list(drawn.iter("{*}text")), "letters are drawn"
+
+
+def test_large_figure_is_a_picture_of_pixels() -> None:
+    figure, axis = style.new_axis(2.0)
+    axis.plot(*np.random.default_rng(0).normal(size=(2, 20_000)), "o")
+    assert figure._repr_svg_() is None
+    assert figure._repr_png_().startswith(b"\x89PNG")

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import partial
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", choose_cache)
     app.connect("config-inited", name_the_site)
     app.connect("doctree-read", name_folds)
+    app.connect("doctree-resolved", inline_figures)
     app.connect("html-page-context", open_in_colab, priority=502)  # the theme adds its buttons at 501
     app.connect("build-finished", write_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -93,6 +95,25 @@ def name_folds(_app: Sphinx, doctree: nodes.document) -> None:
     for cell in doctree.findall(nodes.container):
         if cell.get("hide_mode") == "input":
             cell["prompt_show"], cell["prompt_hide"] = "Show the code", "Hide the code"
+
+
+def inline_figures(app: Sphinx, doctree: nodes.document, _page: str) -> None:
+    """Put the drawings that cells show into the page itself, where they take the colors of its theme."""
+    if app.builder.format != "html":
+        return
+    for image in list(doctree.findall(nodes.image)):
+        path = Path(app.srcdir, image["uri"])
+        if path.suffix == ".svg" and "jupyter_execute" in path.parts:
+            drawing = inline(path.read_text(encoding="utf-8"), path.stem[:8], image.get("alt", ""))
+            image.replace_self(nodes.raw("", drawing, format="html"))
+
+
+def inline(svg: str, name: str, alt: str) -> str:
+    """Return a drawing as a picture with a text, whose ids begin with a name and are those that are used."""
+    used = set(re.findall(r"#([\w-]+)", svg))
+    svg = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
+    svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg)
+    return svg.replace("<svg", f'<svg class="drawing" role="img" aria-label="{escape(alt)}"', 1)
 
 
 def open_in_colab(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:

@@ -26,7 +26,7 @@ Figure.define("interval", (f) => {
     text: () => `${fixed(f.state.effect)} points`,
   });
   f.slider("seeds", "seeds", { min: 2, max: 30 });
-  f.slider("noise", "spread of a difference", { min: 0.1, max: 1, step: 0.05, text: (v) => fixed(v) });
+  f.slider("noise", "std of a difference", { min: 0.1, max: 1, step: 0.05, text: (v) => fixed(v) });
   f.button("Run the study again", (s) => (s.draw += 1));
   f.draw((s, width) => {
     const height = 230,
@@ -78,7 +78,7 @@ Figure.define("interval", (f) => {
     return `${s.seeds} seeds: mean difference ${f.show("mean", mu)}, interval [${f.show("low", low)}, ${f.show("high", high)}]. Of 200 such studies ${f.show("power", power(s), 1)} % decide.`;
   });
   f.predict(
-    "Three seeds, and an effect as large as the spread of a difference. Does the study usually decide?",
+    "Three seeds, and an effect as large as the standard deviation of a difference. Does the study usually decide?",
     ["yes", "no"],
     1,
     "With three differences the interval reaches 2.5 standard deviations to each side. Most such studies cannot tell an effect of one from none. Set both to the same number and look at the share that decides.",

@@ -59,11 +59,11 @@ def bowl_figure(t: float, others: Channel, *, lam: float) -> Figure:
 
 def draw_energy(axis: Axes, t: float, others: Channel, lam: float, weights: Span, biases: Span) -> None:
     """Draw contours of the energy from the lower to the upper weight and bias."""
-    w, b = np.meshgrid(np.linspace(*weights, 160), np.linspace(*biases, 160))
-    energies = neuron_energy(w, b, t, others, lam=lam)  # (160, 160)
+    w, b = np.meshgrid(np.linspace(*weights, 80), np.linspace(*biases, 80))
+    energies = neuron_energy(w, b, t, others, lam=lam)  # (80, 80)
     # Closer together near the bottom, where the bowl is flat.
     levels = energies.min() + np.ptp(energies) * np.linspace(0.0, 1.0, 13) ** 2.2
-    pale = LinearSegmentedColormap.from_list("pale", ["#B9D7EA", "#FFFFFF"])
+    pale = LinearSegmentedColormap.from_list("pale", [f"{BLUE}55", f"{BLUE}00"])  # on any ground
     axis.contourf(w, b, energies, levels=levels, cmap=pale)
     lines = axis.contour(w, b, energies, levels=levels[1:-1], colors=GREY, linewidths=0.7)
     axis.clabel(lines, levels=levels[3:-1:3], fmt="%.3g", fontsize=7)

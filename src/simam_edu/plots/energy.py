@@ -54,7 +54,7 @@ def surrogate_figure() -> Figure:
     grid = np.linspace(-3.0, 1.5, 451)
     step = [grid[0], 0.0, 0.0, grid[-1]], [0.0, 0.0, 1.0, 1.0]
     figure, axis = style.new_axis(3.0)
-    axis.plot(grid, (-1.0 - grid) ** 2, color=BLUE, label=r"squared miss $(-1 - \hat x_i)^2$")
+    axis.plot(grid, (-1.0 - grid) ** 2, color=BLUE, label=r"squared residual $(-1 - \hat x_i)^2$")
     axis.plot(*step, color=ORANGE, linestyle="--", label="1 on the wrong side, 0 on the right side")
     axis.plot([-1.0], [0.0], "o", color=BLUE, markerfacecolor="none", label="label −1")
     legend = {"loc": "upper center"}

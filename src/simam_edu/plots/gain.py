@@ -16,7 +16,7 @@ def shape_figure(z: Values, importance: Values, gain: Values) -> Figure:
     for axis, values, name in zip(axes[0], (importance, gain), ("importance $1/e^*$", "gain"), strict=True):
         axis.plot(z, values, color=BLUE)
         axis.axhline(float(values.min()), color=GREY, linestyle=":", label="least value")
-        axis.set(xlabel="score $z$", ylabel=name)
+        axis.set(xlabel="z-score $z$", ylabel=name)
     axes[0, 0].set_ylim(bottom=0.0)
     axes[0, 1].set_ylim(0.0, 1.05)
     axes[0, 0].legend(fontsize=8, loc="upper center")
@@ -29,7 +29,7 @@ def slopes_figure(z: Values, of_importance: Values, of_gain: Values, *, steepest
     axis.plot(z, of_importance, color=ORANGE, linestyle="--", label="of the importance")
     axis.plot(z, of_gain, color=BLUE, label="of the gain")
     axis.axvline(steepest, color=GREY, linestyle=":", label="steepest gain")
-    style.label(axis, "score $z$", "derivative by the score", ylim=(0.0, 4.0 * float(of_gain.max())))
+    style.label(axis, "z-score $z$", "derivative by the z-score", ylim=(0.0, 4.0 * float(of_gain.max())))
     return figure
 
 

@@ -31,7 +31,7 @@ def norms_figure(offsets: Values, norms: Curves) -> Figure:
     figure, axis = style.new_axis(3.1)
     style.curves(axis, offsets, norms, scale="loglog", marker="")
     axis.axhline(1.0, color=GREY, linewidth=0.8, label="identity")
-    style.label(axis, "mean over spread of the channel (logarithmic)", "gradient, out over in")
+    style.label(axis, "mean over standard deviation of the channel (logarithmic)", "gradient, out over in")
     return figure
 
 
@@ -43,7 +43,7 @@ def errors_figure(means: Values, errors: Curves) -> Figure:
     figure, axis = style.new_axis(3.3)
     style.curves(axis, means, errors, scale="loglog", markersize=4)
     axis.axhline(1.0, color=GREY, linewidth=0.8)
-    x = "mean of a channel of spread one (logarithmic)"
+    x = "mean of a channel of standard deviation one (logarithmic)"
     style.label(axis, x, "largest error of the gain,\nin units of the last place")
     return figure
 

@@ -32,7 +32,7 @@ def slots_figure(branches: Mapping[str, Sequence[str]]) -> Figure:
                 marks[call].append((column - 0.5, -row + LOOKS[call][2]))
                 continue
             box = FancyBboxPatch((column - 0.4, -row - 0.2), 0.8, 0.4, boxstyle="round,pad=0.02")
-            box.set(edgecolor=GREY, facecolor="white" if call in ("norm", "relu") else "#DDE9F2")
+            box.set(edgecolor=GREY, facecolor="white" if call in ("norm", "relu") else style.SHADE)
             axis.add_patch(box)
             axis.text(column, -row, call, ha="center", va="center", fontsize=8)
             column += 1

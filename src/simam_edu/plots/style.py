@@ -1,11 +1,13 @@
 """The look that all figures share, and what is drawn in many of them."""
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Real
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -18,6 +20,16 @@ ORANGE = "#D55E00"
 GREEN = "#009E73"
 RED = "#CC79A7"
 GREY = "#6B6B6B"
+GRID = "#E4E4E4"
+EDGE = "#CCCCCC"  # of a legend
+SHADE = "#DDE9F2"
+
+COLORS = {"ink": "#000000", "ground": "#ffffff", "grid": GRID, "edge": EDGE, "shade": SHADE, "grey": GREY}
+COLORS |= {"blue": BLUE, "orange": ORANGE, "green": GREEN, "red": RED}
+"""What a page may set in other colors: ``--figure-ink`` and so on in its CSS."""
+
+LARGEST_SVG = 200_000
+"""Characters; a larger figure is a PNG."""
 
 Channel = Real[np.ndarray, "m"]
 Values = Real[np.ndarray, "k"]
@@ -54,6 +66,27 @@ LOOKS = (Look(BLUE, "o", "-"), Look(ORANGE, "s", "--"), Look(GREEN, "^", "-."), 
 class PageFigure(Figure):
     """A figure that a notebook shows as a picture, without pyplot or a backend."""
 
+    def _repr_svg_(self) -> str | None:
+        """Return the figure as SVG whose colors a page may set, or None if it is large.
+
+        Each color of ``COLORS`` is a variable of CSS with the color itself as its
+        default: a notebook shows the figure as it was drawn, the book in the colors of
+        its theme. A figure with large images or many marks is smaller as a PNG.
+        """
+        buffer = io.StringIO()
+        # Letters are drawn, so that they keep their place whatever fonts the reader has.
+        with rc_context({"svg.fonttype": "path", "svg.hashsalt": "figure"}):
+            self.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        svg = buffer.getvalue()
+        # What is black takes the color of the whole. A sheet would be one of the whole page.
+        whole = 'style="fill: #000000; stroke-linejoin: round; stroke-linecap: butt"'
+        svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
+        svg = svg[svg.index("<svg") :].replace("<svg", f"<svg {whole}", 1)
+        for name, color in COLORS.items():
+            svg = svg.replace(color.lower(), f"var(--figure-{name}, {color})")
+        svg = re.sub(r"([1-9]\d*\.\d)\d+", r"\1", svg)  # less than a tenth of a point is not seen
+        return svg if len(svg) <= LARGEST_SVG else None
+
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
         self.savefig(buffer, format="png")
@@ -72,7 +105,7 @@ def new_figure(
     axes: np.ndarray = figure.subplots(rows, cols, squeeze=False)
     for axis in axes.flat:
         axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(color="#E4E4E4", linewidth=0.6)
+        axis.grid(color=GRID, linewidth=0.6)
         axis.set_axisbelow(True)
     return figure, axes
 
