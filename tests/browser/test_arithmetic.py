@@ -17,7 +17,7 @@ X = np.random.default_rng(0).normal(size=30)
 @pytest.fixture(scope="module")
 def js(browser: Any) -> Any:
     page = browser.new_page()
-    for name in ("simam", "core", "wrong"):
+    for name in ("simam", "core", "wrong", "paint"):
         page.add_script_tag(path=FOLDER / f"{name}.js")
     yield lambda code, *values: page.evaluate(
         f"(v) => {{ const r = {code}; return r?.buffer ? [...r] : r }}", values
@@ -77,6 +77,19 @@ def test_half_is_float16(js: Any) -> None:
         wanted = x.astype(np.float16).astype(float)
     found = js("v[0].map((x) => String(SimAM.half(x)))", x.tolist())
     np.testing.assert_array_equal(np.array(found, dtype=float), wanted)
+
+
+def test_nearest_gates_are_those_of_least_squares(js: Any) -> None:
+    logs = X.reshape(3, 10)
+    found = js("Gates.nearest(v[0])", logs.tolist())
+    assert [gate["name"] for gate in found] == ["1-D", "2-D", "product", "3-D"]
+    rows, columns = np.kron(np.eye(3), np.ones((10, 1))), np.tile(np.eye(10), (3, 1))
+    for gate, design in zip(found, (rows, columns, np.hstack([rows, columns]), np.eye(30))):
+        fitted = design @ np.linalg.lstsq(design, logs.ravel())[0]
+        np.testing.assert_allclose(np.ravel(gate["logs"]), fitted, atol=1e-12)
+        missed = np.sum((logs.ravel() - fitted) ** 2) / (logs.size * logs.var())
+        np.testing.assert_allclose(gate["misses"], missed, atol=1e-12)
+    assert [gate["misses"] for gate in js("Gates.nearest([[1, 1], [1, 1]])")] == [0] * 4
 
 
 def test_wrong_simams_are_those_of_the_gallery(js: Any) -> None:

@@ -96,6 +96,35 @@ def gates(s: Any, page: Any) -> dict[str, float]:
     return {"free": free[s["module"]], "number": numbers[s["module"]]}
 
 
+def brick(s: Any, page: Any) -> dict[str, float]:
+    x = np.reshape(page.evaluate("Brick.planes.flatMap((plane) => [...plane])"), (3, 100))
+    z = 2.5 * (x - x.mean()) / x.std()
+    logits = {"1-D": z.mean(axis=1)[s["c"]], "2-D": z.mean(axis=0)[s["i"]], "3-D": z[s["c"], s["i"]]}
+    near = 300 if s["c"] == 1 else 200
+    reads = {"SE": 300, "CBAM": 300, "ECA": near, "GC": 300, "SimAM": 100}
+    numbers = {"1-D": 3, "2-D": 100, "3-D": 300}[s["shape"]]
+    return {"gain": expit(logits[s["shape"]]), "numbers": numbers, "reads": reads[s["module"]]}
+
+
+def paint(s: Any, _: Any) -> dict[str, float]:
+    logs = np.log(np.where(s["cells"], 0.9, 0.3))
+    missed = missed_by_gates(logs.reshape(2, 16))
+    return {key: 100 * share for key, share in zip(("channel", "position", "product", "full"), missed, strict=True)}
+
+
+def missed_by_gates(logs: np.ndarray) -> list[float]:
+    """What least squares on a column for each number of a gate leaves of the variance, from 1-D to 3-D."""
+    channels, positions = logs.shape
+    rows, columns = (
+        np.kron(np.eye(channels), np.ones((positions, 1))),
+        np.tile(np.eye(positions), (channels, 1)),
+    )
+    designs = rows, columns, np.hstack([rows, columns]), np.eye(logs.size)
+    left = [logs.ravel() - design @ np.linalg.lstsq(design, logs.ravel())[0] for design in designs]
+    total = logs.size * logs.var()
+    return [float(rest @ rest / total) if total > 1e-12 else 0.0 for rest in left]
+
+
 def jacobian(s: Any, page: Any) -> dict[str, float]:
     x = np.array(page.evaluate("[...SimAM.normals(11, 25)].map((v) => Math.round(v * 10) / 10)"))
     x[7] = 3.0
@@ -206,8 +235,9 @@ def wrong(s: Any, page: Any) -> dict[str, float]:
 NUMBERS: dict[str, Callable[[Any, Any], dict[str, float]]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        *(augment, bowl, ceiling, controls, crossing, energy_line, errata, float16, gain_curve, gates, interval),
-        *(jacobian, keepdim, outlier, roofline, schedule, step_size, surround, wrong),
+        *(augment, bowl, brick, ceiling, controls, crossing, energy_line, errata, float16, gain_curve),
+        *(gates, interval, jacobian, keepdim, outlier, paint, roofline, schedule, step_size),
+        *(surround, wrong),
     )
 } | {"lambda": penalty}
 PHONE = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True}

@@ -186,6 +186,22 @@ const Figure = (() => {
     }).join("");
   }
 
+  // Channels of H x W squares side by side; a column counts on from channel to channel. `corner(c, i)` is
+  // where neuron i of channel c is drawn.
+  function planes(C, H, W, [left, top], size, gap) {
+    const start = (column) => left + column * size + Math.floor(column / W) * gap;
+    const plot = new Plot([left, top, start(C * W - 1) + size, top + H * size], [0, C * W], [0, H]);
+    return Object.assign(plot, {
+      x: (column) => start(column) + size / 2,
+      y: (row) => top + (H - 1 - row) * size + size / 2,
+      inverse: (px, py) => [
+        Math.max(...Array.from({ length: C * W }, (_, k) => (start(k) <= px ? k : 0))),
+        H - 1 - Math.floor((py - top) / size),
+      ],
+      corner: (c, i) => [start(c * W + (i % W)), top + Math.floor(i / W) * size],
+    });
+  }
+
   // One figure on a page: its state, its parts, and how they follow each other.
   class Stage {
     constructor(root, build) {
@@ -356,6 +372,25 @@ const Figure = (() => {
         move(...next);
       });
     }
+    // A ring on the neuron `i` of channel `c` of the state, on planes; `moved` is called when it has moved.
+    ring([C, H, W], plot, says, moved = () => {}) {
+      const { state } = this;
+      this.handle({
+        label: "neuron",
+        plot,
+        x: [0, C * W - 1, 1],
+        y: [0, H - 1, 1],
+        reach: 1e3,
+        radius: 8,
+        at: () => [state.c * W + (state.i % W), H - 1 - Math.floor(state.i / W)],
+        to: ({ x, y }) => {
+          Object.assign(state, { c: Math.floor(x / W), i: (H - 1 - y) * W + (x % W) });
+          moved(state);
+        },
+        text: () =>
+          `channel ${state.c + 1}, row ${Math.floor(state.i / W) + 1}, column ${(state.i % W) + 1}, ${says(state)}`,
+      });
+    }
     // The mouse and the finger take the nearest handle. A drag that has taken one does not scroll the page.
     listen() {
       const point = (event) => {
@@ -444,6 +479,7 @@ const Figure = (() => {
     define,
     predict,
     Plot,
+    planes,
     line,
     words,
     box,

@@ -54,20 +54,12 @@ Figure.define("gates", (f) => {
   };
   f.question("Which cells get the same number? Choose a module, then move the ring.");
   f.state = { module: "SE", c: 1, i: 5 };
-  let plot, places3;
-  f.handle({
-    label: "neuron",
-    plot: () => plot,
-    x: [0, C * W - 1, 1],
-    y: [0, H - 1, 1],
-    reach: 1e3,
-    radius: 8,
-    at: () => [f.state.c * W + (f.state.i % W), H - 1 - Math.floor(f.state.i / W)],
-    to: ({ x: column, y: row }) =>
-      Object.assign(f.state, { c: Math.floor(column / W), i: (H - 1 - row) * W + (column % W) }),
-    text: () =>
-      `channel ${f.state.c + 1}, row ${Math.floor(f.state.i / W) + 1}, column ${(f.state.i % W) + 1}, number ${Figure.fixed(here(f.state), 3)}`,
-  });
+  let plot;
+  f.ring(
+    [C, H, W],
+    () => plot,
+    (s) => `number ${Figure.fixed(here(s), 3)}`,
+  );
   const here = (s) => modules[s.module].at(s.c, s.i);
   f.choice(
     "module",
@@ -82,21 +74,12 @@ Figure.define("gates", (f) => {
     const all = x.flatMap((_, c) => Array.from({ length: M }, (_, i) => at(c, i))),
       low = Math.min(...all),
       high = Math.max(...all);
-    const left = (column) => column * size + Math.floor(column / W) * gap;
-    // The place of the handle: columns with a gap after each channel.
-    plot = new Figure.Plot([0, top, 4 * W * size + 3 * gap, top + H * size], [0, C * W], [0, H]);
-    plot.x = (column) => left(column) + size / 2;
-    plot.y = (row) => top + (H - 1 - row) * size + size / 2;
-    plot.inverse = (px, py) => [
-      Math.max(...Array.from({ length: C * W }, (_, k) => (left(k) <= px ? k : 0))),
-      H - 1 - Math.floor((py - top) / size),
-    ];
+    plot = Figure.planes(C, H, W, [0, top], size, gap);
     let svg = "";
     for (let c = 0; c < C; c += 1) {
-      svg += words(left(c * W), top - 9, `channel ${c + 1}`, "soft small");
+      svg += words(plot.corner(c, 0)[0], top - 9, `channel ${c + 1}`, "soft small");
       for (let i = 0; i < M; i += 1) {
-        const px = left(c * W + (i % W)),
-          py = top + Math.floor(i / W) * size,
+        const [px, py] = plot.corner(c, i),
           strength = 0.15 + 0.75 * ((at(c, i) - low) / (high - low));
         const shared = same([s.c, s.i], [c, i]);
         svg +=
