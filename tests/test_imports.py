@@ -34,6 +34,7 @@ ALLOWED = {
     "attention": {"arguments", "kernels"},
     "insertion": {"attention"},
     "kernels": set(),
+    "maps": {"attention"},
     "networks": {"attention"},
     "datasets": set(),
     "training": {"networks", "attention", "kernels", "datasets"},

@@ -1,0 +1,237 @@
+"""Where a network looks: the gains of its SimAM modules, Grad-CAM and occlusion, as maps over an image.
+
+Three answers to three questions. A gain says what a module amplifies; Grad-CAM which positions of a layer
+would raise the score of a class; occlusion what the score loses where the image is covered. Each function
+takes any torch network, looks at it in evaluation mode, and leaves it as it was: its hooks are gone, every
+module is in the mode that it had, and no gradient is added to a parameter.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from simam_edu.attention import SimAM
+
+Classes = Int64[Tensor, "n"] | int
+
+
+def gains(
+    network: nn.Module, *inputs: Any, kind: type[nn.Module] = SimAM
+) -> dict[str, Float[Tensor, "n c *map"]]:
+    """Return what each SimAM of a network multiplies its input by, by the name of the module.
+
+    A gain does not change when its channel is moved by a constant, so each module is asked once more for a
+    copy that is nowhere near zero, and the answer is divided by that copy. Whatever its options or its mask,
+    the gain is the module's own, in float64 on the CPU; :math:`(n, c, h, w)` for images.
+
+    Args:
+        network: Any network; a module that runs twice has its second gains under ``"name, call 2"``.
+        inputs: What the network is called with.
+        kind: The class of the modules, for a SimAM of your own. It must take float64.
+
+    Raises:
+        ValueError: If no module of that class has run.
+
+    >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), SimAM(), nn.Conv2d(4, 2, 3))
+    >>> {name: tuple(gain.shape) for name, gain in gains(network, torch.zeros(1, 3, 8, 8)).items()}
+    {'1': (1, 4, 6, 6)}
+    """
+    found: dict[str, Tensor] = {}
+    names = {module: name for name, module in network.named_modules()}
+
+    def keep(module: nn.Module, args: tuple[Any, ...], options: dict[str, Any], _: Any) -> None:
+        x, *rest = args
+        calls = sum(key.split(", call ")[0] == names[module] for key in found)
+        key = names[module] + (f", call {calls + 1}" if calls else "")
+        found[key] = _gain(module, x, *rest, **options)
+
+    chosen = [module for module in names if isinstance(module, kind)]
+    with torch.no_grad(), _looking(network), _hooks(chosen, keep, with_kwargs=True):
+        network(*inputs)
+    if not found:
+        raise ValueError(
+            f"network must run a module of the class {kind.__name__}, got none in {type(network).__name__}; "
+            "for another class of modules say kind=..."
+        )
+    return found
+
+
+def grad_cam(
+    network: nn.Module,
+    layer: nn.Module,
+    images: Float[Tensor, "n 3 h w"],
+    classes: Classes | None = None,
+) -> Float[Tensor, "n h_layer w_layer"]:
+    r"""Return Grad-CAM: what a layer sees, each channel weighted by its mean gradient.
+
+    .. math:: \operatorname{relu}\Bigl(\sum_c \frac{1}{M} \sum_i \frac{\partial s}{\partial A_{ci}} A_c\Bigr)
+
+    with :math:`A` the output of the layer, of :math:`M` positions a channel, and :math:`s` the score (logit)
+    of the class. At least 0, in units of the score.
+
+    Source: Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
+    Localization", ICCV 2017, https://arxiv.org/abs/1610.02391.
+
+    Args:
+        network: From images to logits (n, classes).
+        layer: One of its modules, usually the last with a map.
+        images: As the network takes them.
+        classes: Whose score; by default the one that the network answers.
+
+    Raises:
+        ValueError: If the layer has not run, or its output has no map, or the score does not depend on it.
+    """
+    seen: list[Any] = []
+
+    def keep(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        seen[:] = [output]
+        return output.clone() if isinstance(output, Tensor) else output  # what follows may write into it
+
+    with torch.enable_grad(), _looking(network), _hooks([layer], keep):
+        # An input with a gradient reaches every layer, though all parameters may be frozen.
+        score = _score(network(images.detach().requires_grad_()), classes).sum()
+    if not seen or getattr(seen[0], "ndim", 0) != 4:
+        shape = tuple(getattr(seen[0], "shape", ())) if seen else "no call of it"
+        raise ValueError(f"layer must return maps (n, c, h, w), got {shape}; take the last one that does")
+    (gradient,) = torch.autograd.grad(score, seen[0], allow_unused=True)
+    if gradient is None:
+        raise ValueError("layer must be one that the score depends on; its output is not used")
+    weights = gradient.mean(dim=(2, 3), keepdim=True)
+    cam: Tensor = (weights * seen[0]).sum(dim=1).relu().detach()
+    return cam
+
+
+def occlusion(
+    network: nn.Module,
+    images: Float[Tensor, "n 3 h w"],
+    classes: Classes | None = None,
+    *,
+    size: int = 8,
+    stride: int = 4,
+    fill: float = 0.0,
+) -> Float[Tensor, "n h w"]:
+    """Return by how much the score of a class falls where the image is covered by a square.
+
+    Each pixel has the mean over all squares that cover it, so a negative one stands in the way of the class.
+
+    Source: Zeiler, Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014,
+    https://arxiv.org/abs/1311.2901, where the square is gray.
+
+    Args:
+        network: From images to logits (n, classes).
+        images: As the network takes them.
+        classes: Whose score (logit); by default the one that the network answers.
+        size: Side of the square in pixels, at most that of the image.
+        stride: From one square to the next, at most the size, so that every pixel is covered; the last
+            square of a row ends at the border.
+        fill: The value of the square; 0 is the mean color where images are normalized.
+
+    Raises:
+        ValueError: If size or stride is out of its range.
+    """
+    height, width = images.shape[2:]
+    if not 1 <= size <= min(height, width) or not 1 <= stride <= size:
+        raise ValueError(
+            f"size must be from 1 to the image's side and stride from 1 to size, got {size} and {stride} "
+            f"for {height}x{width} pixels"
+        )
+    with torch.no_grad(), _looking(network):
+        logits = network(images)
+        chosen = logits.argmax(dim=1) if classes is None else classes
+        whole = _score(logits, chosen)
+        total, covers = torch.zeros_like(images[:, 0]), torch.zeros_like(images[0, 0])
+        for top in _starts(height, size, stride):
+            for left in _starts(width, size, stride):
+                square = (..., slice(top, top + size), slice(left, left + size))
+                covered = images.clone()
+                covered[square] = fill
+                total[square] += (whole - _score(network(covered), chosen))[:, None, None]
+                covers[square] += 1
+    return total / covers
+
+
+def enlarged(maps: Float[Tensor, "n h w"], size: tuple[int, int]) -> Float[Tensor, "n h_new w_new"]:
+    """Return maps at another size (rows, columns), bilinear between the middles of their positions."""
+    return F.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def overlay(
+    image: Float[np.ndarray, "3 h w"],
+    shown: Float[Tensor, "h_map w_map"],
+    *,
+    strength: float = 0.6,
+    colors: str = "viridis",
+) -> Float[np.ndarray, "h w 3"]:
+    """Return an image with a map over it, ready for imshow.
+
+    Args:
+        image: Its planes in [0, 1].
+        shown: The map; it is enlarged, and its own least and largest value are the ends of the colors.
+        strength: Of the map, in [0, 1]; the rest is the image.
+        colors: A color map of matplotlib.
+
+    Raises:
+        ValueError: If ``strength`` is out of its range.
+
+    >>> overlay(np.zeros((3, 8, 8)), torch.eye(4), strength=0.5).shape
+    (8, 8, 3)
+    """
+    from matplotlib import colormaps  # only who draws needs it
+
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength must be in [0, 1], got {strength}; 0 shows the image alone")
+    over = enlarged(shown[None], image.shape[1:])[0].double().cpu().numpy()
+    span = np.ptp(over)
+    painted = colormaps[colors]((over - over.min()) / (span if span > 0 else 1.0))[..., :3]
+    blended: np.ndarray = strength * painted + (1 - strength) * image.transpose(1, 2, 0)
+    return blended
+
+
+def _gain(module: nn.Module, x: Tensor, *rest: Any, **options: Any) -> Tensor:
+    values = x.detach().to("cpu", torch.float64)
+    axes = tuple(range(2, values.ndim))
+    peak = values.abs().amax(axes, keepdim=True)
+    moved = values + torch.where(peak > 0, 2 * peak, 1.0)  # at least as large as the largest neuron
+    others = [value.cpu() if isinstance(value, Tensor) else value for value in rest]
+    options = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in options.items()}
+    gain: Tensor = module.forward(moved, *others, **options) / moved  # module(...) would call these hooks
+    return gain
+
+
+def _score(logits: Tensor, classes: Classes | None) -> Float[Tensor, "n"]:
+    """Return the logit of one class for each image."""
+    chosen = logits.argmax(dim=1) if classes is None else torch.as_tensor(classes, device=logits.device)
+    return logits.gather(1, chosen.expand(len(logits))[:, None])[:, 0]
+
+
+def _starts(side: int, size: int, stride: int) -> list[int]:
+    return [*range(0, side - size, stride), side - size]
+
+
+@contextmanager
+def _looking(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode, and each module back into the mode that it had."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
+def _hooks(modules: list[nn.Module], hook: Callable[..., Any], **options: bool) -> Iterator[None]:
+    """Call a function after each of some modules, until the end of the block."""
+    handles = [module.register_forward_hook(hook, **options) for module in modules]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

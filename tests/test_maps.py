@@ -1,0 +1,189 @@
+"""Gains, Grad-CAM and occlusion of networks: against the oracle, the package grad-cam, and by their laws."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import grad_cam_package
+from simam_edu import SimAM, energy, insert
+from simam_edu.attention import attention_factory
+from simam_edu.maps import enlarged, gains, grad_cam, occlusion, overlay
+from simam_edu.networks import build
+from simam_edu.wrong_simams import GALLERY
+
+
+def network(attention="simam", **options):
+    torch.manual_seed(0)
+    return build("resnet8", num_classes=10, attention=attention_factory(attention, **options))
+
+
+def batch(n=2, side=32):
+    return torch.randn(n, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("statistics", ["shared", "population", "leave_one_out"])
+def test_gains_of_every_simam_are_those_of_the_oracle(statistics):
+    model, entered = network(statistics=statistics, lam=0.01).eval(), {}
+    for name, module in model.named_modules():
+        if isinstance(module, SimAM):
+            module.register_forward_hook(lambda _, x, __, name=name: entered.update({name: x[0].detach()}))
+    found = gains(model, batch())
+    assert list(found) == [f"stages.{k}.0.attention" for k in range(3)]
+    for name, gain in found.items():
+        wanted = energy.gain(entered[name].double().numpy(), lam=0.01, statistics=statistics)
+        np.testing.assert_allclose(gain, wanted, rtol=1e-9)
+
+
+def test_gains_where_a_neuron_is_zero_and_where_a_channel_is():
+    x = torch.tensor([[[[0.0, 1.0], [2.0, 5.0]], [[0.0, 0.0], [0.0, 0.0]], [[1e30, 0.0], [0.0, 0.0]]]])
+    (found,) = gains(nn.Sequential(SimAM()), x).values()
+    np.testing.assert_allclose(found, energy.gain(x.double().numpy()), rtol=1e-12)
+
+
+class Padded(nn.Module):
+    """A network on maps of one axis with a mask, that runs one module twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.simam = SimAM(dims=1)
+
+    def forward(self, x, mask):
+        return self.simam(self.simam(x, mask), mask=mask)
+
+
+def test_gains_of_a_masked_module_that_runs_twice():
+    x, mask = torch.randn(1, 2, 7), torch.arange(7)[None, None] < 5
+    found = gains(Padded(), x, mask)
+    assert list(found) == ["simam", "simam, call 2"]
+    first = energy.gain(x[:, :, None, :5].double().numpy())[:, :, 0]
+    np.testing.assert_allclose(found["simam"][..., :5], first, rtol=1e-9)
+    assert (found["simam"][..., 5:] == 1).all(), "the module leaves what is masked as it is"
+
+
+class TenLines(nn.Module):
+    """The copy of a reader, with the commonest mistake."""
+
+    def forward(self, x):
+        return torch.as_tensor(GALLERY["no half"](x.numpy(), 1e-4))
+
+
+def test_gains_of_a_simam_of_the_readers_own_are_its_own():
+    x = batch()
+    (found,) = gains(nn.Sequential(TenLines()), x, kind=TenLines).values()
+    np.testing.assert_allclose(
+        found, GALLERY["no half"](x.double().numpy(), 1e-4) / x.double().numpy(), rtol=1e-9
+    )
+    with pytest.raises(ValueError, match="class SimAM, got none in Sequential"):
+        gains(nn.Sequential(TenLines()), x)
+
+
+def test_gains_of_simam_that_was_inserted():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    insert(model, after=nn.Conv2d)
+    (found,) = gains(model, batch()).values()
+    assert found.shape == (2, 4, 30, 30)
+
+
+@pytest.mark.parametrize("name", grad_cam_package.networks())
+def test_grad_cam_is_that_of_the_package_grad_cam(name):
+    model, layer = grad_cam_package.networks()[name]
+    wanted = np.array(json.loads(grad_cam_package.FILE.read_text())[name])
+    found = grad_cam(model, layer, grad_cam_package.images(), torch.tensor(grad_cam_package.CLASSES))
+    assert found.shape[1] < 32
+    assert found.amax(dim=(1, 2)).min() > 0.01, "the package adds 1e-7 to it"
+    wide = enlarged(found, (32, 32))
+    low, high = (end(dim=(1, 2), keepdim=True) for end in (wide.amin, wide.amax))
+    np.testing.assert_allclose(((wide - low) / (high - low))[:, ::3, ::3], wanted, atol=1e-5)
+
+
+def test_grad_cam_by_its_definition_and_for_the_class_that_the_network_answers():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
+    x, layer = batch(), model[0]
+    answers = model(x).argmax(dim=1)
+    maps = layer(x)
+    by_hand = [
+        (model[3].weight[k] @ one.flatten(1) / 30**2).relu() for k, one in zip(answers, maps, strict=True)
+    ]
+    found = grad_cam(model, layer, x)
+    torch.testing.assert_close(found.flatten(1), torch.stack(by_hand).detach())
+    torch.testing.assert_close(grad_cam(model, layer, x, int(answers[0]))[0], found[0])
+
+
+def test_grad_cam_is_of_the_layer_though_the_next_one_writes_into_its_output():
+    chain = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 30**2, 5)]
+    wanted = grad_cam(nn.Sequential(*chain), chain[0], batch(), 1)
+    chain[1] = nn.ReLU(inplace=True)
+    assert torch.equal(grad_cam(nn.Sequential(*chain), chain[0], batch(), 1), wanted)
+
+
+def test_a_layer_without_a_map_or_a_use_is_refused():
+    model = network()
+    with pytest.raises(ValueError, match=r"layer must return maps \(n, c, h, w\), got \(2, 10\)"):
+        grad_cam(model, model.head, batch())
+    with pytest.raises(ValueError, match="got no call of it"):
+        grad_cam(model, nn.Conv2d(3, 3, 1), batch())
+
+
+def test_occlusion_of_a_linear_network_is_what_the_square_takes_away():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 4)).double()
+    x = batch(side=8).double()
+    found = occlusion(model, x, torch.tensor([2, 0]), size=1, stride=1, fill=0.5)
+    weights = model[1].weight.reshape(4, 3, 8, 8)[[2, 0]]
+    torch.testing.assert_close(found, (weights * (x - 0.5)).sum(dim=1).detach())
+    parts = (weights * x).sum(dim=1).detach()
+    halves = occlusion(model, x, torch.tensor([2, 0]), size=8, stride=8)
+    torch.testing.assert_close(halves, parts.sum(dim=(1, 2), keepdim=True).expand_as(halves))
+
+
+def test_occlusion_covers_every_pixel_for_the_class_that_the_network_answers():
+    model, x = network(), batch()
+    chosen = model.eval()(x).argmax(dim=1)
+    found = occlusion(model, x, size=7, stride=5)
+    assert found.isfinite().all()
+    torch.testing.assert_close(found, occlusion(model, x, chosen, size=7, stride=5))
+
+
+@pytest.mark.parametrize(("size", "stride"), [(0, 1), (33, 4), (8, 0), (8, 9)])
+def test_squares_that_leave_pixels_out_are_refused(size, stride):
+    with pytest.raises(ValueError, match="size must be from 1"):
+        occlusion(network(), batch(), size=size, stride=stride)
+
+
+def fails(_):
+    raise RuntimeError("in the middle")
+
+
+@pytest.mark.parametrize("what", ["gains", "grad_cam", "occlusion", "an error"])
+def test_the_network_is_left_as_it_was(what):
+    model, x = network().train(), batch()
+    model.stages[1].eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    modes = [module.training for module in model.modules()]
+    if what == "gains":
+        gains(model, x)
+    elif what == "grad_cam":
+        grad_cam(model, model.stages[0], x)
+    elif what == "occlusion":
+        occlusion(model, x, size=16, stride=16)
+    else:
+        model.head.forward = fails
+        with pytest.raises(RuntimeError, match="in the middle"):
+            gains(model, x)
+    assert [module.training for module in model.modules()] == modes
+    assert not any(module._forward_hooks for module in model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in model.parameters())
+
+
+def test_the_overlay_is_the_image_the_colors_or_what_lies_between():
+    image, shown = np.random.default_rng(0).random((3, 8, 8)), torch.eye(4)
+    assert np.array_equal(overlay(image, shown, strength=0.0), image.transpose(1, 2, 0))
+    colors = overlay(image, shown, strength=1.0)
+    assert np.allclose(colors[0, 0], [0.993248, 0.906157, 0.143936]), "viridis ends in yellow"
+    assert np.allclose(overlay(image, shown, strength=0.25), 0.25 * colors + 0.75 * image.transpose(1, 2, 0))
+    assert np.isfinite(overlay(image, torch.ones(4, 4))).all(), "a map without any contrast"
+    with pytest.raises(ValueError, match=r"strength must be in \[0, 1\]"):
+        overlay(image, shown, strength=2.0)
