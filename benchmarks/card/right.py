@@ -155,9 +155,8 @@ def compiled(device: str) -> dict[str, Any]:
     from torch._dynamo.testing import CompileCounterWithBackend
 
     torch.compiler.reset()
-    torch.backends.cudnn.allow_tf32 = False  # the convolution is not what is checked
     torch.manual_seed(5)
-    block = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), SimAM(), nn.BatchNorm2d(8), nn.ReLU()).to(device)
+    block = nn.Sequential(nn.BatchNorm2d(3), SimAM(), nn.ReLU()).to(device)
     counter = CompileCounterWithBackend("inductor")
     fast = torch.compile(block, backend=counter, fullgraph=True)
     errors = []
