@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from collections.abc import Callable
 from functools import cache
 from typing import Literal, get_args
 
@@ -25,6 +24,17 @@ PLAIN = (Tensor, nn.Parameter)
 
 PRE_DISPATCH = torch._C.DispatchKey.PreDispatch
 """Set where torch traces before autograd, as torch.export does at first."""
+
+
+def _exports() -> bool:
+    return torch.compiler.is_exporting()
+
+
+# Called, not traced: traced by torch 2.11, torch.compiler.is_exporting() is True inside torch.compile, too.
+_exports._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+# torch 2.6 cannot tell, and torch.compile is given the exported form there, too.
+is_exporting = _exports if hasattr(torch.compiler, "is_exporting") else torch.compiler.is_compiling
 
 KERNELS: dict[str, Kernel] = {"torch": fused, "triton": triton_kernels}
 """The kernels that :class:`Fused` makes a step of autograd; the native one is its own."""
@@ -169,16 +179,6 @@ def _is_recorded(x: Tensor) -> bool:
 def _is_transformed(x: Tensor) -> bool:
     """Return whether a subclass or a transform of torch.func gives the operations another meaning."""
     return type(x) not in PLAIN or torch._C._are_functorch_transforms_active()
-
-
-def is_exporting() -> bool:
-    """Return whether torch.export records; torch 2.6 cannot tell, and takes torch.compile for it, too."""
-    exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
-    return exporting()
-
-
-# Called, not traced: traced by torch 2.11, torch.compiler.is_exporting() is True inside torch.compile, too.
-is_exporting._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _is_exported() -> bool:
