@@ -92,9 +92,10 @@ def test_sweeps_ask_for_what_they_say(monkeypatch):
     assert all(5e5 < torch.Size(shape).numel() < 2e6 for shape in asked)
 
 
-def test_a_training_step_leaves_the_global_random_state():
+@pytest.mark.parametrize("kind", ["step", "inference"])
+def test_a_network_that_is_timed_leaves_the_global_random_state(kind):
     before = torch.random.get_rng_state()
-    steps = benchmark.training_steps(("none", "simam"), batch=2, seconds=0.0)
+    steps = benchmark.network_times(kind, ("none", "simam"), batch=2, seconds=0.0)
     assert list(steps) == ["none", "simam"]
     assert torch.equal(torch.random.get_rng_state(), before)
 
@@ -111,9 +112,26 @@ def test_unknown_names_are_refused(change, message):
         measure(SMALL, **({"names": ["silu"]} | change))
 
 
+@pytest.mark.parametrize("kind", benchmark.NETWORKS)
+def test_what_is_named_compiled_is_and_what_is_named_inference_does_not_train(kind, monkeypatch):
+    made, compiled = [], []
+
+    def build(*_args, **_options):
+        made.append(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10)))
+        return made[0]
+
+    monkeypatch.setattr(benchmark, "build", build)
+    monkeypatch.setattr(nn.Module, "compile", lambda network, **_: compiled.append(network))
+    benchmark.network_times(kind, ("none",), batch=2, seconds=0.0)
+    assert len(made) == 1
+    assert compiled == (made if kind.startswith("compiled") else [])
+    assert made[0].training == kind.endswith("step")
+    assert (made[0][1].weight.grad is not None) == made[0].training
+
+
 def test_the_command_prints_tables_and_writes_lines(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(benchmark, "SHAPES", (SMALL,))
-    monkeypatch.setattr(benchmark, "training_steps", lambda **_: {"none": TIME, "simam": TIME})
+    monkeypatch.setattr(benchmark, "network_times", lambda _kind, **_: {"none": TIME, "simam": TIME})
     file = tmp_path / "new" / "bench.jsonl"
     status = cli.main(
         ["bench", "--forms", "silu", "simam", "--seconds", "0", "--steps", "--record", str(file)]
@@ -123,7 +141,9 @@ def test_the_command_prints_tables_and_writes_lines(monkeypatch, tmp_path, capsy
     assert "(2, 16, 6, 6) contiguous" in printed
     assert "(2, 16, 6, 6) channels_last" in printed
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [line["kind"] for line in lines] == ["shape"] * 4 + ["kept"] * 4 + ["step"] * 2
+    assert [line["kind"] for line in lines] == ["shape"] * 4 + ["kept"] * 4 + [
+        kind for kind in ("step", "compiled step", "inference", "compiled inference") for _ in range(2)
+    ]
     assert all("torch" in line["environment"] for line in lines)
 
 
@@ -140,7 +160,7 @@ def test_the_table_shows_ratios_to_silu():
 
     lines = cli_bench.table([row("silu", 2.0), row("ten lines", 5.0)]).splitlines()
     assert " ".join(lines[-1].split()[2:]) == "5.000 (5.000-5.000) 2.50 " * 2 + "1.00 2.0"
-    assert cli_bench.steps_table({"none": TIME, "simam": TIME}).splitlines()[-1].endswith("1.00")
+    assert cli_bench.steps_table("step", {"none": TIME, "simam": TIME}).splitlines()[-1].endswith("1.00")
 
 
 def test_the_kernels_command_says_where_the_kernel_is(monkeypatch, tmp_path, capsys):

@@ -81,6 +81,18 @@ FORMS: dict[str, Callable[[int], nn.Module]] = {
 """Every form by its name; each takes the number of channels."""
 
 
+WHOLE = ("none", "ten lines", "simam", "simam, torch")
+"""What a whole network is timed with; inside torch.compile the last is the reference, as without a kernel."""
+
+NETWORKS = {
+    "step": ("none", "silu", "ten lines", "ten lines, compiled", "simam", "simam, torch"),
+    "compiled step": WHOLE,
+    "inference": WHOLE,
+    "compiled inference": WHOLE,
+}
+"""What is timed of a network, and with which forms."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Timing:
     """Median and quartiles of the times of one form, in milliseconds."""
@@ -189,21 +201,29 @@ def shapes_sweep(names: Sequence[str] = FLOOR_AND_SIMAM, *, seconds: float = 1.0
     return [row for shape, layout in cases for row in measure(shape, names, layout=layout, seconds=seconds)]
 
 
-def training_steps(
-    names: Iterable[str] = ("none", "silu", "ten lines", "ten lines, compiled", "simam"),
+def network_times(
+    kind: str = "step",
+    names: Iterable[str] | None = None,
     *,
     batch: int = 128,
     seconds: float = 20.0,
     device: str = "cpu",
 ) -> dict[str, Timing]:
-    """Return the times of a training step of ResNet-20 with each form as attention in the authors' place.
+    """Return the times of ResNet-20 with each form as attention in the authors' place, channels-last.
 
-    A step is forward, loss, backward and update, in the channels-last layout that training uses. The names
-    are ``"none"`` or keys of :data:`FORMS`; the seconds are for each of them, roughly.
+    Args:
+        kind: A key of :data:`NETWORKS`. A step is forward, loss, backward and update, ``"inference"`` a
+            forward pass in evaluation mode; with ``"compiled"`` torch.compile is given the whole network.
+        names: ``"none"`` or keys of :data:`FORMS`; None for those of the kind.
+        batch: The number of images.
+        seconds: For each form, roughly.
+        device: ``"cpu"`` or ``"cuda"``.
     """
+    compiled, training = kind.startswith("compiled"), not kind.endswith("inference")
     images = _input((batch, 3, 32, 32), device, "channels_last", 0).detach()
     labels = torch.arange(batch, device=device) % 10
-    jobs = {name: _step_job(name, images, labels) for name in names}
+    make = _step_job if training else _inference_job
+    jobs = {name: make(_network(name, device, compiled), images, labels) for name in names or NETWORKS[kind]}
     with _many_compilations():
         return dict(zip(jobs, _in_turn(list(jobs.values()), seconds, device), strict=True))
 
@@ -260,12 +280,18 @@ def peak_bytes(job: Callable[[], object], device: str = "cpu") -> int:
     return peak
 
 
-def _step_job(name: str, images: Tensor, labels: Tensor) -> Callable[[], object]:
+def _network(name: str, device: str, compiled: bool) -> nn.Module:
     attention = None if name == "none" else FORMS[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = build("resnet20", num_classes=10, attention=attention)
-    network.to(images.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if compiled:
+        network.compile(fullgraph=True, dynamic=False)
+    return network
+
+
+def _step_job(network: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], object]:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
 
     def step() -> None:
@@ -275,6 +301,10 @@ def _step_job(name: str, images: Tensor, labels: Tensor) -> Callable[[], object]
         optimizer.step()
 
     return step
+
+
+def _inference_job(network: nn.Module, images: Tensor, _labels: Tensor) -> Callable[[], object]:
+    return torch.no_grad()(partial(network.eval(), images))
 
 
 def _input(shape: Shape, device: str, layout: str, seed: int) -> Tensor:

@@ -31,7 +31,7 @@ def add_options(name: str, command: argparse.ArgumentParser) -> None:
     add("--device", choices=("cpu", "cuda"), default="cpu")
     add("--seconds", type=float, default=2.0, help="for each form, shape and pass (default 2)")
     add("--sweeps", action="store_true", help="also growing sizes, map sizes and channels")
-    add("--steps", action="store_true", help="also training steps of ResNet-20, with freed memory kept")
+    add("--steps", action="store_true", help="also steps and inference of ResNet-20, eager and compiled")
     add("--record", type=Path, metavar="FILE", help="file for the figures, as lines of JSON")
 
 
@@ -65,9 +65,11 @@ def _bench(options: argparse.Namespace) -> None:
         keep_freed_memory()
         print("\nFrom here on the process keeps the memory that it frees, as simam-edu train does.")
         show_shapes("kept", [form for form in FLOOR_AND_SIMAM if form in options.forms])
-        steps = benchmark.training_steps(seconds=10 * seconds, device=device)
-        lines.extend({"kind": "step", "name": name, "step": asdict(time)} for name, time in steps.items())
-        print(steps_table(steps))
+        print(f"processor: {environment()['processor']}, {torch.get_num_threads()} threads")
+        for kind in benchmark.NETWORKS:
+            times = benchmark.network_times(kind, seconds=10 * seconds, device=device)
+            lines.extend({"kind": kind, "name": name, "step": asdict(time)} for name, time in times.items())
+            print(steps_table(kind, times), flush=True)
     if options.record:
         common = {"environment": environment(), "finished": datetime.now(UTC).isoformat(timespec="seconds")}
         options.record.parent.mkdir(parents=True, exist_ok=True)
@@ -92,9 +94,9 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def steps_table(steps: dict[str, Timing]) -> str:
-    """Return the training steps as text, with ratios to the network without attention."""
-    lines = ["\none training step of ResNet-20, 128 images", STEP_LINE.format("", "ms", "/ none")]
+def steps_table(kind: str, steps: dict[str, Timing]) -> str:
+    """Return the times of a network as text, with ratios to the one without attention."""
+    lines = [f"\n{kind} of ResNet-20, 128 images", STEP_LINE.format("", "ms", "/ none")]
     lines += [STEP_LINE.format(name, *_times(time, steps.get("none"))) for name, time in steps.items()]
     return "\n".join(lines)
 

@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from collections.abc import Callable
 from functools import cache
 from typing import Literal, get_args
 
@@ -26,8 +25,16 @@ PLAIN = (Tensor, nn.Parameter)
 PRE_DISPATCH = torch._C.DispatchKey.PreDispatch
 """Set where torch traces before autograd, as torch.export does at first."""
 
+
+def _exports() -> bool:
+    return torch.compiler.is_exporting()
+
+
+# Called, not traced: traced by torch 2.11, torch.compiler.is_exporting() is True inside torch.compile, too.
+_exports._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
 # torch 2.6 cannot tell, and torch.compile is given the exported form there, too.
-is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+is_exporting = _exports if hasattr(torch.compiler, "is_exporting") else torch.compiler.is_compiling
 
 KERNELS: dict[str, Kernel] = {"torch": fused, "triton": triton_kernels}
 """The kernels that :class:`Fused` makes a step of autograd; the native one is its own."""
