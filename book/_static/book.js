@@ -14,7 +14,38 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const formula of document.querySelectorAll("div.math .formula")) {
     if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0; // so that the keys can scroll it
   }
+  markSearched();
 });
+
+// What was searched for is marked where the search leads. Sphinx does so where its search is not loaded, which
+// is nowhere in this theme, and it would put its marks into formulas.
+window.addEventListener("hashchange", markSearched); // a hit on the same page
+document.addEventListener("keydown", (event) => event.key === "Escape" && CSS.highlights?.delete("searched"));
+
+function markSearched() {
+  if (!CSS.highlights || document.getElementById("search-results")) return;
+  const terms = localStorage.getItem("sphinx_highlight_terms")?.split(" ") ?? [];
+  const long = terms.filter((term) => term.length > 1);
+  if (!long.length) return;
+  localStorage.removeItem("sphinx_highlight_terms");
+  const article = document.querySelector(".bd-article");
+  const texts = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
+  const found = new Highlight();
+  while (texts.nextNode()) {
+    const node = texts.currentNode;
+    if (node.parentElement.closest("math, svg, script, style, button")) continue;
+    const text = node.data.toLowerCase();
+    for (const term of long) {
+      for (let at = text.indexOf(term); at >= 0; at = text.indexOf(term, at + term.length)) {
+        const range = new Range();
+        range.setStart(node, at);
+        range.setEnd(node, at + term.length);
+        found.add(range);
+      }
+    }
+  }
+  CSS.highlights.set("searched", found);
+}
 
 // The button's three icons say all modes at once; its name is to say the one that is chosen.
 function nameThemeButtons() {
