@@ -14,8 +14,20 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const formula of document.querySelectorAll("div.math .formula")) {
     if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0; // so that the keys can scroll it
   }
+  for (const part of document.querySelectorAll(".bd-sidebar-primary p.caption")) foldPart(part);
   markSearched();
 });
+
+// Appendices and what stands at the back are folded in the list of chapters, unless one of them is open.
+function foldPart(caption) {
+  const list = caption.nextElementSibling;
+  if (!["Appendices", "Back"].includes(caption.textContent) || list.classList.contains("current")) return;
+  const fold = document.createElement("details");
+  const summary = document.createElement("summary");
+  caption.before(fold);
+  summary.append(caption);
+  fold.append(summary, list);
+}
 
 // What was searched for is marked where the search leads. Sphinx does so where its search is not loaded, which
 // is nowhere in this theme, and it would put its marks into formulas.
