@@ -29,17 +29,15 @@ function foldPart(caption) {
   fold.append(summary, list);
 }
 
-// What was searched for is marked where the search leads. Sphinx does so where its search is not loaded, which
-// is nowhere in this theme, and it would put its marks into formulas.
-window.addEventListener("hashchange", markSearched); // a hit on the same page
+// What was searched for is marked where the search leads. Sphinx does so, too, but also inside formulas; the
+// words are taken before it looks for them.
+const SEARCHED = localStorage.getItem("sphinx_highlight_terms")?.split(" ") ?? [];
+localStorage.removeItem("sphinx_highlight_terms");
 document.addEventListener("keydown", (event) => event.key === "Escape" && CSS.highlights?.delete("searched"));
 
 function markSearched() {
-  if (!CSS.highlights || document.getElementById("search-results")) return;
-  const terms = localStorage.getItem("sphinx_highlight_terms")?.split(" ") ?? [];
-  const long = terms.filter((term) => term.length > 1);
-  if (!long.length) return;
-  localStorage.removeItem("sphinx_highlight_terms");
+  const terms = SEARCHED.filter((term) => term.length > 1);
+  if (!CSS.highlights || !terms.length) return;
   const article = document.querySelector(".bd-article");
   const texts = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
   const found = new Highlight();
@@ -47,7 +45,7 @@ function markSearched() {
     const node = texts.currentNode;
     if (node.parentElement.closest("math, svg, script, style, button")) continue;
     const text = node.data.toLowerCase();
-    for (const term of long) {
+    for (const term of terms) {
       for (let at = text.indexOf(term); at >= 0; at = text.indexOf(term, at + term.length)) {
         const range = new Range();
         range.setStart(node, at);
