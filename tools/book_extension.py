@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import partial
-from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -56,7 +55,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", choose_cache)
     app.connect("config-inited", name_the_site)
     app.connect("doctree-read", name_folds)
-    app.connect("doctree-resolved", inline_figures)
+    app.connect("html-page-context", inline_figures, priority=900)  # cards have what was there before
     app.connect("html-page-context", open_in_colab, priority=502)  # the theme adds its buttons at 501
     app.connect("build-finished", write_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -91,29 +90,43 @@ def cache_key(root: Path, data: str) -> str:
 
 
 def name_folds(_app: Sphinx, doctree: nodes.document) -> None:
-    """Say what a fold holds: a cell with its outputs is a solution, a cell's source alone is support code."""
-    for cell in doctree.findall(nodes.container):
-        if cell.get("hide_mode") == "input":
-            cell["prompt_show"], cell["prompt_hide"] = "Show the code", "Hide the code"
+    """Say what a fold holds: a cell with its outputs is a solution, a cell's source alone is support code.
+
+    Folds of support code that stand in a row, with nothing shown between them, become one.
+    """
+    for cell in list(doctree.findall(nodes.container)):
+        if cell.get("hide_mode") != "input":
+            continue
+        cell["prompt_show"], cell["prompt_hide"] = "Show the code", "Hide the code"
+        before = cell.parent[max(cell.parent.index(cell) - 1, 0)]
+        alone = isinstance(before, nodes.container) and len(before) == 1
+        if alone and before.get("hide_mode") == "input" and before is not cell:
+            cell[0].insert(0, before[0].children)
+            cell["ids"] = before["ids"] + cell["ids"]
+            cell.parent.remove(before)
 
 
-def inline_figures(app: Sphinx, doctree: nodes.document, _page: str) -> None:
+def inline_figures(
+    app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: object
+) -> None:
     """Put the drawings that cells show into the page itself, where they take the colors of its theme."""
-    if app.builder.format != "html":
-        return
-    for image in list(doctree.findall(nodes.image)):
-        path = Path(app.srcdir, image["uri"])
-        if path.suffix == ".svg" and "jupyter_execute" in path.parts:
-            drawing = inline(path.read_text(encoding="utf-8"), path.stem[:8], image.get("alt", ""))
-            image.replace_self(nodes.raw("", drawing, format="html"))
+    sources = {name: Path(app.srcdir, source) for source, name in app.builder.images.items()}
+
+    def drawing(image: re.Match[str]) -> str:
+        name, alt = image["name"], re.search(r'alt="([^"]*)"', image[0])
+        return inline(sources[name].read_text(encoding="utf-8"), name[:8], alt[1] if alt else "")
+
+    context["body"] = re.sub(
+        r'<img [^>]*src="[^"]*_images/(?P<name>[0-9a-f]{64}\.svg)"[^>]*>', drawing, context.get("body", "")
+    )
 
 
 def inline(svg: str, name: str, alt: str) -> str:
-    """Return a drawing as a picture with a text, whose ids begin with a name and are those that are used."""
+    """Return a drawing as a picture with a text; its ids are those that are used, and begin with a name."""
     used = set(re.findall(r"#([\w-]+)", svg))
     svg = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg)
-    return svg.replace("<svg", f'<svg class="drawing" role="img" aria-label="{escape(alt)}"', 1)
+    return svg.replace("<svg", f'<svg class="drawing" role="img" aria-label="{alt}"', 1)
 
 
 def open_in_colab(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:

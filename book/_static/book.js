@@ -14,7 +14,48 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const formula of document.querySelectorAll("div.math .formula")) {
     if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0; // so that the keys can scroll it
   }
+  for (const part of document.querySelectorAll(".bd-sidebar-primary p.caption")) foldPart(part);
+  markSearched();
 });
+
+// Appendices and what stands at the back are folded in the list of chapters, unless one of them is open.
+function foldPart(caption) {
+  const list = caption.nextElementSibling;
+  if (!["Appendices", "Back"].includes(caption.textContent) || list.classList.contains("current")) return;
+  const fold = document.createElement("details");
+  const summary = document.createElement("summary");
+  caption.before(fold);
+  summary.append(caption);
+  fold.append(summary, list);
+}
+
+// What was searched for is marked where the search leads. Sphinx does so, too, but also inside formulas; the
+// words are taken before it looks for them.
+const SEARCHED = localStorage.getItem("sphinx_highlight_terms")?.split(" ") ?? [];
+localStorage.removeItem("sphinx_highlight_terms");
+document.addEventListener("keydown", (event) => event.key === "Escape" && CSS.highlights?.delete("searched"));
+
+function markSearched() {
+  const terms = SEARCHED.filter((term) => term.length > 1);
+  if (!CSS.highlights || !terms.length) return;
+  const article = document.querySelector(".bd-article");
+  const texts = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
+  const found = new Highlight();
+  while (texts.nextNode()) {
+    const node = texts.currentNode;
+    if (node.parentElement.closest("math, svg, script, style, button")) continue;
+    const text = node.data.toLowerCase();
+    for (const term of terms) {
+      for (let at = text.indexOf(term); at >= 0; at = text.indexOf(term, at + term.length)) {
+        const range = new Range();
+        range.setStart(node, at);
+        range.setEnd(node, at + term.length);
+        found.add(range);
+      }
+    }
+  }
+  CSS.highlights.set("searched", found);
+}
 
 // The button's three icons say all modes at once; its name is to say the one that is chosen.
 function nameThemeButtons() {

@@ -14,7 +14,7 @@ from scipy.special import expit
 from movable import FOLDER, figure_names
 from simam_edu import energy
 from simam_edu.gradient import simam_gradient
-from simam_edu.training.recipes import OneCycle
+from simam_edu.training.recipes import RECIPES, OneCycle
 from simam_edu.wrong_simams import GALLERY
 from stills import place, still
 
@@ -154,7 +154,7 @@ def interval(s: Any, page: Any) -> dict[str, float]:
 
 
 def schedule(s: Any, _: Any) -> dict[str, float]:
-    steps = s["epochs"] * -(-50_000 // 128)
+    steps = s["epochs"] * -(-50_000 // RECIPES["budget"].batch_size)
     step = math.floor(s["at"] * steps + 0.5)
     cycle = OneCycle(peak_learning_rate=s["peak"], warmup=s["warmup"])
     rate = cycle.learning_rate(step, steps=steps)
@@ -333,6 +333,11 @@ def test_predictions_open_after_the_choice(page: Any) -> None:
             answer.press("Enter")
             verdicts.add(re.match(r"Right|Not so", told.inner_text())[0])  # type: ignore[index]
         assert verdicts == {"Right", "Not so"}
+        stops = prediction.locator("button[tabindex='0']")
+        assert stops.count() == 1, "one stop for Tab"
+        first = stops.inner_text()
+        stops.press("ArrowRight")
+        assert page.evaluate("document.activeElement.textContent") == stops.inner_text() != first
 
 
 # Text that is cut, smaller than 11 px, or of less contrast than 4.5, which axe does not look at.

@@ -60,3 +60,13 @@ def test_page_is_whole(page: Any, site: str, violations: Any, name: str, width: 
     assert page.evaluate(CUT) == [], "no cell, equation, table or picture is cut off"
     assert page.locator(".sim-figure:not(.sim-live)").count() == 0, "every figure runs"
     assert violations(page) == []
+
+
+def test_what_was_searched_for_is_marked_where_the_search_leads(page: Any, site: str) -> None:
+    page.goto(site + "search.html?q=keepdim")
+    page.locator("#search-results li a").first.click()
+    page.wait_for_function("CSS.highlights.get('searched')?.size")
+    marked = page.evaluate("[...CSS.highlights.get('searched')].map((range) => String(range).toLowerCase())")
+    assert set(marked) == {"keepdim"}
+    page.keyboard.press("Escape")
+    assert page.evaluate("CSS.highlights.has('searched')") is False

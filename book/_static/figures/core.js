@@ -442,23 +442,44 @@ const Figure = (() => {
   }
 
   function predict(parent, question, answers, right, why) {
-    parent.setAttribute("role", "group");
+    parent.setAttribute("role", "radiogroup");
     const id = `predict-${document.querySelectorAll(".sim-predict").length}-${question.length}`;
     parent.setAttribute("aria-labelledby", id);
     element(parent, "p", { id }, `<strong>Predict first.</strong> ${question}`);
     const buttons = answers.map((answer) =>
-      element(parent, "button", { type: "button", class: "sim-button", "aria-pressed": "false" }, answer),
+      element(
+        parent,
+        "button",
+        { type: "button", class: "sim-button", role: "radio", "aria-checked": "false" },
+        answer,
+      ),
     );
+    rove(buttons);
     const told = element(parent, "div", { class: "sim-why", "aria-live": "polite" });
     buttons.forEach((button, index) =>
       button.addEventListener("click", () => {
         buttons.forEach((other, i) => {
-          other.setAttribute("aria-pressed", String(i === index));
+          other.setAttribute("aria-checked", String(i === index));
           other.classList.toggle("sim-right", i === right);
         });
         told.innerHTML = `<strong>${index === right ? "Right" : "Not so"}: “${answers[right]}”.</strong> ${why}`;
       }),
     );
+  }
+
+  // One stop for Tab; the arrows lead from one to the next.
+  function rove(buttons) {
+    buttons.forEach((button, i) => {
+      button.tabIndex = i ? -1 : 0;
+      button.addEventListener("keydown", (event) => {
+        const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+        if (!step) return;
+        event.preventDefault();
+        const next = buttons[(i + step + buttons.length) % buttons.length];
+        for (const other of buttons) other.tabIndex = other === next ? 0 : -1;
+        next.focus();
+      });
+    });
   }
 
   // A prediction that stands in the text: question, list of answers, and the answer in a fold.

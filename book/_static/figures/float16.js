@@ -45,9 +45,9 @@ Figure.define("float16", (f) => {
   });
   f.slider("side", "side of the map", { min: 8, max: 64, step: 8, text: (v) => `${v} × ${v}` });
   f.draw((s, width) => {
-    const height = 300,
+    const height = 320,
       from = edge(s.side);
-    plot = new Plot([44, 26, width - 14, height - 44], [-5, 4], [0.58, 1.02]);
+    plot = new Plot([44, 46, width - 14, height - 44], [-5, 4], [0.58, 1.02]);
     let svg = plot.axes({
       xLabel: "standard deviation of the channel",
       yLabel: "gain of a neuron at z = 4",
@@ -55,7 +55,7 @@ Figure.define("float16", (f) => {
       xText: powerText,
       yTicks: [0.6, 0.7, 0.8, 0.9, 1],
     });
-    svg += Figure.box(plot.x(from), 26, plot.x(4) - plot.x(from), height - 70, "orange solid", 0.1);
+    svg += Figure.box(plot.x(from), 46, plot.x(4) - plot.x(from), height - 90, "orange solid", 0.1);
     svg +=
       plot.path(
         drawn(s.side).map(([e, v]) => [e, v.safe]),
@@ -66,12 +66,13 @@ Figure.define("float16", (f) => {
         "orange thick dash",
       );
     svg +=
-      plot.words(4, 0.8, "sum of squares", "orange end", -4, 0) +
-      plot.words(4, 0.8, "overflows", "orange end", -4, 16);
+      plot.words(4, 0.85, "sum of", "orange end", -4, 0) +
+      plot.words(4, 0.85, "squares", "orange end", -4, 16) +
+      plot.words(4, 0.85, "overflows", "orange end", -4, 32);
     svg += plot.words(-4.9, 0.7, "λ turns", "soft", 0, 0) + plot.words(-4.9, 0.7, "it off", "soft", 0, 15);
     svg +=
-      plot.words(-0.5, 0.93, "safe", "blue bold end", -30, 0) +
-      plot.words(-0.5, 0.93, "naive, float16", "orange bold end", -30, 17);
+      Figure.words(44, 16, "line: safe", "blue bold") +
+      Figure.words(134, 16, "dashes: naive, float16", "orange bold");
     const here = both(s.side, s.exponent).naive;
     return {
       height,

@@ -88,13 +88,11 @@ Figure.define("gates", (f) => {
         if (shared) svg += Figure.box(px + 1, py + 1, size - 3.5, size - 3.5, "orange thick", 0);
       }
     }
-    svg += words(
-      0,
-      top + H * size + 22,
-      "Orange: shares a number with the ring. Strong: a large number.",
-      "soft small",
-    );
-    return { height: top + H * size + 30, svg };
+    const below = top + H * size;
+    svg +=
+      words(0, below + 20, "Orange: shares a number with the ring.", "soft small") +
+      words(0, below + 36, "Strong: a large number.", "soft small");
+    return { height: below + 44, svg };
   });
   f.readout(
     (s) => {

@@ -42,7 +42,7 @@ Figure.define("outlier", (f) => {
       chart.words(-8, limit, `no neuron of 12 can pass ${fixed(limit)}`, "soft", 4, -5);
     svg +=
       chart.line(-8, critical, 12, critical, "green thick") +
-      chart.words(-8, critical, `outlier at 5 %: ${fixed(critical)}`, "green bold", 4, 16);
+      chart.words(0, critical, `outlier: ${fixed(critical)}`, "green bold middle", 0, -6);
     svg +=
       chart.curve((x) => test(x).z, "blue thick") +
       chart.line(s.x, 0, s.x, here.z, "orange dash") +

@@ -4,7 +4,7 @@
 Figure.define("schedule", (f) => {
   const { Plot, fixed } = Figure;
   const images = 50000,
-    batch = 128,
+    batch = 64, // of the recipe "budget"
     perEpoch = Math.ceil(images / batch);
   f.question("What does a longer training change? Drag the peak, then change the epochs.");
   f.state = { epochs: 10, warmup: 0.2, peak: 0.15, at: 0.5 };
@@ -57,7 +57,7 @@ Figure.define("schedule", (f) => {
   f.readout((s) => {
     const steps = s.epochs * perEpoch,
       step = Math.round(s.at * steps);
-    return `${s.epochs} epochs of 50,000 images, batches of 128: ${f.show("steps", steps, 0)} steps, ${f.show("images", s.epochs * 0.05, 2)} million images seen. At step ${f.show("step", step, 0)} the rate is ${f.show("rate", rate(s, step / steps), 4)}.`;
+    return `${s.epochs} epochs of 50,000 images, batches of 64 (the recipe budget): ${f.show("steps", steps, 0)} steps, ${f.show("images", s.epochs * 0.05, 2)} million images seen. At step ${f.show("step", step, 0)} the rate is ${f.show("rate", rate(s, step / steps), 4)}.`;
   });
   f.predict(
     "Twice as many epochs with the same recipe. How many steps does the warm-up take?",

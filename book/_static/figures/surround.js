@@ -60,7 +60,7 @@ Figure.define("surround", (f) => {
   });
   f.readout(
     (s) =>
-      `Response ${f.show("response", response(s.center, s.surround, s.s))}, without a surround ${f.show("alone", response(s.center, 0, s.s))}: suppressed by ${f.show("percent", 100 * (1 - response(s.center, s.surround, s.s) / response(s.center, 0, s.s)), 1)} %. SimAM divides likewise, (t − μ)² by σ² + λ: λ is the semi-saturation.`,
+      `Response ${f.show("response", response(s.center, s.surround, s.s))}, without a surround ${f.show("alone", response(s.center, 0, s.s))}: suppressed by ${f.show("percent", 100 * (1 - response(s.center, s.surround, s.s) / response(s.center, 0, s.s)), 1)} %. SimAM divides likewise, (t − μ)² by σ² + λ: λ is the semi-saturation, squared.`,
   );
   f.predict(
     "The surround gets a higher contrast, the center stays. What does a neuron that looks at the center do?",
