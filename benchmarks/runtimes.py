@@ -16,6 +16,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 import venv
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -98,23 +99,40 @@ def identity(line: Line) -> str:
     return json.dumps([*rest, recipe if line["kind"] == "recipe" else None])
 
 
-def measure(name: str, job: Line, python: Path) -> Line:
-    """Do one job in a process of its own, and return its line."""
+def measure(name: str, todo: Sequence[Line], python: Path) -> Iterator[Line]:
+    """Do the jobs of a runtime in a process of its own, and yield the line of each as it comes.
+
+    A job in which the process ends says so in its message, and another process goes on behind it.
+    """
     packages = [pin.partition("==")[0] for pin in RUNTIMES[name][1]]
-    stated = job | {"chain": RUNTIMES[name][0], "packages": packages}
     paths = os.pathsep.join([str(ROOT / "src"), str(ROOT / "benchmarks")])
     there = f"{python.parent}{os.pathsep}{os.environ['PATH']}"  # some call their own commands
     settings = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "PATH": there}
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "line.json"
-        command = [str(python), "-m", "toolchains.measure", json.dumps(stated), str(out)]
-        run = subprocess.run(
-            command, env=settings, cwd=folder, capture_output=True, text=True, check=False, timeout=900
-        )
-        if out.exists():
-            return json.loads(out.read_text())
-    last = (run.stderr.splitlines() or [""])[-1]
-    return {"converts": False, "message": f"ended with {run.returncode}: {last}"[:300], "versions": {}}
+    done = 0
+    while done < len(todo):
+        stated = {"chain": RUNTIMES[name][0], "packages": packages, "jobs": todo[done:]}
+        with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+") as log:
+            out = Path(folder) / "lines"
+            out.touch()
+            command = [str(python), "-m", "toolchains.measure", json.dumps(stated), str(out)]
+            with (
+                subprocess.Popen(command, env=settings, cwd=folder, stdout=log, stderr=log) as run,
+                out.open() as lines,
+            ):
+                while True:
+                    ended = run.poll() is not None
+                    for line in lines:
+                        done += 1
+                        yield json.loads(line)
+                    if ended:
+                        break
+                    time.sleep(0.5)
+            if done < len(todo):
+                log.seek(0)
+                last = (log.read().splitlines() or [""])[-1]
+                done += 1
+                message = f"ended with {run.returncode}: {last}"[:300]
+                yield {"converts": False, "message": message, "versions": {}}
 
 
 def write(line: Line, out: Path) -> None:
@@ -149,9 +167,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except RuntimeError as error:
             python = None
             missing = [{"kind": "absent", "message": str(error)}]
-        for job in missing:
+        lines = measure(name, missing, python) if python else iter([{"versions": {}}] * len(missing))
+        for job, measured in zip(missing, lines, strict=True):
             said = {key: value for key, value in job.items() if key not in ("sizes", "spare")}
-            line = {"runtime": name} | said | (measure(name, job, python) if python else {"versions": {}})
+            line = {"runtime": name} | said | measured
             line |= {
                 "machine": environment_of_record()["processor"],
                 "threads": 1,

@@ -71,5 +71,6 @@ def onnx_file(
     elif free:
         sizes = {"dynamic_axes": {"x": {2: "h", 3: "w"}}}
     options = {"opset_version": 18, "input_names": ["x"], "output_names": ["y"], "verbose": False}
+    options["external_data"] = False  # onnxruntime's preparation for int8 does not find another file
     torch.onnx.export(module, (torch.from_numpy(x),), file, dynamo=dynamo, **options, **sizes)
     return file

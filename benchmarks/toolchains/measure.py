@@ -151,21 +151,27 @@ def latency(convert: Any, shape: list[int], rounds: int, folder: Path) -> Line:
     }
 
 
+def line_of(job: Line, chain: Any, folder: Path) -> Line:
+    """Do one job."""
+    if job["kind"] == "latency":
+        return latency(chain.LATENCY, job["shape"], job["rounds"], folder)
+    conversion = chain.CONVERSIONS[job["precision"]]
+    if job["kind"] == "recipe":
+        return recipe(conversion, job["form"], job["spare"], folder)
+    return gain(conversion, job["form"], job["sizes"], folder)
+
+
 def main() -> None:
-    """Do the job that the first argument states, and write the line to the file that the second names."""
-    job, out = json.loads(sys.argv[1]), Path(sys.argv[2])
+    """Do the jobs of a runtime, and write a line for each, as they come, to the file that is named last."""
+    stated, out = json.loads(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
-    chain = importlib.import_module(f"toolchains.{job['chain']}")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if job["kind"] == "latency":
-            line = latency(chain.LATENCY, job["shape"], job["rounds"], folder)
-        elif job["kind"] == "recipe":
-            line = recipe(chain.CONVERSIONS[job["precision"]], job["form"], job["spare"], folder)
-        else:
-            line = gain(chain.CONVERSIONS[job["precision"]], job["form"], job["sizes"], folder)
-    versions = {name: version(name) for name in ["torch", *job["packages"]]}
-    out.write_text(json.dumps(line | {"versions": versions}))
+    chain = importlib.import_module(f"toolchains.{stated['chain']}")
+    versions = {name: version(name) for name in ["torch", *stated["packages"]]}
+    for job in stated["jobs"]:
+        with tempfile.TemporaryDirectory() as folder:
+            line = line_of(job, chain, Path(folder))
+        with out.open("a") as file:
+            file.write(json.dumps(line | {"versions": versions}) + "\n")
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ def int8(module: nn.Module, x: np.ndarray, _: Path, spare: bool = False) -> Conv
     from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as backend
 
     example = (torch.from_numpy(x),)
-    quantizer = backend.X86InductorQuantizer()
-    quantizer.set_global(backend.get_default_x86_inductor_quantization_config())
-    if spare:
-        for kind in FORMS.values():
-            quantizer.set_module_type_qconfig(kind, None)
+    quantizer, config = backend.X86InductorQuantizer(), backend.get_default_x86_inductor_quantization_config()
+    quantizer.set_global(config)
+    for name, part in module.named_modules() if spare else ():
+        if type(part) in FORMS.values():
+            quantizer.set_module_name_qconfig(name, None)
     prepared = quantize_pt2e.prepare_pt2e(torch.export.export(module, example).module(), quantizer)
     prepared(*example)
     program = quantize_pt2e.convert_pt2e(prepared)
@@ -36,6 +36,6 @@ def int8(module: nn.Module, x: np.ndarray, _: Path, spare: bool = False) -> Conv
 
 CONVERSIONS = {
     "int8 by X86InductorQuantizer": Conversion(
-        int8, calibrated=True, call="quantizer.set_module_type_qconfig(SimAM, None)"
+        int8, calibrated=True, call="quantizer.set_module_name_qconfig(name, None) for the name of each SimAM"
     ),
 }
