@@ -1,7 +1,7 @@
 """Three networks whose weights are a formula, and the program that asks the package grad-cam for their maps.
 
-The package brings OpenCV, scikit-learn and torchvision, a hundred megabytes. So the tests read its answers from
-grad_cam.json, which this program writes where the package is installed:
+The package brings OpenCV, scikit-learn and torchvision, a hundred megabytes. So the tests read its answers
+from grad_cam.json, which this program writes where the package is installed:
 
     pip install grad-cam==1.5.7
     python tests/grad_cam_package.py
