@@ -13,6 +13,7 @@ With --cifar it trains nothing and takes the gains of finished networks with Sim
 
 import argparse
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import map_measures as measures
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from simam_edu.datasets import ImageSet, load
-from simam_edu.maps import occlusion
+from simam_edu.maps import enlarged, occlusion
 from simam_edu.training import DeviceImages, TrainConfig, append_record, read_records, train
 from simam_edu.training.checkpoint import newest_checkpoint
 from simam_edu.training.loop import new_network
@@ -33,6 +36,8 @@ from simam_edu.training.record import environment
 OUT = Path(__file__).resolve().parent.parent / "book" / "results" / "localisation.jsonl"
 # Each where the SimAM authors put it; without a module the place makes no difference.
 SLOTS = {"none": "pre_norm", "simam": "pre_norm", "se": "post_norm", "cbam": "post_norm"}
+FIGURE = OUT.parents[1] / "_static" / "figures" / "three-maps.js"
+SHOWN = {"triangle": 4, "star": 37}  # of the test images: where the maps disagree most, and where they agree
 COVERED = 200  # images that are covered square by square, zoomed, or shown to randomized networks
 EPOCHS = 12
 
@@ -98,8 +103,8 @@ def of_pixels(sets: Sequence[ImageSet]) -> dict[str, Any]:
     }
 
 
-def of_cifar(folder: Path, test_set: ImageSet) -> dict[str, Any]:
-    """Return what the gains are worth to the network of a finished run's folder.
+def trained(folder: Path, classes: int) -> tuple[nn.Module, TrainConfig]:
+    """Return the network of a run's folder and what it was trained by.
 
     Raises:
         ValueError: If the folder has no checkpoint, or is that of a network without SimAM.
@@ -112,8 +117,14 @@ def of_cifar(folder: Path, test_set: ImageSet) -> dict[str, Any]:
         raise ValueError(f"folder must be of a network with SimAM, got {told['attention']} in {folder}")
     names = ("network", "attention", "attention_options", "slot", "first_weights", "recipe", "epochs", "seed")
     config = TrainConfig(**{name: told[name] for name in names})
-    network = new_network(config, len(test_set.classes))
-    network.load_state_dict(found[1]["network"])
+    network = new_network(config, classes)
+    network.load_state_dict(found[1]["state"]["network"])
+    return network, config
+
+
+def of_cifar(folder: Path, test_set: ImageSet) -> dict[str, Any]:
+    """Return what the gains are worth to the network of a finished run's folder."""
+    network, config = trained(folder, len(test_set.classes))
     x, labels = pictures(test_set)
     right = measures.answers(network, x, "own", ()) == labels
     return {
@@ -125,6 +136,22 @@ def of_cifar(folder: Path, test_set: ImageSet) -> dict[str, Any]:
     }
 
 
+def drawn(network: nn.Module, test_set: ImageSet) -> str:
+    """Return the maps of two images on a grid of 16 by 16, two hexadecimal digits a position, as JSON."""
+    found = {}
+    for name, index in SHOWN.items():
+        one = part(test_set, slice(index, index + 1))
+        x, labels = pictures(one)
+        maps = {"image": torch.from_numpy(one.images).float().mean(dim=1)}
+        maps |= {"mask": torch.from_numpy(one.masks).float()}
+        maps |= measures.all_maps(network, x, labels) | {"occlusion": occlusion(network, x, labels)}
+        grids = {key: adaptive_avg_pool2d(enlarged(value, (32, 32)), 16) for key, value in maps.items()}
+        found[name] = {
+            key: (255 * measures.scaled(grid, 16)[0]).astype(np.uint8) for key, grid in grids.items()
+        }
+    return json.dumps({k: {key: v.tobytes().hex() for key, v in maps.items()} for k, maps in found.items()})
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what has no line in the file yet, and append it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -134,6 +161,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--modules", nargs="+", default=list(SLOTS), choices=SLOTS)
     parser.add_argument("--network", default="resnet8")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument(
+        "--figure", type=Path, help="a finished run's folder, to draw the chapter's figure with"
+    )
     parser.add_argument("--cifar", type=Path, nargs="+", default=[], help="folders of runs on CIFAR-10")
     options = parser.parse_args(arguments)
     records = list(read_records(options.out)) if options.out.exists() else []
@@ -152,6 +182,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.cifar:
         return
     sets = load("shapes", "train"), load("shapes", "test")
+    if options.figure:
+        network = trained(options.figure, len(sets[1].classes))[0].eval()
+        source = re.sub(
+            r"(?m)^const MAPS = .*$", f"const MAPS = {drawn(network, sets[1])};", FIGURE.read_text()
+        )
+        FIGURE.write_text(source, encoding="utf-8")
+        return
     if ("pixels", None, None) not in done:
         keep(of_pixels(sets), sets[1])
     for seed in options.seeds:

@@ -172,6 +172,17 @@ def errata(s: Any, _: Any) -> dict[str, float]:
     return {"right": right, "printed": wrong}
 
 
+def three_maps(s: Any, page: Any) -> dict[str, float]:
+    maps = {
+        k: np.frombuffer(bytes.fromhex(v), np.uint8) / 255
+        for k, v in page.evaluate("MAPS")[s["image"]].items()
+    }
+    named = {"gain": f"gain {s['stage']}", "cam": f"Grad-CAM {s['stage']}", "occlusion": "occlusion"}
+    marked = {key: maps[name] > s["threshold"] for key, name in named.items()}
+    mask = maps["mask"] > 0.5
+    return {key: (above & mask).sum() / (above | mask).sum() for key, above in marked.items()}
+
+
 def wrong(s: Any, page: Any) -> dict[str, float]:
     name, kind, _ = page.evaluate(f"WrongSimAMs.exhibits[{s['exhibit'] - 1}]")
     x = np.reshape(
@@ -188,7 +199,7 @@ NUMBERS: dict[str, Callable[[Any, Any], dict[str, float]]] = {
     function.__name__.replace("_", "-"): function
     for function in (
         *(augment, bowl, ceiling, crossing, energy_line, errata, float16, gain_curve, gates, interval),
-        *(jacobian, keepdim, outlier, roofline, schedule, step_size, surround, wrong),
+        *(jacobian, keepdim, outlier, roofline, schedule, step_size, surround, three_maps, wrong),
     )
 } | {"lambda": penalty}
 PHONE = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True}
