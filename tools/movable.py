@@ -24,6 +24,7 @@ The figure itself is `book/_static/figures/bowl.js`; `bowl.svg` beside it stands
 script has run, or where none runs.
 """
 
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
@@ -37,6 +38,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 FOLDER = Path(__file__).resolve().parent.parent / "book" / "_static" / "figures"
 SHARED = ("simam", "core")  # loaded before every figure
+HELPERS = {"live": ("resnet", "pictures", "live-view")}  # loaded before one of them
 
 
 class movable(nodes.General, nodes.Element):
@@ -97,7 +99,13 @@ class Predict(SphinxDirective):
 
 def figure_names() -> list[str]:
     """Return the names of all figures to move."""
-    return sorted(path.stem for path in FOLDER.glob("*.js") if path.stem not in SHARED)
+    others = {*SHARED, *(helper for of_one in HELPERS.values() for helper in of_one)}
+    return sorted(path.stem for path in FOLDER.glob("*.js") if path.stem not in others)
+
+
+def scripts_of(names: Iterable[str]) -> list[str]:
+    """Return the scripts that some figures need, each once and in the order of loading."""
+    return list(dict.fromkeys(script for name in names for script in (*HELPERS.get(name, ()), name)))
 
 
 def visit_movable(translator: HTML5Translator, node: nodes.Element) -> None:
@@ -131,7 +139,7 @@ def add_scripts(
     if shared:
         app.add_css_file("figures/figures.css")
     # Plain scripts that wait for the page: a browser loads no modules from a folder, only from a server.
-    for name in (*shared, *names):
+    for name in (*shared, *scripts_of(names)):
         app.add_js_file(f"figures/{name}.js", loading_method="defer")
 
 

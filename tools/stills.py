@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from movable import FOLDER, SHARED, figure_names
+from movable import FOLDER, SHARED, figure_names, scripts_of
 
 WIDTH = 380  # px; letters of 13 px stay legible on a phone
 INK = re.compile(r"^[^{}@]*\.sim-svg[^{}]*\{[^{}]*\}", re.MULTILINE)
@@ -58,7 +58,9 @@ def place(page: Page, *names: str, theme: str = "light", width: int = WIDTH) -> 
         f'<body style="{body}"><main><h1 style="margin: 0">Figures</h1>{divs}</main>'
     )
     page.add_style_tag(path=FOLDER / "figures.css")
-    for name in (*SHARED, *names):
+    if "live" in names:  # the figure then starts without being asked to load it
+        page.add_script_tag(path=FOLDER.parent / "live" / "network.js")
+    for name in (*SHARED, *scripts_of(names)):
         page.add_script_tag(path=FOLDER / f"{name}.js")
 
 

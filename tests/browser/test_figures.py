@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 from scipy.special import expit
 
+from browser import live_torch
 from movable import FOLDER, figure_names
 from simam_edu import energy
 from simam_edu.gradient import simam_gradient
@@ -246,6 +247,22 @@ def wrong(s: Any, page: Any) -> dict[str, float]:
     return {"difference": off}
 
 
+def live(s: Any, page: Any) -> dict[str, float]:
+    picture = np.reshape(page.evaluate("document.querySelector('.sim-figure').picture()"), (1, 3, 32, 32))
+    choices = [s["gains"] if s[f"on{k}"] else "off" for k in range(1, 10)]
+    orders = live_torch.orders_of(page)
+    logits, seen, found = live_torch.forward(picture, 10 ** s["lambda"], choices, orders)
+    x, gain = seen[s["block"] - 1][0], found[s["block"] - 1][0]
+    gain = gain[s["channel"] - 1] if s["channel"] else gain.mean(axis=0)
+    x = x[s["channel"] - 1] if s["channel"] else gain
+    here = (s["row"] * len(x) // 32, s["column"] * len(x) // 32)
+    shares = np.exp(logits[0]) / np.exp(logits[0]).sum()
+    numbers = {"share": 100 * shares.max(), "logit": logits.max(), "mean": x.mean(), "sd": x.std(ddof=1)}
+    z = (x[here] - x.mean()) / x.std(ddof=1) if x.std() > 1e-12 else 0.0
+    numbers |= {"value": x[here], "z": z, "gain": gain[here]}
+    return numbers | {"above": 100 * np.mean(gain >= s["threshold"])}
+
+
 NUMBERS: dict[str, Callable[[Any, Any], dict[str, float]]] = {
     name: penalty if name == "lambda" else globals()[name.replace("-", "_")] for name in figure_names()
 }
@@ -313,6 +330,7 @@ def drag(page: Any, hand: str, index: int) -> None:
 @pytest.mark.parametrize(("page", "hand"), [({}, "mouse"), (PHONE, "touch")], indirect=["page"])
 @pytest.mark.parametrize("name", [name for name in figure_names() if name not in ("keepdim", "wrong")])
 def test_numbers_follow_the_hand(page: Any, hand: str, name: str) -> None:
+    page.set_viewport_size({**page.viewport_size, "height": 1600})  # the whole figure is in sight
     place(page, name, width=688)
     page.evaluate("document.body.style.padding = '200px 0 2000px'")  # room to scroll
     page.evaluate("() => { window.ended = 0; addEventListener('pointercancel', () => (ended += 1), true) }")

@@ -265,12 +265,12 @@ const Figure = (() => {
       this.spoken = setTimeout(() => (this.live.textContent = spoken + this.say(this.state)), 500);
     }
 
-    // A slider of the page: arrows, Page, Home and End are the browser's.
+    // A slider of the page: arrows, Page, Home and End are the browser's. `max` may be a function.
     slider(key, label, { min, max, step = 1, text = (v) => tickText(v), note = "" }) {
       const id = `${this.root.id}-${key}`;
       const row = element(this.controls, "div", { class: "sim-slider" });
       element(row, "label", { for: id }, label);
-      const input = element(row, "input", { type: "range", id, min, max, step, "data-key": key });
+      const input = element(row, "input", { type: "range", id, min, step, "data-key": key });
       const value = element(row, "output", { for: id });
       if (note) element(row, "small", {}, note);
       input.addEventListener("input", () => {
@@ -278,6 +278,7 @@ const Figure = (() => {
         this.update("");
       });
       this.syncs.push(() => {
+        input.max = typeof max === "function" ? max() : max;
         input.value = this.state[key];
         value.textContent = text(this.state[key]);
         input.setAttribute("aria-valuetext", text(this.state[key]));
@@ -353,6 +354,7 @@ const Figure = (() => {
             .map((p) => p.toFixed(1))
             .join(" ")})`,
         );
+        node.setAttribute("aria-valuemax", main[1]); // a range may change
         node.setAttribute("aria-valuenow", snap(x ? vx : vy, main[2]));
         node.setAttribute("aria-valuetext", text());
       });
@@ -499,6 +501,7 @@ const Figure = (() => {
   return {
     define,
     predict,
+    element,
     Plot,
     planes,
     line,
