@@ -84,7 +84,7 @@ def test_nearest_gates_are_those_of_least_squares(js: Any) -> None:
     found = js("Gates.nearest(v[0])", logs.tolist())
     assert [gate["name"] for gate in found] == ["1-D", "2-D", "product", "3-D"]
     rows, columns = np.kron(np.eye(3), np.ones((10, 1))), np.tile(np.eye(10), (3, 1))
-    for gate, design in zip(found, (rows, columns, np.hstack([rows, columns]), np.eye(30))):
+    for gate, design in zip(found, (rows, columns, np.hstack([rows, columns]), np.eye(30)), strict=True):
         fitted = design @ np.linalg.lstsq(design, logs.ravel())[0]
         np.testing.assert_allclose(np.ravel(gate["logs"]), fitted, atol=1e-12)
         missed = np.sum((logs.ravel() - fitted) ** 2) / (logs.size * logs.var())
