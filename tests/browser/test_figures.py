@@ -114,6 +114,8 @@ def paint(s: Any, _: Any) -> dict[str, float]:
         key: 100 * share
         for key, share in zip(("channel", "position", "product", "full"), missed, strict=True)
     }
+    names = ("channel", "position", "product", "full")
+    return {name: 100 * share for name, share in zip(names, missed, strict=True)}
 
 
 def missed_by_gates(logs: np.ndarray) -> list[float]:
