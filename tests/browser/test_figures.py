@@ -110,10 +110,6 @@ def brick(s: Any, page: Any) -> dict[str, float]:
 def paint(s: Any, _: Any) -> dict[str, float]:
     logs = np.log(np.where(s["cells"], 0.9, 0.3))
     missed = missed_by_gates(logs.reshape(2, 16))
-    return {
-        key: 100 * share
-        for key, share in zip(("channel", "position", "product", "full"), missed, strict=True)
-    }
     names = ("channel", "position", "product", "full")
     return {name: 100 * share for name, share in zip(names, missed, strict=True)}
 
