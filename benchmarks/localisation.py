@@ -20,12 +20,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import map_measures as measures
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
+import map_measures as measures
 from simam_edu.datasets import ImageSet, load
 from simam_edu.maps import enlarged, occlusion
 from simam_edu.training import DeviceImages, TrainConfig, append_record, read_records, train
