@@ -1,0 +1,409 @@
+"""Measure what SimAM does in a network of one's own: where, with old weights, at other sizes, padded, tiled.
+
+Run it by hand with CIFAR-10 at hand; it takes about half an hour on one quiet core:
+
+    OMP_NUM_THREADS=1 SIMAM_EDU_DATA=FOLDER python benchmarks/own_network.py
+
+It trains small residual networks on a few thousand images, with SimAM at several places and several seeds,
+and asks the trained ones. Each answer is one line of JSON in book/results/own_network.jsonl, which the
+chapter "In your own network" shows. A line that is there is not made again, and an interrupted training goes
+on from its checkpoint, so that the command may be stopped and called again. ``--parts cost`` and others make
+some of the lines only.
+"""
+
+import argparse
+import copy
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from own_network_cost import cost, counters, long_maps
+from torch import Tensor, nn
+
+from simam_edu import SimAM, insert
+from simam_edu.datasets import ImageSet, load
+from simam_edu.networks import NETWORKS, build
+from simam_edu.training import DeviceImages, TrainConfig, train
+from simam_edu.training.record import append_record, environment, read_records
+from simam_edu.training.recipes import RECIPES
+
+HERE = Path(__file__).resolve().parent.parent
+OUT = HERE / "book" / "results" / "own_network.jsonl"
+Record = dict[str, Any]
+
+NETWORK = "resnet14"  # two blocks a stage, so that the last of a stage is not all of them
+RECIPE, EPOCHS = "smoke", 5
+TRAIN_IMAGES, TEST_IMAGES = 4000, 2000
+SEEDS = (0, 1, 2)
+
+PLACES: dict[str, dict[str, str]] = {
+    "none": {},
+    "before the last norm": {"before": "stages.?.?.bn2"},
+    "after the last norm": {"after": "stages.?.?.bn2"},
+    "last block of a stage": {"before": "stages.?.1.bn2"},
+    "stem": {"after": "stem"},
+    "head": {"after": "stages"},
+    "after the block's relu": {"after": "stages.?.?"},
+}
+"""Where SimAM stands, as :func:`simam_edu.insert` is told."""
+ASKED = ("none", "before the last norm")
+"""The places whose trained networks answer the other questions."""
+
+
+def with_simam(place: str, *, num_classes: int, **_: Any) -> nn.Module:
+    """Return the network with SimAM at a place; its weights are those that it has without."""
+    network = build(NETWORK, num_classes=num_classes)
+    if PLACES[place]:
+        insert(network, **PLACES[place])
+    return network
+
+
+for place in PLACES:
+    NETWORKS[f"{NETWORK}, SimAM: {place}"] = partial(with_simam, place)
+
+
+class Lab:
+    """The images and the trained networks, each trained when it is first asked for."""
+
+    def __init__(self, dataset: str, epochs: int, count: int, folder: Path) -> None:
+        self.train_set = first_of(load(dataset, "train"), count)
+        self.test_set = first_of(load(dataset, "test"), min(count, TEST_IMAGES))
+        self.epochs, self.folder = epochs, folder
+        self.results: dict[tuple[str, int], Any] = {}
+
+    def result(self, place: str, seed: int) -> Any:
+        """Return what training gave; a finished run is read from its folder."""
+        if (place, seed) not in self.results:
+            self.results[place, seed] = self.trained(place, seed)
+        return self.results[place, seed]
+
+    def trained(self, place: str, seed: int) -> Any:
+        """Train, or go on where an interrupted training was."""
+        config = TrainConfig(
+            network=f"{NETWORK}, SimAM: {place}", attention="none", recipe=RECIPE, epochs=self.epochs,
+            seed=seed, held_out=0.0, device="cpu",
+        )  # fmt: skip
+        folder = self.folder / f"{place.replace(' ', '-')}-{seed}"
+        return train(config, self.train_set, self.test_set, folder=folder)
+
+    def network(self, place: str, seed: int) -> nn.Module:
+        """Return a trained network of the caller's own, in evaluation mode."""
+        network: nn.Module = copy.deepcopy(self.result(place, seed).network)
+        return network
+
+    def test(self) -> tuple[Tensor, Tensor]:
+        """Return all test images, normalized, and their labels."""
+        images = DeviceImages.put(self.test_set, torch.device("cpu"))
+        return next(images.plain_batches(len(images)))
+
+    def pixel(self, value: int) -> Tensor:
+        """Return a color (3, 1, 1) whose three channels have a value of 0 to 255, normalized."""
+        mean, std = torch.tensor(self.test_set.mean), torch.tensor(self.test_set.std)
+        return ((value / 255 - mean) / std)[:, None, None]
+
+
+def first_of(images: ImageSet, count: int) -> ImageSet:
+    """Return the first images of a set."""
+    return replace(images, images=images.images[:count], labels=images.labels[:count], masks=None)
+
+
+@torch.no_grad()
+def logits(network: nn.Module, x: Tensor) -> Tensor:
+    """Return the logits of many images."""
+    return torch.cat([network.eval()(batch) for batch in x.split(250)])
+
+
+def accuracy(out: Tensor, labels: Tensor) -> float:
+    """Return the fraction of images whose largest logit is that of their label."""
+    return (out.argmax(1) == labels).double().mean().item()
+
+
+# 1 and 3. Where, and which lambda
+
+
+def entering(network: nn.Module, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Yield the name of each SimAM of a network and the maps that enter it."""
+    found: list[tuple[str, Tensor]] = []
+
+    def keep(name: str, _: nn.Module, inputs: tuple[Tensor]) -> None:
+        found.append((name, inputs[0]))
+
+    modules = [(name, module) for name, module in network.named_modules() if isinstance(module, SimAM)]
+    hooks = [module.register_forward_pre_hook(partial(keep, name)) for name, module in modules]
+    logits(network, x)
+    for hook in hooks:
+        hook.remove()
+    yield from found
+
+
+def where(lab: Lab, seed: int, place: str) -> Record:
+    """Train with SimAM at a place; the accuracy, and what the gains of the trained network are."""
+    result = lab.result(place, seed)
+    maps = []
+    for name, x in entering(result.network, lab.test()[0][:100]):
+        live = x != 0
+        gains = SimAM()(x)[live] / x[live]
+        variance = x.var((-2, -1))
+        maps.append(
+            {
+                "name": name, "zeros": 1 - live.double().mean().item(), "live_gain": gains.mean().item(),
+                "variance": variance.quantile(torch.tensor([0.05, 0.5, 0.95])).tolist(),
+            }
+        )  # fmt: skip
+    history = [epoch.train.accuracy for epoch in result.epochs]
+    return {"accuracy": result.test.accuracy, "train": history[-1], "minutes": result.minutes, "maps": maps}
+
+
+def lambdas(lab: Lab, seed: int) -> Record:
+    """Test a network at other lambdas than it was trained with; the variances that it began with."""
+    x, labels = lab.test()
+    network, found = lab.network("before the last norm", seed), {}
+    for exponent in range(-6, 4):
+        for module in network.modules():
+            if isinstance(module, SimAM):
+                module.lam = 10.0**exponent
+        found[f"1e{exponent}"] = accuracy(logits(network, x), labels)
+    first = {}
+    for weights in ("he", "authors"):
+        torch.manual_seed(seed)
+        new = build(NETWORK, num_classes=10, attention=SimAM, first_weights=weights)
+        new.train()(x[:250])  # so that the norms have statistics: those of training
+        for module in new.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 1.0
+        new(x[:250])
+        first[weights] = [maps.var((-2, -1)).sqrt().median().item() for _, maps in entering(new, x[:250])]
+    return {"accuracy": found, "first_std": first}
+
+
+# 2. Pretrained weights
+
+
+class Rescaled(nn.Module):
+    """SimAM times a number that gives a normal channel its variance back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.simam, self.factor = SimAM(), 1 / normal_gain()[1] ** 0.5
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x times its gain and the factor."""
+        return self.simam(x) * self.factor
+
+
+def normal_gain() -> tuple[float, float]:
+    """Return the mean gain of a normal channel, and the ratio of its variances after and before."""
+    z = torch.linspace(-12, 12, 24001, dtype=torch.float64)
+    weight = (-(z**2) / 2).exp()
+    weight /= weight.sum()
+    gain = (0.5 + z**2 / 4).sigmoid()
+    return (weight * gain).sum().item(), (weight * (gain * z) ** 2).sum().item()
+
+
+def estimate_norms(network: nn.Module, images: DeviceImages) -> None:
+    """Take the statistics of the batch norms anew from the images as they are, without a gradient."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over all batches
+    network.train()
+    with torch.no_grad():
+        for x, _ in images.plain_batches(250):
+            network(x)
+    for norm in norms:
+        norm.momentum = 0.1
+
+
+def one_epoch(network: nn.Module, images: DeviceImages, seed: int) -> None:
+    """Train for one epoch, with a learning rate that falls from a quarter of the recipe's peak to 0."""
+    recipe, generator = RECIPES[RECIPE], torch.Generator().manual_seed(seed + 100)
+    optimizer = recipe.optimizer(network.parameters())
+    steps, network = -(-len(images) // recipe.batch_size), network.train()
+    batches = images.training_batches(recipe.batch_size, generator=generator)
+    for step, (x, labels) in enumerate(batches):
+        optimizer.param_groups[0]["lr"] = 0.005 * (1 - step / steps)
+        optimizer.zero_grad()
+        F.cross_entropy(network(x), labels).backward()
+        optimizer.step()
+
+
+def pretrained(lab: Lab, seed: int, place: str) -> Record:
+    """Put SimAM into a network that was trained without; the accuracy after each remedy."""
+    x, labels = lab.test()
+    images = DeviceImages.put(lab.train_set, torch.device("cpu"))
+
+    def after(make: Callable[[], nn.Module] | None, *remedies: Callable[[nn.Module], None]) -> float:
+        network = lab.network("none", seed)
+        if make is not None:
+            insert(network, **PLACES[place], make=make)
+        for remedy in remedies:
+            remedy(network)
+        return accuracy(logits(network, x), labels)
+
+    norms, epoch = partial(estimate_norms, images=images), partial(one_epoch, images=images, seed=seed)
+    return {
+        "without": after(None),
+        "inserted": after(SimAM),
+        "rescaled": after(Rescaled),
+        "norms": after(SimAM, norms),
+        "rescaled, norms": after(Rescaled, norms),
+        "epoch": after(SimAM, epoch),
+        "without, norms": after(None, norms),
+        "without, epoch": after(None, epoch),
+    }
+
+
+# 4 to 6. Sizes, padding, tiles
+
+
+def sizes(lab: Lab, seed: int, place: str) -> Record:
+    """Test at other sizes than that of training; images are resized bilinearly."""
+    network, (x, labels) = lab.network(place, seed), lab.test()
+    x, labels = x[:1000], labels[:1000]
+    found = {}
+    for side in (16, 24, 32, 40, 48, 64, 96):
+        resized = F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+        found[str(side)] = accuracy(logits(network, resized), labels)
+    return {"accuracy": found}
+
+
+class Masked(nn.Module):
+    """SimAM with a mask that is set from outside and follows the map's size."""
+
+    def __init__(self, masks: list[Tensor]) -> None:
+        super().__init__()
+        self.simam, self.masks = SimAM(), masks  # shared by all, one or none
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return SimAM of the valid positions."""
+        if not self.masks:
+            return self.simam(x)
+        return self.simam(x, F.interpolate(self.masks[0], x.shape[-2:]).bool())
+
+
+def pooled(network: Any, x: Tensor, valid: Tensor) -> Tensor:
+    """Return the logits where the mean before the last layer is taken over the valid positions."""
+    maps = network.stages(network.stem(x))
+    inside = F.interpolate(valid, maps.shape[-2:])
+    return network.head((maps * inside).sum((-2, -1)) / inside.sum((-2, -1)))
+
+
+@torch.no_grad()
+def padding(lab: Lab, seed: int, place: str) -> Record:
+    """Put bars above and below the images; what changes, with and without the mask, and by the bars alone."""
+    (x, labels), masks = lab.test(), []
+    x, labels, network = x[:1000], labels[:1000], lab.network("none", seed)
+    if PLACES[place]:
+        network.load_state_dict(lab.network(place, seed).state_dict())
+        insert(network, **PLACES[place], make=partial(Masked, masks))
+    network.eval()
+    plain, rows = logits(network, x), []
+    for bar in (4, 8, 16):
+        side = 32 + 2 * bar
+        valid = F.pad(torch.ones(1, 1, 32, 32), (0, 0, bar, bar))
+        for value in (0, 114):
+            boxed = lab.pixel(value).expand(len(x), 3, side, 32).clone()
+            boxed[:, :, bar:-bar] = x
+            for masked in (False, True) if PLACES[place] else (False,):
+                masks[:] = [valid] if masked else []
+                out = torch.cat([pooled(network, part, valid) for part in boxed.split(250)])
+                row = {"share": 2 * bar / side, "value": value, "masked": masked}
+                row["accuracy"] = accuracy(out, labels)
+                row["changed"] = ((out - plain).norm(dim=1) / plain.norm(dim=1)).median().item()
+                row["flipped"] = (out.argmax(1) != plain.argmax(1)).double().mean().item()
+                rows.append(row)
+    return {"accuracy": accuracy(plain, labels), "rows": rows}
+
+
+@torch.no_grad()
+def tiles(lab: Lab, seed: int, place: str) -> Record:
+    """Take the middle of a large image from a tile around it, and compare with the whole image."""
+    network: Any = lab.network(place, seed)
+    x, _ = lab.test()
+    side = 6  # images in a row of the mosaic
+    count = len(x) // side**2
+    mosaic = x[: count * side**2].reshape(count, side, side, 3, 32, 32)
+    whole = mosaic.permute(0, 3, 1, 4, 2, 5).reshape(count, 3, 32 * side, 32 * side)[:20]
+
+    def middle(picture: Tensor) -> Tensor:
+        """Return the last maps where the middle 32 x 32 pixels are, (n, c, 8, 8)."""
+        maps = network.stages(network.stem(picture))
+        start = (maps.shape[-1] - 8) // 2
+        return maps[..., start : start + 8, start : start + 8]
+
+    wanted, rows = middle(whole), []
+    for margin in (0, 16, 32, 48):
+        cut = 16 * side - 16 - margin
+        found = middle(whole[..., cut : 32 * side - cut, cut : 32 * side - cut])
+        classes = [network.head(maps.movedim(1, -1)).argmax(-1) for maps in (found, wanted)]
+        rows.append(
+            {
+                "margin": margin, "tile": 32 + 2 * margin, "whole": 32 * side,
+                "difference": ((found - wanted).norm() / wanted.norm()).item(),
+                "classes_changed": (classes[0] != classes[1]).double().mean().item(),
+            }
+        )  # fmt: skip
+    return {"images": len(whole), "rows": rows}
+
+
+def planned(parts: Sequence[str]) -> Iterator[tuple[Record, Callable[[Lab], Record]]]:
+    """Yield what each line is known by, and what makes it; what most questions need comes first."""
+    for seed in SEEDS:
+        for place in ASKED:
+            yield {"part": "where", "place": place, "seed": seed}, partial(where, seed=seed, place=place)
+        for place in ("before the last norm", "after the last norm"):
+            key = {"part": "pretrained", "place": place, "seed": seed}
+            yield key, partial(pretrained, seed=seed, place=place)
+        yield {"part": "lambdas", "seed": seed}, partial(lambdas, seed=seed)
+        for ask in (sizes, padding, tiles):
+            for place in ASKED:
+                key = {"part": ask.__name__, "place": place, "seed": seed}
+                yield key, partial(ask, seed=seed, place=place)
+    for seed in SEEDS:
+        for place in PLACES:
+            yield {"part": "where", "place": place, "seed": seed}, partial(where, seed=seed, place=place)
+    yield {"part": "long maps"}, lambda _: long_maps()
+    yield {"part": "cost"}, lambda _: cost()
+    if "counters" in parts:  # needs packages that neither the package nor the book has
+        yield {"part": "counters"}, lambda _: counters()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the lines that are not there yet."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, default=OUT, help="the file to add lines to")
+    parser.add_argument("--folder", type=Path, default=HERE / "runs" / "own_network", help="of checkpoints")
+    parser.add_argument("--dataset", default="cifar10", help="a name of simam_edu.datasets")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--images", type=int, default=TRAIN_IMAGES, help="training images")
+    parser.add_argument("--parts", nargs="*", default=[], help="make these lines only")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    lab = Lab(options.dataset, options.epochs, options.images, options.folder)
+    there = [] if not options.out.exists() else list(read_records(options.out))
+    for key, make in planned(options.parts):
+        if any(key.items() <= line.items() for line in there):
+            continue
+        if options.parts and key["part"] not in options.parts:
+            continue
+        print(json.dumps(key), flush=True)
+        setting = {
+            "network": NETWORK, "recipe": RECIPE, "epochs": options.epochs, "dataset": options.dataset,
+            "source": lab.train_set.source, "training_images": len(lab.train_set.labels),
+            "test_images": len(lab.test_set.labels),
+        }  # fmt: skip
+        line = {"benchmark": "own network", **key, **make(lab)}
+        line |= {} if key["part"] in ("long maps", "cost", "counters") else setting
+        line |= {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "environment": environment()}
+        there.append(line)
+        append_record(options.out, there[-1])
+
+
+if __name__ == "__main__":
+    main()
