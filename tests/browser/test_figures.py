@@ -172,6 +172,15 @@ def errata(s: Any, _: Any) -> dict[str, float]:
     return {"right": right, "printed": wrong}
 
 
+def letterbox(s: Any, _: Any) -> dict[str, float]:
+    values, weights = np.array([-1.0, 1.0, s["bar"]]), [(1 - s["share"]) / 2] * 2 + [s["share"]]
+    mu = np.average(values, weights=weights)
+    whole = (mu, np.average((values - mu) ** 2, weights=weights))
+    real, bars = (1 / energy.minimal_energy(s[key], *whole, lam=0.0) for key in ("z", "bar"))
+    alone = 1 / energy.minimal_energy(s["z"], 0.0, 1.0, lam=0.0)
+    return {"masked": expit(alone), "plain": expit(real), "border": expit(bars)}
+
+
 def wrong(s: Any, page: Any) -> dict[str, float]:
     name, kind, _ = page.evaluate(f"WrongSimAMs.exhibits[{s['exhibit'] - 1}]")
     x = np.reshape(
@@ -188,7 +197,7 @@ NUMBERS: dict[str, Callable[[Any, Any], dict[str, float]]] = {
     function.__name__.replace("_", "-"): function
     for function in (
         *(augment, bowl, ceiling, crossing, energy_line, errata, float16, gain_curve, gates, interval),
-        *(jacobian, keepdim, outlier, roofline, schedule, step_size, surround, wrong),
+        *(jacobian, keepdim, letterbox, outlier, roofline, schedule, step_size, surround, wrong),
     )
 } | {"lambda": penalty}
 PHONE = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True}
