@@ -23,6 +23,7 @@ ALLOWED = {
     "arguments": set(),
     "_exact": {"arguments"},
     "energy": {"_exact", "arguments"},
+    "export": {"energy"},
     "derivation": set(),
     "gradient": {"energy", "derivation"},
     "solvers": {"_exact", "arguments", "energy"},
@@ -48,6 +49,7 @@ ALLOWED = {
 WITHOUT_TORCH = [
     "arguments",
     "energy",
+    "export",
     "derivation",
     "gradient",
     "solvers",
