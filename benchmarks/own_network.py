@@ -30,8 +30,8 @@ from simam_edu import SimAM, insert
 from simam_edu.datasets import ImageSet, load
 from simam_edu.networks import NETWORKS, build
 from simam_edu.training import DeviceImages, TrainConfig, train
-from simam_edu.training.record import append_record, environment, read_records
 from simam_edu.training.recipes import RECIPES
+from simam_edu.training.record import append_record, environment, read_records
 
 HERE = Path(__file__).resolve().parent.parent
 OUT = HERE / "book" / "results" / "own_network.jsonl"
@@ -274,17 +274,18 @@ def sizes(lab: Lab, seed: int, place: str) -> Record:
 
 
 class Masked(nn.Module):
-    """SimAM with a mask that is set from outside and follows the map's size."""
+    """SimAM with a mask, or zeros outside of it; the mask is set from outside and follows the map's size."""
 
-    def __init__(self, masks: list[Tensor]) -> None:
+    def __init__(self, masks: list[Tensor], *, zeros: bool = False) -> None:
         super().__init__()
-        self.simam, self.masks = SimAM(), masks  # shared by all, one or none
+        self.simam, self.masks, self.zeros = SimAM(), masks, zeros  # one list for all; empty for no mask
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return SimAM of the valid positions."""
+        """Return SimAM of the valid positions, or ``x`` with zeros at the others."""
         if not self.masks:
-            return self.simam(x)
-        return self.simam(x, F.interpolate(self.masks[0], x.shape[-2:]).bool())
+            return x if self.zeros else self.simam(x)
+        valid = F.interpolate(self.masks[0], x.shape[-2:])
+        return x * valid if self.zeros else self.simam(x, valid.bool())
 
 
 def pooled(network: Any, x: Tensor, valid: Tensor) -> Tensor:
@@ -296,24 +297,29 @@ def pooled(network: Any, x: Tensor, valid: Tensor) -> Tensor:
 
 @torch.no_grad()
 def padding(lab: Lab, seed: int, place: str) -> Record:
-    """Put bars above and below the images; what changes, with and without the mask, and by the bars alone."""
-    (x, labels), masks = lab.test(), []
-    x, labels, network = x[:1000], labels[:1000], lab.network("none", seed)
+    """Put bars above and below the images; what changes, by SimAM and by the convolutions.
+
+    Where the convolutions are given zeros in the place of the bars, as at the border of an image, all that is
+    left is SimAM's.
+    """
+    (x, labels), masks, zeros = lab.test(), [], []
+    x, labels, network = x[:500], labels[:500], lab.network("none", seed)
+    insert(network, before=nn.Conv2d, make=partial(Masked, zeros, zeros=True))
     if PLACES[place]:
         network.load_state_dict(lab.network(place, seed).state_dict())
         insert(network, **PLACES[place], make=partial(Masked, masks))
     network.eval()
     plain, rows = logits(network, x), []
-    for bar in (4, 8, 16):
-        side = 32 + 2 * bar
+    for bar in (8, 16):
         valid = F.pad(torch.ones(1, 1, 32, 32), (0, 0, bar, bar))
-        for value in (0, 114):
-            boxed = lab.pixel(value).expand(len(x), 3, side, 32).clone()
+        for value in (0, 114, "zeros"):
+            boxed = lab.pixel(0 if value == "zeros" else value).expand(len(x), 3, 32 + 2 * bar, 32).clone()
             boxed[:, :, bar:-bar] = x
+            zeros[:] = [valid] if value == "zeros" else []
             for masked in (False, True) if PLACES[place] else (False,):
                 masks[:] = [valid] if masked else []
                 out = torch.cat([pooled(network, part, valid) for part in boxed.split(250)])
-                row = {"share": 2 * bar / side, "value": value, "masked": masked}
+                row = {"share": 2 * bar / (32 + 2 * bar), "value": value, "masked": masked}
                 row["accuracy"] = accuracy(out, labels)
                 row["changed"] = ((out - plain).norm(dim=1) / plain.norm(dim=1)).median().item()
                 row["flipped"] = (out.argmax(1) != plain.argmax(1)).double().mean().item()

@@ -20,13 +20,16 @@ SHAPES = {"long": (1, 64, 80, 2000), "volume": (1, 32, 32, 64, 64)}
 
 
 def in_turn(jobs: dict[str, Callable[[], object]], rounds: int = 15) -> dict[str, float]:
-    """Return the median milliseconds of each job; they take turns, so that noise meets all of them."""
+    """Return the median milliseconds of the processor that each job takes, on the one thread that there is.
+
+    Other work on the machine does not count in it, but for the cache that it takes; jobs take turns.
+    """
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(rounds + 2):
         for name, job in jobs.items():
-            start = time.perf_counter()
+            start = time.process_time()
             job()
-            times[name].append(1000 * (time.perf_counter() - start))
+            times[name].append(1000 * (time.process_time() - start))
     return {name: statistics.median(some[2:]) for name, some in times.items()}
 
 
@@ -102,11 +105,12 @@ def counters() -> Record:
         return float(count(module, inputs=(torch.randn(shape),), verbose=False)[0])
 
     found = {}
-    for count in (fvcore, ptflops, thop):
+    packages = {fvcore: "fvcore", ptflops: "ptflops", thop: "ultralytics-thop"}
+    for count, package in packages.items():
         nets = [build("resnet20", num_classes=10, attention=make).eval() for make in (None, SimAM)]
         image = (1, 3, 32, 32)
-        found[count.__name__] = {
-            "version": version(count.__name__),
+        found[package] = {
+            "version": version(package),
             "SimAM": count(SimAM().eval(), shape),
             "ten lines": count(TenLines().eval(), shape),
             "resnet20": count(nets[0], image),
