@@ -95,10 +95,16 @@ def test_int8_inside_is_wrong_where_channels_differ_and_names_the_cure():
     assert any("exclude the nodes" in line for line in report.advice)
 
 
-def test_int8_outside_is_rounded():
-    report = check(lambda x: to_steps(to_steps(x) * gain(to_steps(x))), feeds=["std 1"])
-    assert report.verdict == "rounded"
+def test_int8_outside_is_rounded_even_where_a_channel_has_a_step_or_two():
+    report = check(lambda x: to_steps(to_steps(x) * gain(to_steps(x))))
+    assert {finding.verdict for finding in report.findings} == {"rounded"}
     assert "16 bits" in report.advice[0]
+
+
+@pytest.mark.parametrize(("one_gain", "verdict"), [(OFF, "off"), (1.0, "saturated")])
+def test_rounding_hides_no_attention_that_is_lost(one_gain, verdict):
+    report = check(lambda x: to_steps(x * one_gain), feeds=["std 1", "std 300", "mean 100"])
+    assert {finding.verdict for finding in report.findings} == {verdict}
 
 
 def test_a_networks_modules_are_told_apart():

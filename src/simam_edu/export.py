@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from simam_edu._onnx import simam_nodes
 from simam_edu.energy import DEFAULT_LAM, Statistics, gain
+
+__all__ = ["FEEDS", "OFF", "SHAPES", "VERDICTS", "Finding", "Report", "check", "feed", "simam_nodes"]
 
 OFF = 1.0 / (1.0 + np.exp(-0.5))
 """The gain sigmoid(1/2) of a neuron that equals its mean, 0.6225: all gains, where attention is off."""
@@ -39,9 +42,9 @@ class Finding(NamedTuple):
         feed: The input, one of :data:`FEEDS`.
         shape: The input's shape.
         verdict: Of the worst channel. ``"right"``: no gain is off by more than the tolerance. ``"rounded"``:
-            single gains are, but ``kept`` is near 1, as where int8 rounds input and output. ``"off"``: every
-            gain is sigmoid(1/2). ``"saturated"``: gains near 1. ``"NaN"``: NaN or infinity came out.
-            ``"wrong"``: anything else.
+            some are, by no more than eight bits of input and output explain, or ``kept`` is near 1.
+            ``"off"``: every gain is sigmoid(1/2). ``"saturated"``: gains near 1. ``"NaN"``: NaN or
+            infinity came out. ``"wrong"``: anything else.
         error: The largest error of a gain y/x where \|x\| is at least half its root mean square; infinite
             with a NaN.
         kept: How much of the attention is there in the worst channel, by least squares: 1 is right, 0 off.
@@ -169,23 +172,34 @@ def _compare(
     square = np.square(x).mean(axes, keepdims=True)
     far = np.square(x) >= square / 4
     error = np.abs(np.divide(y, x, out=wanted.copy(), where=far) - wanted).max(axes)
-    whole = (x * y).mean(axes) / np.maximum(square[..., 0, 0], np.finfo(float).tiny)  # one gain for all
-    signal, found = x * (wanted - OFF), y - x * OFF
-    power = np.square(signal).sum(axes)
-    kept = (signal * found).sum(axes) / np.maximum(power, np.finfo(float).tiny)
-    channels = zip(error.flat, kept.flat, whole.flat, strict=True)
-    worst = max((_verdict(*channel, tolerance), channel) for channel in channels)
-    return VERDICTS[worst[0]], float(error.max()), float(worst[1][1])
+    smallest = np.finfo(float).tiny
+    whole = (x * y).mean(axes) / np.maximum(square[..., 0, 0], smallest)  # one gain for all
+    signal = x * (wanted - OFF)
+    power = np.maximum(np.square(signal).sum(axes), smallest)
+    kept = (signal * (y - x * OFF)).sum(axes) / power
+    explained = np.abs(y - x * wanted).max(axes) <= 1.5 * _step(y)
+    verdicts = [
+        VERDICTS.index(_verdict(*channel, tolerance))
+        for channel in zip(error.flat, kept.flat, whole.flat, explained.flat, strict=True)
+    ]
+    worst = max(range(len(verdicts)), key=lambda k: (verdicts[k], error.flat[k]))
+    return VERDICTS[verdicts[worst]], float(error.max()), float(kept.flat[worst])
 
 
-def _verdict(error: float, kept: float, whole: float, tolerance: float) -> int:
+def _step(y: np.ndarray) -> float:
+    """Return the step of an output in eight bits, or 0 where there are more values than those have."""
+    values = np.unique(y)
+    return float(np.diff(values).min()) if 1 < len(values) <= 256 else 0.0
+
+
+def _verdict(error: float, kept: float, whole: float, explained: bool, tolerance: float) -> str:
     if error <= tolerance:
-        return VERDICTS.index("right")
+        return "right"
+    if explained or 0.8 <= kept <= 1.2:
+        return "rounded"
     if abs(kept) <= 0.1 and abs(whole - OFF) <= 0.02:
-        return VERDICTS.index("off")
-    if whole >= 0.9:
-        return VERDICTS.index("saturated")
-    return VERDICTS.index("rounded" if 0.8 <= kept <= 1.2 else "wrong")
+        return "off"
+    return "saturated" if whole >= 0.9 else "wrong"
 
 
 CURES = {
@@ -224,56 +238,3 @@ def _cause(finding: Finding, findings: Sequence[Finding]) -> str:
         return "mixed" if finding.feed == "mixed" else "scale"
     right = any(other.feed == finding.feed and other.verdict == "right" for other in others)
     return "size" if right else "everywhere"
-
-
-REDUCTIONS = {"ReduceMean", "ReduceSum", "GlobalAveragePool", "InstanceNormalization"}
-WEIGHTED = {"BatchNormalization", "Conv", "ConvTranspose", "Gemm", "MatMul"}
-
-
-def simam_nodes(model: Any) -> tuple[tuple[str, ...], ...]:
-    """Return the names of the nodes of each SimAM in an ONNX model, for a quantizer's list of exclusions.
-
-    Found by structure, in a model of either exporter, whether of the ten lines, of this package or with a
-    built-in instance norm: x times a sigmoid of what only x enters, with a mean or a sum and without weights.
-    So SiLU, squeeze-and-excitation and ECA are none. With ``model = onnx.load(file)``,
-
-    - onnxruntime takes ``quantize_static(..., nodes_to_exclude=sum(simam_nodes(model), ()))``,
-    - nncf ``quantize(..., ignored_scope=nncf.IgnoredScope(names=[*sum(simam_nodes(model), ())]))``.
-
-    Args:
-        model: An ``onnx.ModelProto`` in float, before it is quantized.
-
-    Raises:
-        ValueError: If a node that belongs to one has no name.
-    """
-    maker = {name: node for node in model.graph.node for name in node.output}
-    constants = {tensor.name for tensor in model.graph.initializer}
-    found = []
-    for last in model.graph.node:
-        if last.op_type != "Mul":
-            continue
-        for x, weight in (last.input, reversed(last.input)):
-            nodes = _from(x, weight, maker, constants)
-            kinds = {node.op_type for node in nodes}
-            if nodes and nodes[0].op_type == "Sigmoid" and kinds & REDUCTIONS and not kinds & WEIGHTED:
-                found.append(tuple(node.name for node in (*reversed(nodes), last)))
-    if not all(name for names in found for name in names):
-        raise ValueError("model must have names for its nodes, got some without; export it anew")
-    return tuple(found)
-
-
-def _from(x: str, y: str, maker: Mapping[str, Any], constants: set[str]) -> list[Any]:
-    """Return the nodes that make y of x, the last one first; none where anything else enters but sizes."""
-    nodes, names, seen = [], [y], {x, "", *constants}
-    while names:
-        name = names.pop(0)
-        if name in seen:
-            continue
-        seen.add(name)
-        if name not in maker:  # an input of the graph
-            return []
-        node = maker[name]
-        if node.op_type != "Shape":
-            nodes.append(node)
-            names += node.input
-    return nodes

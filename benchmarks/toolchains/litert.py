@@ -1,0 +1,73 @@
+"""LiteRT by litert-torch, and ai-edge-quantizer for int8."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from toolchains import Conversion, Converted
+
+
+def interpreter_of(file: str) -> Converted:
+    """Run a file in LiteRT, with one thread and its default kernels, XNNPACK."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    model = Interpreter(file, num_threads=1)
+    plain = Interpreter(file, experimental_op_resolver_type=_builtin())  # its operators have not been fused
+    plain.allocate_tensors()
+    runner = model.get_signature_runner()
+    (name,) = runner.get_input_details()
+
+    def run(x: np.ndarray) -> Any:
+        (y,) = runner(**{name: x}).values()
+        return y
+
+    return Converted(run, Counter(op["op_name"] for op in plain._get_ops_details()))
+
+
+def _builtin() -> Any:
+    from ai_edge_litert.interpreter import OpResolverType
+
+    return OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+
+
+def float32(module: nn.Module, x: np.ndarray, folder: Path) -> Converted:
+    """By torch.export, for the size of x."""
+    return interpreter_of(_file(module, x, folder))
+
+
+def _file(module: nn.Module, x: np.ndarray, folder: Path) -> str:
+    import litert_torch
+
+    file = str(folder / "m.tflite")
+    litert_torch.convert(module, (torch.from_numpy(x),)).export(file)
+    return file
+
+
+def int8(module: nn.Module, x: np.ndarray, folder: Path, spare: bool = False) -> Converted:
+    """Quantized statically, weights and activations, or the convolutions alone."""
+    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_quantizer import quantizer, recipe
+
+    file = _file(module, x, folder)
+    (entry,) = Interpreter(file).get_signature_runner().get_input_details()
+    steps = recipe.static_wi8_ai8()
+    if spare:
+        steps = [step | {"operation": recipe.TFLOperationName.CONV_2D} for step in steps]
+    quantized = quantizer.Quantizer(file, steps)
+    seen = quantized.calibrate({"serving_default": [{entry: x}]})
+    quantized.quantize(seen).export_model(file + ".int8")
+    return interpreter_of(file + ".int8")
+
+
+CONVERSIONS = {
+    "float32": Conversion(float32),
+    "int8 static": Conversion(
+        int8,
+        calibrated=True,
+        call='a recipe of "operation" TFLOperationName.CONV_2D',
+    ),
+}
