@@ -23,12 +23,9 @@ def doubled(M):
     return 4 * (M - 1) / (4 * M - 1)
 
 
-def variance_kept(power=2):
-    """The variance that a normal channel keeps, where its gain is raised to a power."""
-    def f(z):
-        return z**2 * expit(1 / 2 + z**2 / 4) ** power * stats.norm.pdf(z)
-
-    return 2 * integrate.quad(f, 0, np.inf)[0]
+def variance_kept():
+    """The variance that SimAM leaves of a normal channel of variance one."""
+    return 2 * integrate.quad(lambda z: (z * expit(1 / 2 + z**2 / 4)) ** 2 * stats.norm.pdf(z), 0, np.inf)[0]
 
 
 # fmt: off
@@ -40,6 +37,12 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         " - mu**2 -> ": "This is the mean square. The variance is that less the squared mean.",
         "return expit( -> return (": "This is the importance. The gain is its sigmoid.",
     }, lambda g: [(2.0, 0.5, 0.0), (1.0, 0.25, 2.0), (-1.5, 0.8, -1.3), (0.3, 0.0, 1.0), *rows(g.uniform(0.1, 0.8, (3, 3)))]),
+    Exercise("factor", "the factor, as a number", variance_kept() ** -0.5, {
+        variance_kept() ** -1: "This is one over the variance that is left. A factor on the output counts squared in its variance.",
+        variance_kept(): "This is the variance that is left, and no factor.",
+        variance_kept() ** 0.5: "This is what SimAM does to the standard deviation. Asked for is what undoes it.",
+        2 / (1 + expit(1 / 2)): "This takes the middle of the range of gains. Few neurons are there: weigh each gain by the square of its z and by the normal density.",
+    }, rtol=1e-3),
     Exercise("switched_off", "a function of (z, gain) that returns lambda in units of the channel's variance", switched_off, {
         "- 1 / 2) -> )": "The constant one half of the importance is missing: the gain is the sigmoid of one half plus the squared z.",
         ") - 1\n -> )\n": "This is one plus the ratio: the variance itself stands beside lambda in the denominator.",
@@ -52,10 +55,4 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         "4 * (M - 1) / (4 * M - 1) -> 2 * (M - 1) / (2 * M - 1)": "This doubles one axis. Both are doubled, so there are four neurons in the place of one.",
         "4 * (M - 1) / (4 * M - 1) -> (4 * M - 1) / (4 * (M - 1))": "This is the ratio before over after.",
     }, lambda _: [(4,), (16,), (49,), (64,), (1024,)]),
-    Exercise("factor", "the factor, as a number", variance_kept() ** -0.5, {
-        variance_kept() ** -1: "This is one over the variance that is left. A factor on the output counts squared in its variance.",
-        variance_kept(): "This is the variance that is left, and no factor.",
-        variance_kept() ** 0.5: "This is what SimAM does to the standard deviation. Asked for is what undoes it.",
-        2 / (1 + expit(1 / 2)): "This takes the middle of the range of gains. Few neurons are there: weigh each gain by the square of its z and by the normal density.",
-    }, rtol=1e-3),
 )
