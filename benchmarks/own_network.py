@@ -371,9 +371,9 @@ def planned(parts: Sequence[str]) -> Iterator[tuple[Record, Callable[[Lab], Reco
             for place in ASKED:
                 key = {"part": ask.__name__, "place": place, "seed": seed}
                 yield key, partial(ask, seed=seed, place=place)
-    for seed in SEEDS:
         for place in PLACES:
-            yield {"part": "where", "place": place, "seed": seed}, partial(where, seed=seed, place=place)
+            if place not in ASKED:
+                yield {"part": "where", "place": place, "seed": seed}, partial(where, seed=seed, place=place)
     yield {"part": "long maps"}, lambda _: long_maps()
     yield {"part": "cost"}, lambda _: cost()
     if "counters" in parts:  # needs packages that neither the package nor the book has
