@@ -19,7 +19,8 @@ BEFORE = "before the last norm"
 def own_network(benchmark_script, monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     before = dict(NETWORKS)
-    yield benchmark_script("own_network")
+    modules = [benchmark_script(f"own_network_{name}") for name in ("lab", "questions")]
+    yield SimpleNamespace(**{name: value for module in modules for name, value in vars(module).items()})
     NETWORKS.clear()
     NETWORKS.update(before)
 
