@@ -233,6 +233,15 @@ def three_maps(s: Any, page: Any) -> dict[str, float]:
     return {key: (above & mask).sum() / (above | mask).sum() for key, above in marked.items()}
 
 
+def letterbox(s: Any, _: Any) -> dict[str, float]:
+    values, weights = np.array([-1.0, 1.0, s["bar"]]), [(1 - s["share"]) / 2] * 2 + [s["share"]]
+    mu = np.average(values, weights=weights)
+    whole = (mu, np.average((values - mu) ** 2, weights=weights))
+    real, bars = (1 / energy.minimal_energy(s[key], *whole, lam=0.0) for key in ("z", "bar"))
+    alone = 1 / energy.minimal_energy(s["z"], 0.0, 1.0, lam=0.0)
+    return {"masked": expit(alone), "plain": expit(real), "border": expit(bars)}
+
+
 def wrong(s: Any, page: Any) -> dict[str, float]:
     name, kind, _ = page.evaluate(f"WrongSimAMs.exhibits[{s['exhibit'] - 1}]")
     x = np.reshape(

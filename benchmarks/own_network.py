@@ -1,0 +1,86 @@
+"""Measure what SimAM does in a network of one's own: where, with old weights, at other sizes, padded, tiled.
+
+Run it by hand with CIFAR-10 at hand; it takes about half an hour on one quiet core:
+
+    OMP_NUM_THREADS=1 SIMAM_EDU_DATA=FOLDER python benchmarks/own_network.py
+
+It trains small residual networks on a few thousand images, with SimAM at several places and several seeds,
+and asks the trained ones. Each answer is one line of JSON in book/results/own_network.jsonl, which the
+chapter "In your own network" shows. A line that is there is not made again, and an interrupted training goes
+on from its checkpoint, so that the command may be stopped and called again. ``--parts cost`` and others make
+some of the lines only.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import torch
+from own_network_cost import cost, counters, long_maps
+from own_network_lab import ASKED, EPOCHS, NETWORK, PLACES, RECIPE, SEEDS, TRAIN_IMAGES, Lab
+from own_network_questions import Record, lambdas, padding, pretrained, sizes, tiles, where
+
+from simam_edu.training.record import append_record, environment, read_records
+
+HERE = Path(__file__).resolve().parent.parent
+OUT = HERE / "book" / "results" / "own_network.jsonl"
+
+
+def planned(parts: Sequence[str]) -> Iterator[tuple[Record, Callable[[Lab], Record]]]:
+    """Yield what each line is known by, and what makes it; what most questions need comes first."""
+    for seed in SEEDS:
+        for place in ASKED:
+            yield {"part": "where", "place": place, "seed": seed}, partial(where, seed=seed, place=place)
+        for place in ("before the last norm", "after the last norm"):
+            key = {"part": "pretrained", "place": place, "seed": seed}
+            yield key, partial(pretrained, seed=seed, place=place)
+        yield {"part": "lambdas", "seed": seed}, partial(lambdas, seed=seed)
+        for ask in (sizes, padding, tiles):
+            for place in ASKED:
+                key = {"part": ask.__name__, "place": place, "seed": seed}
+                yield key, partial(ask, seed=seed, place=place)
+        for place in PLACES:
+            if place not in ASKED:
+                yield {"part": "where", "place": place, "seed": seed}, partial(where, seed=seed, place=place)
+    yield {"part": "long maps"}, lambda _: long_maps()
+    yield {"part": "cost"}, lambda _: cost()
+    if "counters" in parts:  # needs packages that neither the package nor the book has
+        yield {"part": "counters"}, lambda _: counters()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the lines that are not there yet."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, default=OUT, help="the file to add lines to")
+    parser.add_argument("--folder", type=Path, default=HERE / "runs" / "own_network", help="of checkpoints")
+    parser.add_argument("--dataset", default="cifar10", help="a name of simam_edu.datasets")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--images", type=int, default=TRAIN_IMAGES, help="training images")
+    parser.add_argument("--parts", nargs="*", default=[], help="make these lines only")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    lab = Lab(options.dataset, options.epochs, options.images, options.folder)
+    there = [] if not options.out.exists() else list(read_records(options.out))
+    for key, make in planned(options.parts):
+        if any(key.items() <= line.items() for line in there):
+            continue
+        if options.parts and key["part"] not in options.parts:
+            continue
+        print(json.dumps(key), flush=True)
+        setting = {
+            "network": NETWORK, "recipe": RECIPE, "epochs": options.epochs, "dataset": options.dataset,
+            "source": lab.train_set.source, "training_images": len(lab.train_set.labels),
+            "test_images": len(lab.test_set.labels),
+        }  # fmt: skip
+        line = {"benchmark": "own network", **key, **make(lab)}
+        line |= {} if key["part"] in ("long maps", "cost", "counters") else setting
+        line |= {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "environment": environment()}
+        there.append(line)
+        append_record(options.out, there[-1])
+
+
+if __name__ == "__main__":
+    main()
