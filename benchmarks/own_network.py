@@ -19,10 +19,10 @@ from functools import partial
 from pathlib import Path
 
 import torch
+
 from own_network_cost import cost, counters, long_maps
 from own_network_lab import ASKED, EPOCHS, NETWORK, PLACES, RECIPE, SEEDS, TRAIN_IMAGES, Lab
 from own_network_questions import Record, lambdas, padding, pretrained, sizes, tiles, where
-
 from simam_edu.training.record import append_record, environment, read_records
 
 HERE = Path(__file__).resolve().parent.parent

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from own_network_lab import NETWORK, PLACES, RECIPE, Lab, accuracy, logits
 from torch import Tensor, nn
 
+from own_network_lab import NETWORK, PLACES, RECIPE, Lab, accuracy, logits
 from simam_edu import SimAM, insert
 from simam_edu.networks import build
 from simam_edu.training import DeviceImages

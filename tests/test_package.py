@@ -17,13 +17,15 @@ def names(requirements: list[str]) -> set[str]:
     return {re.split(r"[<>=!~; \[]", requirement)[0].lower() for requirement in requirements}
 
 
-def test_the_examples_of_the_readme_run() -> None:
+def test_the_examples_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> None:
     alone, inserted = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     names: dict[str, Any] = {}
     exec(alone, names)
     assert tuple(names["features"].shape) == (8, 64, 32, 32)
     exec(inserted, names)
-    assert names["inserted"].names == ("1.inserted_after",)
+    told = capsys.readouterr().out
+    assert told.startswith("Insertion(1.inserted_before)\n")
+    assert (told.count(" right "), told.count("\n")) == (10, 12)
 
 
 def test_every_package_of_the_source_is_installed() -> None:
