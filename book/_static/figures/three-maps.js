@@ -41,7 +41,7 @@ Figure.define("three-maps", (f) => {
     ["triangle", "a triangle"],
     ["star", "a star"],
   ]);
-  f.slider("stage", "stage of gain and Grad-CAM", { min: 1, max: 3 });
+  f.slider("stage", "stage", { min: 1, max: 3 });
   f.draw((s, width) => {
     const columns = width < 560 ? 2 : 4,
       size = Math.floor((width - 12 * (columns - 1) - 4) / columns / side),

@@ -29,7 +29,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         "4 * (1 - share) -> 4 * share": "The share that counts is that of the picture, not that of the border; see 'Constant borders'.",
         "/ (4 * (1 - share)) -> * (1 - share) / 4": "Here the border lowers the score. It makes the variance smaller, so the same distance is more standard deviations.",
         "1 / 2 + -> ": "The constant one half of the importance is missing before the sigmoid.",
-    }, lambda g: [(2.0, 0.44), (0.0, 0.5), (-1.5, 0.25), (3.0, 0.0), *((float(g.normal()), float(g.uniform(0, 0.9))) for _ in range(3))]),
+    }, lambda g: [(2.0, 0.44), (0.0, 0.5), (-1.5, 0.25), (3.0, 0.7), *((float(g.normal()), float(g.uniform(0.1, 0.9))) for _ in range(3))]),
     Exercise("pixel_auc", "a function of (values, mask), a map and where the object is, that returns the area under the curve", pixel_auc, {
         " + (pairs == 0) / 2 -> + 0": "Ties count as losses here. A map that says nothing would then have zero in place of one half; count a tie as half a win.",
         "pairs > 0 -> pairs < 0": "This is how often the background has the larger value. Ask which of the two the map should prefer.",
