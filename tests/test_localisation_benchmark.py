@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import map_measures as measures
 import numpy as np
 import pytest
 import torch
 
+import map_measures as measures
 from simam_edu.attention import attention_factory
 from simam_edu.datasets import load
 from simam_edu.networks import build

@@ -35,38 +35,27 @@ Shape = tuple[int, int, int, int]
 
 
 class Finding(NamedTuple):
-    r"""What one module did with one input.
+    """What one module did with one input."""
 
-    Attributes:
-        module: Its name; empty where there is one only.
-        feed: The input, one of :data:`FEEDS`.
-        shape: The input's shape.
-        verdict: Of the worst channel. ``"right"``: no gain is off by more than the tolerance. ``"rounded"``:
-            some are, by no more than eight bits of input and output explain, or ``kept`` is near 1.
-            ``"off"``: every gain is sigmoid(1/2). ``"saturated"``: gains near 1. ``"NaN"``: NaN or
-            infinity came out. ``"wrong"``: anything else.
-        error: The largest error of a gain y/x where \|x\| is at least half its root mean square; infinite
-            with a NaN.
-        kept: How much of the attention is there in the worst channel, by least squares: 1 is right, 0 off.
-    """
-
-    module: str
-    feed: str
-    shape: Shape
+    module: str  #: its name; empty where there is one only
+    feed: str  #: the input, one of :data:`FEEDS`
+    shape: Shape  #: the input's shape
+    #: Of the worst channel. ``"right"``: no gain is off by more than the tolerance. ``"rounded"``: some are,
+    #: by no more than eight bits of input and output explain, or ``kept`` is near 1. ``"off"``: every gain is
+    #: sigmoid(1/2). ``"saturated"``: gains near 1. ``"NaN"``: NaN or infinity came out. ``"wrong"``: else.
     verdict: str
+    #: The largest error of a gain y/x where the size of x is at least half its root mean square; infinite
+    #: with a NaN.
     error: float
+    #: How much of the attention is there in the worst channel, by least squares: 1 is right, 0 off.
     kept: float
 
 
 @dataclass(frozen=True)
 class Report:
-    """All findings of :func:`check`; printed, it is a table and what to change.
+    """All findings of :func:`check`; printed, it is a table and what to change."""
 
-    Attributes:
-        findings: One for each module, shape and input.
-    """
-
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding, ...]  #: one for each module, shape and input
 
     @property
     def verdict(self) -> str:
