@@ -126,7 +126,8 @@ def inline(svg: str, name: str, alt: str) -> str:
     used = set(re.findall(r"#([\w-]+)", svg))
     svg = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg)
-    return svg.replace("<svg", f'<svg class="drawing" role="img" aria-label="{alt}"', 1)
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{alt}"', 1)
+    return f'<div class="drawing">{svg}</div>'
 
 
 def open_in_colab(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
