@@ -55,9 +55,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", choose_cache)
     app.connect("config-inited", name_the_site)
     app.connect("doctree-read", name_folds)
-    app.connect("html-page-context", inline_figures, priority=900)  # cards have what was there before
     app.connect("html-page-context", open_in_colab, priority=502)  # the theme adds its buttons at 501
     app.connect("build-finished", write_notebooks)
+    app.connect("build-finished", drop_icons)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -106,27 +106,18 @@ def name_folds(_app: Sphinx, doctree: nodes.document) -> None:
             cell.parent.remove(before)
 
 
-def inline_figures(
-    app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: object
-) -> None:
-    """Put the drawings that cells show into the page itself, where they take the colors of its theme."""
-    sources = {name: Path(app.srcdir, source) for source, name in app.builder.images.items()}
-
-    def drawing(image: re.Match[str]) -> str:
-        name, alt = image["name"], re.search(r'alt="([^"]*)"', image[0])
-        return inline(sources[name].read_text(encoding="utf-8"), name[:8], alt[1] if alt else "")
-
-    context["body"] = re.sub(
-        r'<img [^>]*src="[^"]*_images/(?P<name>[0-9a-f]{64}\.svg)"[^>]*>', drawing, context.get("body", "")
+def drop_icons(app: Sphinx, failed: Exception | None) -> None:
+    """Leave out of the theme's sheet the two thousand icons that no page shows."""
+    if failed or app.builder.format != "html":
+        return
+    pages = Path(app.outdir).rglob("*.html")
+    used = {name for page in pages for name in re.findall(r"fa-[a-z-]+", page.read_text("utf-8"))}
+    sheet = Path(app.outdir) / "_static" / "styles" / "pydata-sphinx-theme.css"
+    icon = re.compile(r'(?<=\})(?:\.fa-[\w-]+:before,?)+\{content:"[^"]*"\}')
+    text = icon.sub(
+        lambda m: m[0] if used & set(re.findall(r"fa-[\w-]+", m[0])) else "", sheet.read_text("utf-8")
     )
-
-
-def inline(svg: str, name: str, alt: str) -> str:
-    """Return a drawing as a picture with a text; its ids are those that are used, and begin with a name."""
-    used = set(re.findall(r"#([\w-]+)", svg))
-    svg = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
-    svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg)
-    return svg.replace("<svg", f'<svg class="drawing" role="img" aria-label="{alt}"', 1)
+    sheet.write_text(text, encoding="utf-8")
 
 
 def open_in_colab(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:

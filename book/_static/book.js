@@ -11,7 +11,7 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const entry of document.querySelectorAll(".citation-list > .citation")) {
     entry.setAttribute("role", "listitem");
   }
-  for (const formula of document.querySelectorAll("div.math .formula")) {
+  for (const formula of document.querySelectorAll("div.math .formula, .drawing")) {
     if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0; // so that the keys can scroll it
   }
   for (const part of document.querySelectorAll(".bd-sidebar-primary p.caption")) foldPart(part);

@@ -4,6 +4,7 @@ import pytest
 
 import book_extension
 import check_pages
+import drawings
 import lint_pages
 import notebooks
 import pages
@@ -221,7 +222,7 @@ def test_an_empty_site_is_told(tmp_path, capsys):
 def test_a_drawing_on_a_page_has_its_text_and_ids_of_its_own():
     uses = '<use xlink:href="#a" clip-path="url(#b)"/>'
     svg = f'<svg><g id="axes_1"><path id="a" d=""/>{uses}</g><p id="b"/></svg>'
-    assert book_extension.inline(svg, "f", "a &quot;line&quot;") == (
-        '<svg class="drawing" role="img" aria-label="a &quot;line&quot;"><g><path id="f-a" d=""/>'
-        '<use xlink:href="#f-a" clip-path="url(#f-b)"/></g><p id="f-b"/></svg>'
+    assert drawings.inline(svg, "f", "a &quot;line&quot;") == (
+        '<div class="drawing"><svg role="img" aria-label="a &quot;line&quot;"><g><path id="f-a" d=""/>'
+        '<use xlink:href="#f-a" clip-path="url(#f-b)"/></g><p id="f-b"/></svg></div>'
     )

@@ -17,11 +17,12 @@ PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.glob("book/*.h
 
 # What is wider than its place. On a wide screen it may not even scroll; on a phone it may, by itself.
 CUT = """() => [...document.querySelectorAll(
-    '.bd-article pre, .bd-article div.math .formula, .bd-article table, .bd-article .output img, .sim-svg')]
+    '.bd-article :is(pre, table, div.math .formula, .output img, .drawing, .sim-svg)')]
   .filter((node) => node.getClientRects().length)
   .filter((node) => {
     const area = (node.tagName === 'TABLE' ? node.parentElement : node).getBoundingClientRect();
-    const scrolls = innerWidth < 500 && node.closest('pre, .formula, .pst-scrollable-table-container');
+    const narrow = innerWidth < 500;
+    const scrolls = narrow && node.closest('pre, .formula, .drawing, .pst-scrollable-table-container');
     if (scrolls && getComputedStyle(scrolls).overflowX === 'auto') return false;
     const inner = node.tagName !== 'TABLE' && node.scrollWidth > node.clientWidth + 1;
     return inner || node.getBoundingClientRect().right > Math.min(area.right, innerWidth) + 1;
