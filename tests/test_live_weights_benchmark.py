@@ -65,6 +65,16 @@ def test_only_the_folder_of_a_finished_run_of_this_network_is_taken(network, tmp
         live_weights.trained(tmp_path)
 
 
+def test_the_script_of_the_page_is_of_the_recorded_run():
+    run, measured = read_records(live_weights.RECORDS)
+    content = live_weights.read()
+    assert content["run"] == {name: run[name] for name in NAMES}
+    assert measured["accuracy"].keys() == live_weights.CHANGES.keys()
+    arrays = live_weights.arrays_of(content)
+    assert measured["parameters"] == sum(array.size for array in arrays.values())
+    assert abs(measured["accuracy"]["as trained"] - run["test_accuracy"]) < 2e-3, "float16 is enough"
+
+
 def test_the_program_writes_script_and_records(network, tmp_path, monkeypatch):
     small = datasets.ImageSet(
         **{name: getattr(SHAPES, name) for name in ("name", "split", "classes", "mean", "std", "source")},
