@@ -57,6 +57,8 @@ def gain(conversion: Conversion, form: str, sizes: list[int], folder: Path) -> L
                     findings += check(made[key].run, shapes=[x.shape], feeds=[name]).findings
     except Exception as error:
         line["message"] = words(error, folder)
+    if line["converts"] and not conversion.runs:
+        line["message"] = "converted and not run: its runtime is not on this system"
     if findings:
         line["verdict"] = max((found.verdict for found in findings), key=VERDICTS.index)
     return line | {"findings": [numbers(found) for found in findings]}

@@ -15,7 +15,8 @@ def simam_nodes(model: Any) -> tuple[tuple[str, ...], ...]:
     So SiLU, squeeze-and-excitation and ECA are none. With ``model = onnx.load(file)``,
 
     - onnxruntime takes ``quantize_static(..., nodes_to_exclude=sum(simam_nodes(model), ()))``,
-    - nncf ``quantize(..., ignored_scope=nncf.IgnoredScope(names=[*sum(simam_nodes(model), ())]))``.
+    - nncf takes ``nncf.IgnoredScope(names=[*sum(simam_nodes(model), ())], validate=False)``, since what a
+      conversion folds is not there any more.
 
     Args:
         model: An ``onnx.ModelProto`` in float, before it is quantized.
