@@ -15,6 +15,8 @@ document.addEventListener("DOMContentLoaded", () => {
     if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0; // so that the keys can scroll it
   }
   for (const part of document.querySelectorAll(".bd-sidebar-primary p.caption")) foldPart(part);
+  // The keys select and copy text by themselves; a stop at every piece of code is in the way of those who read.
+  for (const button of document.querySelectorAll("button.copybtn")) button.tabIndex = -1;
   markSearched();
 });
 

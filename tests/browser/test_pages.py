@@ -71,3 +71,10 @@ def test_what_was_searched_for_is_marked_where_the_search_leads(page: Any, site:
     assert set(marked) == {"keepdim"}
     page.keyboard.press("Escape")
     assert page.evaluate("CSS.highlights.has('searched')") is False
+
+
+def test_formulas_and_copy_buttons_are_no_stops_of_the_keyboard(page: Any, site: str) -> None:
+    page.goto(site + "book/energy.html")
+    for selector in ("math", "button.copybtn", ".headerlink"):
+        seen = page.locator(f"{selector}:visible")
+        assert seen.evaluate_all("all => all.filter((one) => one.tabIndex >= 0).length") == 0, selector
