@@ -19,10 +19,17 @@ def interpreter_of(file: str) -> Converted:
     plain = Interpreter(file, experimental_op_resolver_type=_builtin())  # its operators have not been fused
     plain.allocate_tensors()
     runner = model.get_signature_runner()
-    (name,) = runner.get_input_details()
+    ((name, entry),) = runner.get_input_details().items()
+    (left,) = runner.get_output_details().values()
 
     def run(x: np.ndarray) -> Any:
+        if entry["dtype"] != np.float32:  # the caller of a quantized model rounds its input
+            (scale, zero), least = entry["quantization"], np.iinfo(entry["dtype"])
+            x = np.clip(np.round(x / scale) + zero, least.min, least.max).astype(entry["dtype"])
         (y,) = runner(**{name: x}).values()
+        if left["dtype"] != np.float32:
+            scale, zero = left["quantization"]
+            return scale * (y.astype(np.float32) - zero)
         return y
 
     return Converted(run, Counter(op["op_name"] for op in plain._get_ops_details()))
