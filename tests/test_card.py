@@ -79,3 +79,14 @@ def test_without_a_card_it_says_so_and_ends_with_2(tmp_path):
     assert "there must be a CUDA card" in process.communicate()[1]
     assert process.returncode == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_what_was_found_on_the_cpu_is_not_taken_for_the_cards(tmp_path, parts, monkeypatch, capsys):
+    from benchmarks.card import __main__ as program
+
+    parts[1](tmp_path / "card.jsonl", 1).add("environment", "cpu")
+    before = (tmp_path / "card.jsonl").read_bytes()
+    monkeypatch.setattr(program.torch.cuda, "is_available", lambda: True)
+    assert program.main(["--minutes", "1", "--out", str(tmp_path)]) == 2
+    assert "--out must be a folder of runs on cuda, got one of runs on cpu" in capsys.readouterr().err
+    assert (tmp_path / "card.jsonl").read_bytes() == before

@@ -118,6 +118,18 @@ def test_a_networks_modules_are_told_apart():
     assert "head" in str(report)
 
 
+def test_a_channel_that_is_silenced_is_right_if_it_stays_so():
+    def checked(left):
+        def run(x):
+            x = torch.from_numpy(x) * torch.tensor([1.0, 0.0])[:, None, None]
+            return {"m": (x, SimAM()(x) + left * (x == 0))}
+
+        return check(run, shapes=[(1, 2, 8, 8)], feeds=["std 1"]).findings[0]
+
+    assert checked(0.0)[3:5] == ("right", pytest.approx(0.0, abs=1e-6))
+    assert checked(torch.rand(8, 8))[3:5] == ("wrong", np.inf)
+
+
 def test_lam_and_statistics_are_those_of_the_module():
     module = SimAM(lam=0.5, statistics="leave_one_out")
     run = lambda x: module(torch.from_numpy(x))  # noqa: E731

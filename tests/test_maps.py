@@ -152,6 +152,50 @@ def test_squares_that_leave_pixels_out_are_refused(size, stride):
         occlusion(network(), batch(), size=size, stride=stride)
 
 
+def test_a_compiled_network_is_looked_at_as_it_was_written():
+    model, x = (
+        nn.Sequential(nn.Conv2d(3, 4, 3), SimAM(), nn.Flatten(), nn.Linear(144, 5)).eval(),
+        batch(side=8),
+    )
+    compiled = torch.compile(model, backend="eager")
+    with torch.no_grad():
+        compiled(x)  # a program without hooks is there now
+    assert torch.equal(gains(compiled, x)["_orig_mod.1"], gains(model, x)["1"])
+    assert torch.equal(grad_cam(compiled, model[1], x), grad_cam(model, model[1], x))
+
+
+def test_inside_inference_mode_the_maps_are_the_same():
+    model, x = network(), batch()
+    layer = model.stages[0]
+    wanted = [*gains(model, x).values(), grad_cam(model, layer, x), occlusion(model, x, size=16, stride=16)]
+    with torch.inference_mode():
+        x = x.clone()
+        found = [
+            *gains(model, x).values(),
+            grad_cam(model, layer, x),
+            occlusion(model, x, size=16, stride=16),
+        ]
+        assert torch.is_inference_mode_enabled()
+    assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
+    assert not any(one.requires_grad for one in found)
+
+
+def test_images_stay_as_they_are_though_the_first_layer_writes_into_them():
+    chain = [nn.Hardtanh(0.0, 1.0), nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 5)]
+    x, model = batch(side=8), nn.Sequential(*chain)
+    wanted = grad_cam(model, model[1], x), occlusion(model, x, size=4, fill=-1.0)
+    model[0], before = nn.Hardtanh(0.0, 1.0, inplace=True), x.clone()
+    assert torch.equal(grad_cam(model, model[1], x), wanted[0])
+    assert torch.equal(occlusion(model, x, size=4, fill=-1.0), wanted[1])
+    assert torch.equal(x, before)
+
+
+def test_no_images_have_no_maps():
+    model, x = network(), batch()[:0]
+    assert occlusion(model, x).shape == (0, 32, 32)
+    assert grad_cam(model, model.stages[0], x).shape[0] == 0
+
+
 def fails(_):
     raise RuntimeError("in the middle")
 

@@ -93,13 +93,20 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the parts in their order and return the status: 1 if anything was wrong, 2 without a card."""
+    """Run the parts in their order and return the status: 1 if anything was wrong, 2 without a card or a folder of its own."""
     options = parser().parse_args(arguments)
     if not (options.rehearse or torch.cuda.is_available()):
         print("there must be a CUDA card, and torch sees none; --rehearse runs on the CPU", file=sys.stderr)
         return 2
     device = "cpu" if options.rehearse else "cuda"
     log = Log(options.out / "card.jsonl", options.minutes)
+    others = {line["case"] for line in log.lines("environment")} - {device}
+    if others:  # the cases have the same names on both, and would not be checked again
+        print(
+            f"--out must be a folder of runs on {device}, got one of runs on {', '.join(others)}; "
+            "take another folder", file=sys.stderr,
+        )  # fmt: skip
+        return 2
     if log.wants("environment", device):
         log.add("environment", device, **environment(device))
     processes = 1 if options.rehearse else options.processes

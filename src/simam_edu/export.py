@@ -159,8 +159,10 @@ def _compare(
         return "NaN", np.inf, np.nan
     wanted, axes = gain(x, lam=lam, statistics=statistics), (-2, -1)
     square = np.square(x).mean(axes, keepdims=True)
-    far = np.square(x) >= square / 4
-    error = np.abs(np.divide(y, x, out=wanted.copy(), where=far) - wanted).max(axes)
+    # 0 for 0 is right, as in a channel that a ReLU has silenced; anything else for 0 is infinitely wrong.
+    far = (np.square(x) >= square / 4) & ((x != 0) | (y != 0))
+    with np.errstate(divide="ignore"):
+        error = np.abs(np.divide(y, x, out=wanted.copy(), where=far) - wanted).max(axes)
     smallest = np.finfo(float).tiny
     whole = (x * y).mean(axes) / np.maximum(square[..., 0, 0], smallest)  # one gain for all
     signal = x * (wanted - OFF)

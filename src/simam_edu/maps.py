@@ -52,7 +52,7 @@ def gains(
         found[key] = _gain(module, x, *rest, **options)
 
     chosen = [module for module in names if isinstance(module, kind)]
-    with torch.no_grad(), _looking(network), _hooks(chosen, keep, with_kwargs=True):
+    with _looking(network), torch.no_grad(), _hooks(chosen, keep, with_kwargs=True):
         network(*inputs)
     if not found:
         raise ValueError(
@@ -93,9 +93,10 @@ def grad_cam(
         seen[:] = [output]
         return output.clone() if isinstance(output, Tensor) else output  # what follows may write into it
 
-    with torch.enable_grad(), _looking(network), _hooks([layer], keep):
-        # An input with a gradient reaches every layer, though all parameters may be frozen.
-        score = _score(network(images.detach().requires_grad_()), classes).sum()
+    with _looking(network), torch.enable_grad(), _hooks([layer], keep):
+        # An input with a gradient reaches every layer, though all parameters may be frozen. The first layer
+        # may write into its input, which a leaf of autograd does not allow, and the caller does not expect.
+        score = _score(network(images.detach().clone().requires_grad_().clone()), classes).sum()
     if not seen or getattr(seen[0], "ndim", 0) != 4:
         shape = tuple(getattr(seen[0], "shape", ())) if seen else "no call of it"
         raise ValueError(f"layer must return maps (n, c, h, w), got {shape}; take the last one that does")
@@ -141,11 +142,11 @@ def occlusion(
             f"size must be from 1 to the image's side and stride from 1 to size, got {size} and {stride} "
             f"for {height}x{width} pixels"
         )
-    with torch.no_grad(), _looking(network):
-        logits = network(images)
+    with _looking(network), torch.no_grad():
+        logits = network(images.clone())  # the first layer may write into its input
         chosen = logits.argmax(dim=1) if classes is None else classes
         whole = _score(logits, chosen)
-        total, covers = torch.zeros_like(images[:, 0]), torch.zeros_like(images[0, 0])
+        total, covers = torch.zeros_like(images[:, 0]), images.new_zeros(height, width)
         for top in _starts(height, size, stride):
             for left in _starts(width, size, stride):
                 square = (..., slice(top, top + size), slice(left, left + size))
@@ -216,11 +217,16 @@ def _starts(side: int, size: int, stride: int) -> list[int]:
 
 @contextmanager
 def _looking(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode, and each module back into the mode that it had."""
+    """Put a network into evaluation mode, and each module back into the mode that it had.
+
+    What torch.compile has made of it runs as it was written, since a compiled program calls no hooks; and
+    inside torch.inference_mode there are gradients. Outside of torch.no_grad, since this turns gradients on.
+    """
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
-        yield
+        with torch.inference_mode(False), torch.compiler.set_stance("force_eager"):
+            yield
     finally:
         for module, training in modes:
             module.training = training
