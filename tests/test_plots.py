@@ -129,7 +129,7 @@ CURVES = {
     "price by a law": (case(descent.price_figure, X, {"one": ONE}, unit="seconds", laws={"one": OTHER}),
                        [{"one": (X, ONE), 1: (X, OTHER)}], LOG),
     "surrogate": (energies.surrogate_figure,
-                  [{r"squared miss $(-1 - \hat x_i)^2$": (GRID, (GRID + 1) ** 2), "label −1": ([-1], [0]),
+                  [{r"squared residual $(-1 - \hat x_i)^2$": (GRID, (GRID + 1) ** 2), "label −1": ([-1], [0]),
                     "1 on the wrong side, 0 on the right side": ([BACK[0], 0, 0, BACK[1]], [0, 0, 1, 1])}]),
     "energies": (case(energies.energies_figure, CHANNEL, lam=LAM),
                  [{"neurons of the channel": (CHANNEL, least_energy(CHANNEL)),
