@@ -146,6 +146,28 @@ def test_occlusion_covers_every_pixel_for_the_class_that_the_network_answers():
     torch.testing.assert_close(found, occlusion(model, x, chosen, size=7, stride=5))
 
 
+@pytest.mark.parametrize(
+    "classes", [10, -1, 1.0, True, [1, 2, 3], torch.tensor([[1], [2]]), torch.tensor([0, 10])]
+)
+def test_classes_that_there_are_not_are_refused(classes):
+    model = network()
+    for call in (lambda: grad_cam(model, model.stages[0], batch(), classes),
+                 lambda: occlusion(model, batch(), classes)):  # fmt: skip
+        with pytest.raises(ValueError, match="classes must be one whole number from 0 to 9, or one for each"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("answer", "got"), [(lambda x: x, r"\(2, 3, 8, 8\)"), (lambda x: {"logits": x}, "dict")]
+)
+def test_a_network_that_returns_no_logits_is_refused(answer, got):
+    model = nn.Sequential(nn.Identity())
+    model.forward = answer
+    for call in (lambda: grad_cam(model, model[0], batch(side=8)), lambda: occlusion(model, batch(side=8))):
+        with pytest.raises(ValueError, match=rf"network must return logits \(n, classes\), got {got}"):
+            call()
+
+
 @pytest.mark.parametrize(("size", "stride"), [(0, 1), (33, 4), (8, 0), (8, 9)])
 def test_squares_that_leave_pixels_out_are_refused(size, stride):
     with pytest.raises(ValueError, match="size must be from 1"):

@@ -93,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the parts in their order and return the status: 1 if anything was wrong, 2 without a card or a folder of its own."""
+    """Run the parts in their order; return 1 if anything was wrong, 2 without a card or a fit folder."""
     options = parser().parse_args(arguments)
     if not (options.rehearse or torch.cuda.is_available()):
         print("there must be a CUDA card, and torch sees none; --rehearse runs on the CPU", file=sys.stderr)

@@ -85,7 +85,8 @@ def grad_cam(
         classes: Whose score; by default the one that the network answers.
 
     Raises:
-        ValueError: If the layer has not run, or its output has no map, or the score does not depend on it.
+        ValueError: If the layer has not run, its output has no map or the score does not depend on it, the
+            network returns no logits, or there is no such class.
     """
     seen: list[Any] = []
 
@@ -96,7 +97,8 @@ def grad_cam(
     with _looking(network), torch.enable_grad(), _hooks([layer], keep):
         # An input with a gradient reaches every layer, though all parameters may be frozen. The first layer
         # may write into its input, which a leaf of autograd does not allow, and the caller does not expect.
-        score = _score(network(images.detach().clone().requires_grad_().clone()), classes).sum()
+        logits = network(images.detach().clone().requires_grad_().clone())
+        score = _score(logits, _chosen(logits, classes)).sum()
     if not seen or getattr(seen[0], "ndim", 0) != 4:
         shape = tuple(getattr(seen[0], "shape", ())) if seen else "no call of it"
         raise ValueError(f"layer must return maps (n, c, h, w), got {shape}; take the last one that does")
@@ -134,7 +136,8 @@ def occlusion(
         fill: The value of the square; 0 is the mean color where images are normalized.
 
     Raises:
-        ValueError: If size or stride is out of its range.
+        ValueError: If size or stride is out of its range, the network returns no logits, or there is no such
+            class.
     """
     height, width = images.shape[2:]
     if not 1 <= size <= min(height, width) or not 1 <= stride <= size:
@@ -144,7 +147,7 @@ def occlusion(
         )
     with _looking(network), torch.no_grad():
         logits = network(images.clone())  # the first layer may write into its input
-        chosen = logits.argmax(dim=1) if classes is None else classes
+        chosen = _chosen(logits, classes)
         whole = _score(logits, chosen)
         total, covers = torch.zeros_like(images[:, 0]), images.new_zeros(height, width)
         for top in _starts(height, size, stride):
@@ -205,10 +208,31 @@ def _gain(module: nn.Module, x: Tensor, *rest: Any, **options: Any) -> Tensor:
     return gain
 
 
-def _score(logits: Tensor, classes: Classes | None) -> Float[Tensor, "n"]:
-    """Return the logit of one class for each image."""
-    chosen = logits.argmax(dim=1) if classes is None else torch.as_tensor(classes, device=logits.device)
-    return logits.gather(1, chosen.expand(len(logits))[:, None])[:, 0]
+def _chosen(logits: Any, classes: Classes | None) -> Int64[Tensor, "n"]:
+    """Return the class of each image, or refuse what is none, which on a card would end the process."""
+    if getattr(logits, "ndim", 0) != 2:
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(
+            f"network must return logits (n, classes), got {got}; wrap it in one that returns those alone"
+        )
+    if classes is None:
+        answers: Tensor = logits.argmax(dim=1)
+        return answers
+    count = logits.shape[1]
+    chosen = torch.as_tensor(classes, device=logits.device)
+    whole = chosen.dtype != torch.bool and not chosen.is_floating_point()
+    fits = chosen.shape in ((), (1,), (len(logits),))
+    if not (whole and fits and bool(((chosen >= 0) & (chosen < count)).all())):
+        raise ValueError(
+            f"classes must be one whole number from 0 to {count - 1}, or one for each of {len(logits)} "
+            f"images, got {classes}; leave it out for the class that the network answers"
+        )
+    return chosen.long().expand(len(logits))
+
+
+def _score(logits: Tensor, chosen: Int64[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """Return the logit of the class of each image."""
+    return logits.gather(1, chosen[:, None])[:, 0]
 
 
 def _starts(side: int, size: int, stride: int) -> list[int]:
