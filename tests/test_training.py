@@ -1,5 +1,6 @@
 """Batches, loop and records on a task small enough for a test."""
 
+import contextlib
 import gzip
 import json
 import math
@@ -29,6 +30,7 @@ from simam_edu.training import (
     train,
 )
 from simam_edu.training import record as record_module
+from simam_edu.training.card import one_launch
 from simam_edu.training.data import PADDING
 from simam_edu.training.distributed import World, choose_precision, keep_freed_memory
 from simam_edu.training.folder import fingerprint
@@ -377,3 +379,35 @@ def test_records_of_the_book_are_installed_with_the_package():
     assert {run["attention"] for run in recorded("resnet20_cifar10")} == {"none", "simam"}
     with pytest.raises(ValueError, match=r"name must be one of .*resnet20_cifar10"):
         recorded("resnet21")
+
+
+def test_a_step_of_one_launch_is_recorded_once_for_the_usual_shape_and_returns_what_it_measured(monkeypatch):
+    """With a stand-in for CUDA's graphs, which does again to the same tensors what it saw being recorded."""
+    seen, eager = {}, []
+
+    def step(draw, weight):
+        out = draw.sum() * weight
+        if seen.get("recording"):
+            seen.update(draw=draw, weight=weight, out=out)
+        else:
+            eager.append(len(draw))
+        return out
+
+    @contextlib.contextmanager
+    def recording(*_, **__):
+        seen["recording"] = seen["recorded"] = seen.get("recorded", 0) + 1
+        yield
+        del seen["recording"]
+
+    class Graph:
+        def replay(self):
+            seen["out"].copy_(seen["draw"].sum() * seen["weight"])
+
+    for name, stand_in in (("CUDAGraph", Graph), ("graph", recording), ("current_stream", lambda: None)):
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    sizes = [3, 8, 8, 8, 8, 8, 3, 8, 8]  # a run that goes on shortly before the end of an epoch
+    draws = [torch.arange(float(size)) + k for k, size in enumerate(sizes)]
+    launch = one_launch(step)
+    found = [launch(draw, 0.5) for draw in draws]
+    assert torch.equal(torch.stack(found), torch.stack([draw.sum() / 2 for draw in draws]))
+    assert (eager, seen["recorded"]) == ([3, 8, 8, 8, 3], 1)

@@ -32,16 +32,18 @@ def stream_of_its_own(device: torch.device) -> Iterator[None]:
         return
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(stream):
-        yield
-    stream.synchronize()
+    try:
+        with torch.cuda.stream(stream):
+            yield
+    finally:
+        stream.synchronize()
 
 
 def one_launch(step: Step) -> Step:
     """Return a step that does the same on a CUDA card in one launch, from its fourth call on.
 
-    It is recorded for the shape and weight of its first draw. Others, as of the last batch of an epoch, run
-    as they are. What it returns stays as it is in later calls.
+    It is recorded for the first shape and weight that come so often in a row. Others, as of the last batch of
+    an epoch, run as they are. What it returns stays as it is in later calls.
     """
     graph = torch.cuda.CUDAGraph()
     draw, measured, usual = torch.empty(0), torch.empty(0), 0.0
@@ -49,9 +51,10 @@ def one_launch(step: Step) -> Step:
 
     def launch(given: Tensor, weight: float) -> Tensor:
         nonlocal draw, measured, usual, calls
-        if calls == 0:
-            draw, usual = given.clone(), weight
-        if (given.shape, weight) != (draw.shape, usual):
+        alike = (given.shape, weight) == (draw.shape, usual)
+        if not alike and calls <= EAGER_STEPS:  # nothing is recorded yet: begin anew with this shape
+            draw, usual, calls, alike = given.clone(), weight, 0, True
+        if not alike:
             return step(given, weight)
         calls += 1
         if calls <= EAGER_STEPS:
