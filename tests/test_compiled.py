@@ -13,9 +13,9 @@ from torch._functorch.aot_autograd import make_boxed_func
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
 
-from simam_cases import DTYPES, STATISTICS, channels_last, draw, gradient
+from simam_cases import DTYPES, STATISTICS, channels_last, draw, gradient, oracle, ulps
 from simam_edu import SimAM
-from simam_edu.kernels import operators, triton_kernels
+from simam_edu.kernels import native, operators, triton_kernels
 from simam_edu.kernels.options import Options
 
 pytestmark = [
@@ -177,11 +177,78 @@ def test_a_dual_tensor_inside_keeps_its_tangent():
     torch.testing.assert_close(tangent(compiled, x), tangent(SimAM(), x))
 
 
-@pytest.mark.parametrize("backend", ["torch", "reference"])
-def test_other_backends_take_the_reference(backend):
+def test_the_reference_is_compiled_where_it_is_asked_for():
     nodes = Nodes()
-    torch.compile(SimAM(backend=backend), fullgraph=True, backend=nodes)(draw(2, 3, 8, 8))
+    torch.compile(SimAM(backend="reference"), fullgraph=True, backend=nodes)(draw(2, 3, 8, 8))
     assert not any("simam_edu" in name for name in nodes.forward)
+
+
+# Without a kernel: torch's operations, as three passes.
+
+
+F16, BF16, F32, _ = DTYPES
+HARD = [  # dtype, mean, standard deviation
+    (F32, 0.5, 2.0), (F32, 1e6, 1.0), (F32, 0.0, 8e37), (F32, 0.0, 1e-36), (F32, 3.0, 0.0),
+    (F16, 100.0, 1.0), (F16, 0.0, 1e-6), (BF16, 0.0, 1e37),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("statistics", STATISTICS)
+@pytest.mark.parametrize("lam", [0.0, 1e-4])
+def test_without_a_kernel_hard_inputs_are_the_oracles_and_gradients_the_references(lam, statistics):
+    without_a_kernel(lam, statistics, "aot_eager", HARD)
+
+
+def test_without_a_kernel_inductor_gives_the_oracles_numbers():
+    without_a_kernel(0.0, "shared", "inductor", HARD[:5])
+
+
+def without_a_kernel(lam, statistics, backend, inputs):
+    module = SimAM(lam=lam, statistics=statistics, backend="torch")
+    for layout in LAYOUTS.values():
+        torch._dynamo.reset()
+        compiled = torch.compile(module, fullgraph=True, dynamic=False, backend=backend)
+        for dtype, mean, std in inputs:
+            x = layout(draw(2, 3, 8, 9, dtype=dtype, mean=mean, std=std))
+            grad_output = layout(draw(2, 3, 8, 9, dtype=dtype, seed=1))
+            assert x.isfinite().all()
+            y, found = compiled(x), gradient(compiled, x, grad_output)
+            assert y.stride() == found.stride() == x.stride()
+            assert ulps(y, oracle(x, statistics, lam)) <= 4, (dtype, mean, std)
+            exact = SimAM(lam=lam, statistics=statistics, backend="reference")
+            wanted = gradient(exact, x.double(), grad_output.double())
+            largest = wanted.abs().amax((-2, -1), keepdim=True)
+            assert ((found - wanted).abs() <= 16 * torch.finfo(dtype).eps * largest).all(), (dtype, mean, std)
+
+
+def test_without_a_kernel_a_hard_channel_is_right_beside_easy_ones():
+    x = draw(2, 3, 8, 8)
+    x[0, 0], x[0, 1] = x[0, 0] * 1e37, 5.0
+    x[1, 0, :2, :2] = torch.finfo(x.dtype).max * torch.tensor([[1.0, -1.0], [1.0, 0.5]])
+    compiled = torch.compile(SimAM(backend="torch"), fullgraph=True, backend="aot_eager")
+    assert ulps(compiled(x), oracle(x)) <= 4
+
+
+def test_without_a_kernel_the_statistics_alone_are_an_operator(monkeypatch):
+    monkeypatch.setattr(native, "is_built", lambda: False)
+    nodes, x = Nodes(), draw(2, 3, 8, 8)
+    gradient(torch.compile(SimAM(), fullgraph=True, backend=nodes), x, x)
+    ours = [name for name in nodes.forward + nodes.backward if "simam_edu" in name]
+    assert ours == ["simam_edu.statistics.default"]
+
+
+def test_without_a_kernel_one_graph_serves_all_sizes_after_the_first():
+    counter, module = CompileCounter(), SimAM(backend="torch")
+    compiled = torch.compile(module, fullgraph=True, backend=counter)
+    for shape in SIZES:
+        torch.testing.assert_close(compiled(draw(*shape)), module(draw(*shape)))
+    assert counter.frame_count == 2, "the first size, and one for all"
+
+
+def test_without_a_kernel_a_second_derivative_is_refused():
+    x = draw(2, 3, 4, 5).requires_grad_()
+    with pytest.raises(RuntimeError, match=r"double backward"):
+        second_derivative(torch.compile(SimAM(backend="torch"), backend="aot_eager"), x)
 
 
 # What is run in a process in which Triton interprets.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from simam_edu.kernels import exported, fused, native, operators, reference, triton_kernels
+from simam_edu.kernels import compiled, exported, fused, native, operators, reference, triton_kernels
 from simam_edu.kernels.fused import Fused, Kernel
 from simam_edu.kernels.options import Options, Statistics
 
@@ -58,7 +58,7 @@ def simam(x: Tensor, options: Options, backend: Backend = "auto", mask: Tensor |
     if chosen != "torch" and not x.is_contiguous() and not x.movedim(1, -1).is_contiguous():
         x = x.contiguous()  # the compiled kernels know these two layouts only
     if torch.compiler.is_compiling():
-        return operators.simam(x, chosen, options)
+        return compiled.simam(x, options) if chosen == "torch" else operators.simam(x, chosen, options)
     if chosen == "native":
         y = simam_native(x, options.lam, options.statistics)
         return reference.simam(x, options) if y is None else y
@@ -87,7 +87,8 @@ def backend_for(x: Tensor, backend: Backend = "auto") -> str:
     device, or of a subclass takes the reference whatever is asked for; torch.export, torch.jit.trace and the
     ONNX exporters are given its form for other runtimes, :mod:`simam_edu.kernels.exported`. Inside
     torch.compile (of torch 2.7 or newer) it is ``"native"`` or ``"triton"`` where these are asked for and can
-    run, :mod:`simam_edu.kernels.operators`, and else the reference.
+    run, :mod:`simam_edu.kernels.operators`; else ``"torch"``, :mod:`simam_edu.kernels.compiled`, for at most
+    float32 on the CPU, and the reference for all others.
 
     Args:
         x: The input.
@@ -120,7 +121,7 @@ def backend_for(x: Tensor, backend: Backend = "auto") -> str:
 
 
 def _compiled(x: Tensor, backend: Backend) -> str:
-    """Return the backend inside torch.compile: a kernel that is an operator and can run, or the reference."""
+    """Return the backend inside torch.compile: an operator that can run, or a form without one."""
     if _is_transformed(x) or x.is_meta or forward_ad._current_level >= 0:
         return "reference"
     wanted = ("triton" if x.is_cuda else "native") if backend == "auto" else backend
@@ -129,7 +130,7 @@ def _compiled(x: Tensor, backend: Backend) -> str:
     fits = 3 <= x.ndim <= 5 and x.shape[1] > 0 and math.prod(x.shape[2:]) > 1
     if wanted == "native" and fits and native.supports(x) and native.is_built():
         return "native"
-    return "reference"
+    return "torch" if fits and x.is_cpu and x.dtype != torch.float64 else "reference"
 
 
 def _fastest(x: Tensor) -> str:

@@ -1,0 +1,104 @@
+r"""SimAM for torch.compile where no kernel takes the input: three passes forward, as in the ten lines.
+
+A compiler computes what belongs to a channel anew at each position, so the exact scale of the reference would
+cost a power at each. Here the statistics are taken in float32 as they come; an operator, which no compiler
+looks into, checks them, and where a channel leaves the safe range it takes all of them as the reference does.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from simam_edu.kernels import reference
+from simam_edu.kernels.fused import _is_safe
+from simam_edu.kernels.options import FLOOR, Options, Statistics, cast, leave_one_out_constants
+
+
+def simam(x: Tensor, options: Options) -> Tensor:
+    """Return SimAM of a batch (n, c, ...) of at most float32; a second derivative is refused."""
+    y: Tensor = _Simam.apply(x, options.lam, options.statistics)  # type: ignore[no-untyped-call]
+    return y
+
+
+class _Simam(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, lam: float, statistics: Statistics) -> Tensor:
+        options = Options(lam, statistics, x.ndim - 2)
+        values = cast(torch.float32, x)
+        shifted = values - options.first(values)
+        mean = shifted.sum(options.axes, keepdim=True) / options.positions(x)
+        squares = (shifted - mean).square().sum(options.axes, keepdim=True)
+        numbers = torch.ops.simam_edu.statistics(x, mean, squares, lam, options.correction)
+        ctx.save_for_backward(x, numbers)
+        ctx.statistics = statistics
+        _, z = _standardized(values, numbers)
+        return cast(x.dtype, values * (_rise(z.square(), options, x) + 0.5).sigmoid())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
+        """Return the gradient: the direct path, the own deviation, the mean and the spread."""
+        x, numbers = ctx.saved_tensors
+        options = Options(0.0, ctx.statistics, x.ndim - 2)
+        ratio, z = _standardized(cast(torch.float32, x), numbers)
+        gain = (_rise(z.square(), options, x) + 0.5).sigmoid()
+        direct = cast(torch.float32, grad_output) * gain
+        share = direct * (1.0 - gain) * ratio * z
+        positions = options.positions(x)
+        if options.leave_one_out:
+            a2, b = leave_one_out_constants(positions)
+            share = share * a2 / (1.0 - b * z.square()).clamp_min(FLOOR).square()
+        mean = share.sum(options.axes, keepdim=True) * (2.0 / positions)
+        spread = (share * z).sum(options.axes, keepdim=True) * (8.0 / (positions - options.correction))
+        return cast(x.dtype, direct + 2.0 * share - mean - spread * z), None, None
+
+
+def _standardized(values: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """Return x and d, each over the root of 4 T / (M - c).
+
+    Three numbers of a channel and x: Inductor would keep what reads more in memory. No half overflows.
+    """
+    first, mean, root = numbers.unbind()
+    half = 0.5 * values
+    return half * root * root, (half - first - mean) * root * root
+
+
+def _rise(w: Tensor, options: Options, x: Tensor) -> Tensor:
+    if not options.leave_one_out:
+        return w
+    a2, b = leave_one_out_constants(options.positions(x))
+    return a2 * w / (1.0 - b * w).clamp_min(FLOOR)
+
+
+def _statistics(x: Tensor, mean: Tensor, squares: Tensor, lam: float, correction: int) -> Tensor:
+    """Return half the first neuron, half of the mean less it, and the fourth root of (M - c) / T."""
+    options = Options(lam, "shared" if correction else "population", x.ndim - 2)
+    dof = options.positions(x) - correction
+    first = 0.5 * cast(torch.float32, options.first(x))
+    if _is_safe(squares, dof * lam):
+        root = (squares + dof * lam).mul_(1.0 / dof).rsqrt_().sqrt_()
+        return torch.stack([first, 0.5 * mean, root])
+    values = cast(torch.float32, x)
+    scale = reference._scale(values, options)
+    shifted = values * scale - options.first(values) * scale
+    mean = shifted.sum(options.axes, keepdim=True) / options.positions(x)
+    squares = (shifted - mean).square_().sum(options.axes, keepdim=True)
+    total = squares + dof * (lam * scale) * scale
+    total = torch.where(total < reference.NOTHING[total.dtype], 1.0, total)
+    root = total.mul_(1.0 / dof).rsqrt_().sqrt_() * scale.sqrt()
+    return torch.stack([first, 0.5 * mean / scale, root])
+
+
+def _statistics_shape(_x: Tensor, mean: Tensor, *_rest: object) -> Tensor:
+    return mean.new_empty((3, *mean.shape))
+
+
+if not hasattr(torch.ops.simam_edu, "statistics"):
+    torch.library.define(
+        "simam_edu::statistics",
+        "(Tensor x, Tensor mean, Tensor squares, float lam, int correction) -> Tensor",
+    )
+    torch.library.register_fake("simam_edu::statistics", _statistics_shape)
+    torch.library.impl("simam_edu::statistics", "CPU", _statistics)
