@@ -82,7 +82,7 @@ FORMS: dict[str, Callable[[int], nn.Module]] = {
 
 
 WHOLE = ("none", "ten lines", "simam", "simam, torch")
-"""What a whole network is timed with; inside torch.compile the last is the reference, as without a kernel."""
+"""What a whole network is timed with; the last is what runs without a kernel, inside torch.compile too."""
 
 NETWORKS = {
     "step": ("none", "silu", "ten lines", "ten lines, compiled", "simam", "simam, torch"),

@@ -17,7 +17,11 @@ from simam_edu.kernels.options import FLOOR, Options, Statistics, cast, leave_on
 
 
 def simam(x: Tensor, options: Options) -> Tensor:
-    """Return SimAM of a batch (n, c, ...) of at most float32; a second derivative is refused."""
+    """Return SimAM of a batch (n, c, ...) of at most float32.
+
+    A second derivative is refused by torch's ahead-of-time autograd, which every backend of torch.compile but
+    ``"eager"`` uses; that one, which is for debugging, returns a gradient without a graph.
+    """
     y: Tensor = _Simam.apply(x, options.lam, options.statistics)  # type: ignore[no-untyped-call]
     return y
 
