@@ -11,14 +11,20 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const entry of document.querySelectorAll(".citation-list > .citation")) {
     entry.setAttribute("role", "listitem");
   }
-  for (const formula of document.querySelectorAll("div.math .formula, .drawing")) {
-    if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0; // so that the keys can scroll it
-  }
+  letKeysScroll();
+  document.fonts.addEventListener("loadingdone", letKeysScroll); // a font that comes later makes formulas wider
   for (const part of document.querySelectorAll(".bd-sidebar-primary p.caption")) foldPart(part);
   // The keys select and copy text by themselves; a stop at every piece of code is in the way of those who read.
   for (const button of document.querySelectorAll("button.copybtn")) button.tabIndex = -1;
   markSearched();
 });
+
+// What is wider than its box is a stop for the keys, so that they can scroll it.
+function letKeysScroll() {
+  for (const formula of document.querySelectorAll("div.math .formula, .drawing")) {
+    if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+  }
+}
 
 // Appendices and what stands at the back are folded in the list of chapters, unless one of them is open.
 function foldPart(caption) {
