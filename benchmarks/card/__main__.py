@@ -60,10 +60,8 @@ def images_of(name: str, data: Path | None, rehearse: bool) -> tuple[ImageSet, I
 
 def study(log: Log, options: argparse.Namespace, device: str) -> None:
     """Train the runs of the grids that the time allows, several side by side."""
-    seeds = [0] if options.rehearse else options.seeds
-    runs = {run.id: run for name in options.grids for run in grid(name, seeds=seeds)}
-    if options.rehearse:
-        runs = {run.id: run for run in grid("smoke", seeds=seeds)}
+    names, seeds = (["smoke"], [0]) if options.rehearse else (options.grids, options.seeds)
+    runs = {run.id: run for name in names for run in grid(name, seeds=seeds)}
     outcome = card_sweep(
         list(runs.values()), folder=options.out / "runs", records=options.out / "records.jsonl",
         images=lambda name: images_of(name, options.data, options.rehearse), jobs=options.jobs, device=device,

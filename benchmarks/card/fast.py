@@ -98,6 +98,8 @@ def run(log: Log, device: str, *, rehearse: bool, processes: int) -> None:
         with ProcessPoolExecutor(min(processes, len(cells)), get_context("spawn")) as pool:
             list(pool.map(compile_forms, *zip(*[(*cell, device) for cell in cells], strict=True)))
     for shape, dtype in cells:
+        if log.seconds_left < 0:
+            return
         jobs = jobs_of(shape, dtype, device)
         flat = [job for pair in jobs.values() for job in pair]
         medians = [statistics.median(mine) for mine in times(flat, device, 3 if rehearse else REPEATS)]

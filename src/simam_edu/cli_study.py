@@ -7,7 +7,6 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -57,7 +56,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "sweep": DATA | {
         "name": {"choices": GRIDS, "metavar": "NAME", "help": f"which grid: {', '.join(GRIDS)}"},
         "--jobs": {"type": int, "default": 1, "metavar": "N", "help": "runs at a time (default 1); on a CPU, "
-                   "as many as it has cores get most done, and on a CUDA card eight or so share it"},
+                   "as many as it has cores get most done, and on a CUDA card they share it by streams"},
         "--seeds": {"type": int, "nargs": "+", "metavar": "S", "help": "in place of the grid's own seeds"},
         "--part": {"metavar": "K/N", "help": "only the K-th of N parts, for a job of an array"},
         "--show": FLAG | {"help": "show what is left and start nothing"},
@@ -198,14 +197,17 @@ def _sweep(options: argparse.Namespace) -> int:
             print(f"{'done' if run.id in done else 'left'}  {run.id}")
         _say(f"runs: {len(runs)}, done: {len(done)}, left: {len(runs) - len(done)}")
         return 0
-    images = partial(_load_named, options)
-    for name in dict.fromkeys(run.dataset for run in runs):  # found or fetched once, and not in each run
-        _say(f"{name}: {images(name)[0].source}")
+    images = {  # found or fetched once, and not in each run
+        name: _load_named(options, name) for name in dict.fromkeys(run.dataset for run in runs)
+    }
+    for name, (train_set, _) in images.items():
+        _say(f"{name}: {train_set.source}")
     records: Path = options.record or folder / "records.jsonl"
     shared = {"folder": folder, "records": records, "jobs": options.jobs, "say": _say}
     if World().device(options.device).type == "cuda":
-        end = card_sweep(runs, images=images, device=options.device, **shared)
+        end = card_sweep(runs, images=images.__getitem__, device=options.device, **shared)
     else:
+        images.clear()  # each process loads its own
         command = [sys.executable, "-m", "simam_edu.cli", "train", "--device", options.device]
         command += ["--data", str(options.data)] if options.data else []
         end = sweep(runs, command=command, **shared)

@@ -2,11 +2,11 @@
 
 ``reference``
     Tensor operations that autograd differentiates. It is what the transforms of torch.func are given, and
-    torch.compile where no kernel runs, and what all others are tested against. torch.export, torch.jit.trace
-    and the ONNX exporters are given :mod:`simam_edu.kernels.exported`, the same in operations that every
-    runtime has and computes right.
+    what all others are tested against. torch.export, torch.jit.trace and the ONNX exporters are given
+    :mod:`simam_edu.kernels.exported`, the same in operations that every runtime has and computes right.
 ``torch``
     Tensor operations with the backward pass of the chapter on gradients, which save one map instead of four.
+    Inside torch.compile they are those of :mod:`simam_edu.kernels.compiled`.
 ``native``
     A C++ kernel for the CPU, once it is built by :func:`build` or ``simam-edu kernels``.
 ``triton``

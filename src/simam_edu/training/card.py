@@ -1,8 +1,7 @@
 """A training step on a CUDA card: recorded once as a graph, then launched as one, in a stream of its own.
 
-ResNet-20 on 32x32 images starts hundreds of small kernels a step, and to start one takes the host longer than
-it takes the card to run it. Several runs in one process, each in a thread of its own, share a card by their
-streams.
+A step of ResNet-20 on 32x32 images is many small kernels, each of which the host has to start. Several runs
+in one process, each in a thread of its own, share a card by their streams. None of it has run on a card yet.
 """
 
 import contextlib
