@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # torch 2.13.0 on the CPU: torch.compile with Inductor compiles a Conv2d anew for every size of the map,
 # though sizes are dynamic from the second on; the same graph under aot_eager is compiled twice in all.
-# Expected before it ran: two compilations with either backend. A detector that is trained at many sizes
-# compiles until recompile_limit is reached, and runs eagerly from then on, with a warning only.
+# Expected before it ran: two compilations with either backend.
 # Seen with torch 2.13.0: "aot_eager 2, inductor 4" for four sizes. Ends with 1 if that changes.
 set -euo pipefail
 folder=$(mktemp -d)
