@@ -1,4 +1,4 @@
-"""Images and labels in memory: CIFAR-10 and CIFAR-100 from their official files, and drawn shapes."""
+"""Images and labels in memory: CIFAR-10 and CIFAR-100 from their files, and drawn shapes."""
 
 from pathlib import Path
 
@@ -12,27 +12,19 @@ NAMES = (*cifar.DATASETS, "shapes")
 
 
 def load(name: str, split: Split, *, root: str | Path | None = None, download: bool = False) -> ImageSet:
-    """Return one split of a data set.
+    """Return the split ``"train"`` or ``"test"`` of ``"cifar10"``, ``"cifar100"`` or ``"shapes"``.
 
-    CIFAR is looked for under ``root``, or, where that is not given, in the folder that the variable
-    ``SIMAM_EDU_DATA`` names and then in the cache of this package: its binary files, those of the Python
-    edition, or the archive of either, which is read as it is. Binary files that are not the official ones are
-    taken too, and ``source`` says so, in the words of the first line of a file ``SOURCE.txt`` beside them if
-    there is one. Drawn shapes need no files.
-
-    Args:
-        name: ``"cifar10"``, ``"cifar100"`` or ``"shapes"``.
-        split: ``"train"`` or ``"test"``.
-        root: The folder that holds ``cifar-10-batches-bin``, ``cifar-10-batches-py`` or an archive, that
-            folder itself, or an archive.
-        download: Fetch the archive, about 170 MB, where nothing is found, to the first of those places. Off
-            unless asked for, because nobody expects a download from a load.
+    CIFAR is looked for in ``root``, or, where that is not given, in the folder that the
+    variable ``SIMAM_EDU_DATA`` names and then in the cache of this package: as a folder such
+    as ``cifar-10-batches-bin`` or ``cifar-10-batches-py``, that folder itself, or the archive
+    of either, which is read as it is. Binary files that are not the official ones are taken
+    too, and ``source`` says so. With ``download`` the archive, about 170 MB, is fetched to the
+    first of those places where nothing is found. Drawn shapes need no files.
 
     Raises:
         ValueError: If the name or split is unknown, or a file is not what it should be.
         FileNotFoundError: If the files are nowhere and ``download`` is off.
         ConnectionError: If no mirror could be reached.
-        OSError: If the disk is full or the place cannot be written.
     """
     if name not in NAMES:
         raise ValueError(f"name must be one of {', '.join(NAMES)}, got {name!r}")
@@ -40,6 +32,5 @@ def load(name: str, split: Split, *, root: str | Path | None = None, download: b
         raise ValueError(f"split must be 'train' or 'test', got {split!r}")
     if name == "shapes":
         return shapes.load_shapes(split)
-    return cifar.load_cifar(
-        cifar.DATASETS[name], split, root=None if root is None else Path(root), download=download
-    )
+    place = None if root is None else Path(root)
+    return cifar.load_cifar(cifar.DATASETS[name], split, root=place, download=download)

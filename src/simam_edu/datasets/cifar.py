@@ -1,124 +1,140 @@
-"""CIFAR-10 and CIFAR-100 from their official files, checked as they are read."""
+"""CIFAR-10 and CIFAR-100: the binary or the Python edition, unpacked or in an archive."""
 
+import hashlib
 import os
-from collections.abc import Mapping
-from pathlib import Path
+import pickle
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
 
 import numpy as np
+import platformdirs
+from jaxtyping import Int64, UInt8
 
-from simam_edu.datasets.at_hand import Files, find, md5_of, note_of
-from simam_edu.datasets.cifar_files import DATASETS, PYTHON, CifarDataset
-from simam_edu.datasets.download import cache_folder, fetch
+from simam_edu.datasets.cifar_files import DATASETS, UNKNOWN, CifarDataset, part
+from simam_edu.datasets.download import fetch
 from simam_edu.datasets.image_set import ImageSet, Split
 
-__all__ = ["DATASETS", "UNKNOWN", "load_cifar"]
+__all__ = ["DATASETS", "load_cifar"]
 
-UNKNOWN = (
-    "files in the official layout whose checksums are not the official ones: "
-    "not the original images, for example a re-encoding"
-)
-_AGAIN = "delete them and load with download=True"
+Files = dict[Path, bytes]
+Records = UInt8[np.ndarray, "n bytes"]
+Labels = Int64[np.ndarray, "n"]
+
+_AGAIN = "delete it and load with download=True (simam-edu: --download)"
 
 
-def load_cifar(dataset: CifarDataset, split: Split, *, root: Path | None, download: bool) -> ImageSet:
-    """Return one split of a CIFAR, found or fetched, and checked; see :func:`simam_edu.datasets.load`."""
+def cache_folder() -> Path:
+    """Return the folder of this package in the user's cache."""
+    return platformdirs.user_cache_path("simam_edu")
+
+
+def load_cifar(dataset: CifarDataset, split: Split, root: Path | None, download: bool) -> ImageSet:
+    """Return one split of a CIFAR, found or fetched; see :func:`simam_edu.datasets.load`."""
     found = _found(dataset, split, root, download)
-    sums = {name: md5_of(content) for name, content in found.contents.items()}
-    _check_files(dataset, split, found, sums)
-    records = np.frombuffer(b"".join(found.contents.values()), dtype=np.uint8)
-    records = records.reshape(-1, dataset.record_bytes)
+    files = [_records(dataset, split, path, content) for path, content in found.items()]
+    records = np.concatenate(files)
     labels = records[:, len(dataset.labels) - 1].astype(np.int64)
-    _check_labels(dataset, split, found, labels)
+    _check_labels(dataset, split, labels, next(iter(found)).parent)
+    sums = tuple(_md5(file.tobytes()) for file in files)
+    origins = {part(known, split): origin for origin, known in dataset.known.items()}
     return ImageSet(
         name=dataset.name,
         split=split,
-        images=records[:, len(dataset.labels) :].reshape(-1, 3, 32, 32).copy(),  # writable, for torch
+        images=records[:, len(dataset.labels) :].reshape(-1, 3, 32, 32).copy(),
         labels=labels,
         classes=dataset.classes,
         mean=dataset.mean,
         std=dataset.std,
-        source=_source(dataset, split, found, sums),
+        source=origins.get(sums, UNKNOWN),
     )
 
 
 def _found(dataset: CifarDataset, split: Split, root: Path | None, download: bool) -> Files:
-    """Return the files of a split from the first place that has them, or else fetched."""
+    """Return the files of a split, in order, from the first place that has them, or fetched."""
     named = os.environ.get("SIMAM_EDU_DATA")
     places = [root] if root else [*([Path(named)] if named else []), cache_folder()]
     places = [place.expanduser() for place in places]
-    missing = []
-    for place in places:
-        try:
-            return find(dataset, split, place)
-        except FileNotFoundError as error:
-            missing.append(str(error))
-    binary, python = dataset.binary, dataset.python
-    if download:
-        fetched = fetch(binary.archive, binary.mirrors, places[0])
-        try:
-            return find(dataset, split, fetched)
-        except FileNotFoundError as error:
-            missing = [str(error)]
-    raise FileNotFoundError(
-        f"{dataset.name} ({split}) must be at hand as {', '.join(binary.files(split))} in a folder "
-        f"{binary.folder}, as the files of {python.folder}, or as {binary.archive} or "
-        f"{python.archive}, got {' and '.join(missing)}; pass download=True (simam-edu: --download), "
-        "set SIMAM_EDU_DATA to the folder that holds one of them, or take 'shapes', which needs no files"
-    )
-
-
-def _check_files(dataset: CifarDataset, split: Split, found: Files, sums: Mapping[str, str]) -> None:
-    """Raise if a file has another length, or the content of another one, as far as its checksum tells."""
-    expected = dataset.images[split] // len(sums) * dataset.record_bytes
-    for name, content in found.contents.items():
-        if len(content) != expected:
-            raise ValueError(
-                f"{found.place / name} must have {expected} bytes, got {len(content)}: "
-                f"it is truncated, too long, or a file of another data set; {_AGAIN}"
-            )
-    names = tuple(dataset.binary.md5s)
-    known = {
-        md5: name for edition in dataset.known.values() for name, md5 in zip(names, edition, strict=True)
-    }
-    for name, md5 in sums.items():
-        if known.get(md5, name) != name:
-            raise ValueError(
-                f"{found.place / name} must hold its own records, got those of {known[md5]}: "
-                f"the files are swapped; rename them, or {_AGAIN}"
-            )
-    if len(set(sums.values())) < len(sums):
-        raise ValueError(
-            f"the files in {found.place} must differ from each other, "
-            f"got two with the same content: {dict(sums)}; {_AGAIN}"
+    files = next(filter(None, (_files_in(place, dataset, split) for place in places)), None)
+    if not files and download:
+        archive = fetch(dataset.binary.archive, dataset.mirrors, places[0])
+        files = _files_in(archive, dataset, split)
+    if not files:
+        forms = " or ".join(
+            f"{', '.join(part(edition.names, split))} in {edition.folder} or {edition.archive}"
+            for edition in (dataset.binary, dataset.python)
         )
+        raise FileNotFoundError(
+            f"{dataset.name} ({split}) must be at hand as {forms}, got no such files in "
+            f"{' and '.join(map(str, places))}; pass download=True (simam-edu: --download), set "
+            "SIMAM_EDU_DATA to the folder that holds them, or take 'shapes', which needs no files"
+        )
+    return files
 
 
-def _check_labels(dataset: CifarDataset, split: Split, found: Files, labels: np.ndarray) -> None:
-    """Raise if a label is none, or the classes are not equally large: then a file is of the other split.
+def _files_in(place: Path, dataset: CifarDataset, split: Split) -> Files:
+    """Return the files of a split in a folder or archive, or nothing if one is missing."""
+    editions = (dataset.binary, dataset.python)
+    for edition in editions:
+        for folder in (place / edition.folder, place):
+            paths = [folder / name for name in part(edition.names, split)]
+            if all(path.is_file() for path in paths):
+                return {path: path.read_bytes() for path in paths}
+    for archive in (place, *(place / edition.archive for edition in editions)):
+        members = _members(archive) if archive.is_file() else {}
+        for edition in editions:
+            if members.keys() >= set(part(edition.names, split)):
+                return {archive / name: members[name] for name in part(edition.names, split)}
+    return {}
 
-    The latter catches a swap among files whose checksums are not known.
+
+def _members(archive: Path) -> dict[str, bytes]:
+    """Return the files of a tar archive by their names; their folders do not matter."""
+    try:
+        with tarfile.open(archive) as tar:
+            files = ((PurePosixPath(member.name).name, tar.extractfile(member)) for member in tar)
+            return {name: file.read() for name, file in files if file}
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        message = f"{archive} must be a whole tar archive, got {error!r}; {_AGAIN}"
+        raise ValueError(message) from error
+
+
+def _records(dataset: CifarDataset, split: Split, path: Path, content: bytes) -> Records:
+    """Return the records of a file: the bytes of its labels, then those of its pixels."""
+    if path.name in dataset.python.names:
+        expected = dataset.pickles[dataset.python.names.index(path.name)]
+        if (found := _md5(content)) != expected:
+            raise ValueError(
+                f"{path} must have the MD5 {expected}, got {found}: pickles can run code, so only "
+                f"the official ones are read; {_AGAIN}"
+            )
+        batch = pickle.loads(content, encoding="latin1")
+        labels = [np.array(batch[key], dtype=np.uint8)[:, None] for key in dataset.labels]
+        return np.hstack([*labels, batch["data"]])
+    size = dataset.images[split] // len(part(dataset.binary.names, split)) * dataset.record_bytes
+    if len(content) != size:
+        raise ValueError(
+            f"{path} must have {size} bytes, got {len(content)}: it is damaged or another file; {_AGAIN}"
+        )
+    return np.frombuffer(content, dtype=np.uint8).reshape(-1, dataset.record_bytes)
+
+
+def _check_labels(dataset: CifarDataset, split: Split, labels: Labels, folder: Path) -> None:
+    """Raise unless all classes are equally large.
+
+    The official training files have that together, and not one by one, so that a file of
+    the other split, or the same one twice, is found whatever its checksum.
     """
-    wrong = np.flatnonzero(labels >= len(dataset.classes))
-    if len(wrong):
-        file, record = divmod(int(wrong[0]), len(labels) // len(found.contents))
-        raise ValueError(
-            f"{found.place / list(found.contents)[file]}, record {record}, must have a label from 0 to "
-            f"{len(dataset.classes) - 1}, got {labels[wrong[0]]}: the file is damaged; {_AGAIN}"
-        )
     counts = np.bincount(labels, minlength=len(dataset.classes))
-    if counts.min() != counts.max():
+    each = len(labels) // len(dataset.classes)
+    if counts.tolist() != [each] * len(dataset.classes):
         raise ValueError(
-            f"the {split} files in {found.place} must hold {len(labels) // len(counts)} images of each "
-            f"class, got from {counts.min()} to {counts.max()}: a file is swapped or damaged; {_AGAIN}"
+            f"the {split} files of {folder} must hold {each} images of each of the "
+            f"{len(dataset.classes)} classes, got from {counts.min()} to {counts.max()} and labels "
+            f"up to {labels.max()}: a file is damaged or in the place of another; {_AGAIN}"
         )
 
 
-def _source(dataset: CifarDataset, split: Split, found: Files, sums: Mapping[str, str]) -> str:
-    """Return one sentence on where the files are from, by their checksums or else by the note beside them."""
-    for source, edition in dataset.known.items():
-        if list(sums.values()) == list(edition[:-1] if split == "train" else edition[-1:]):
-            return source
-    if found.edition is dataset.python:
-        return PYTHON
-    note = note_of(found.place)
-    return f"{note} (says its SOURCE.txt; the checksums are not the official ones)" if note else UNKNOWN
+def _md5(content: bytes) -> str:
+    """Return what tells files apart; against an attacker it is none."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
