@@ -103,3 +103,54 @@ def test_an_old_attribute_works_and_names_the_new_one() -> None:
 def test_an_old_attribute_is_not_set_without_an_effect(name: str, now: str) -> None:
     with pytest.raises(AttributeError, match=f"no {name} to be set; it is now {now}"):
         setattr(SimAM(), name, 0)
+
+
+# What the pages of the first edition imported, by module; the notebooks of their readers still do.
+PAGES_IMPORTED = {
+    "simam_edu": "SimAM benchmark derivation energy gradient kernels solvers",
+    "simam_edu.attention": "CBAM ECA GlobalContext SqueezeExcite attention_factory",
+    "simam_edu.benchmark": "TenLines",
+    "simam_edu.datasets": "load",
+    "simam_edu.derivation": "M SUM SUM_OF_SQUARES b derive lam mu s sigma t w",
+    "simam_edu.exercises": "check",
+    "simam_edu.exercises.wrong_simams": "mystery",
+    "simam_edu.experiments": (
+        "estimate grid holm in_words make_tables markdown missing_runs paper_differences "
+        "paper_table power runs_needed welch"
+    ),
+    "simam_edu.experiments.report": "column_name",
+    "simam_edu.experiments.text": "accuracy_table difference_table",
+    "simam_edu.gallery": "CHECKS GALLERY batches caught gains right",
+    "simam_edu.kernels": "tiling triton_kernels",
+    "simam_edu.networks": "BasicBlock NETWORKS build",
+    "simam_edu.plots.closed_form": "bowl_figure midpoint_figure",
+    "simam_edu.plots.descent": (
+        "digits_figure floor_figure iterations_figure paths_figure price_figure "
+        "schedules_figure stability_figure step_size_figure"
+    ),
+    "simam_edu.plots.energy": "energies_figure fisher_figure separation_figure surrogate_figure",
+    "simam_edu.plots.gain": (
+        "budget_figure cap_figure p_values_figure penalty_figure shape_figure slopes_figure"
+    ),
+    "simam_edu.plots.gallery": "gallery_figure",
+    "simam_edu.plots.gpu_kernel": "roofline_figure traffic_figure",
+    "simam_edu.plots.gradients": (
+        "copies_figure errors_figure growth_figure half_precision_figure matrices_figure norms_figure"
+    ),
+    "simam_edu.plots.images": "image_grid",
+    "simam_edu.plots.module": "gain_figure maps_figure",
+    "simam_edu.plots.networks": "slots_figure",
+    "simam_edu.plots.one_mean": "differences_figure importance_figure",
+    "simam_edu.plots.rivals": "costs_figure gains_figure",
+    "simam_edu.plots.study": "differences_figure power_figure report_figure",
+    "simam_edu.plots.training": "curves_figure live_curves schedule_figure stages_figure",
+    "simam_edu.training": "DeviceImages RECIPES TrainConfig loop make_record recorded train",
+    "simam_edu.training.record": "environment",
+    "simam_edu.widgets": "energy_widget",
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("module", PAGES_IMPORTED)
+def test_what_a_page_of_the_first_edition_imported_still_imports(module: str) -> None:
+    exec(f"from {module} import {PAGES_IMPORTED[module].replace(' ', ', ')}", {})

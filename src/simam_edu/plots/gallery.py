@@ -17,11 +17,8 @@ Panel = tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"], Float[np.ndarray, 
 def gallery_figure(panels: Mapping[str, Panel]) -> Figure:
     """Draw the gains of wrong SimAMs over z, each beside those of the right one.
 
-    A panel holds z of some neurons, their right gains and the exhibit's, by its name. A
-    ``ValueError`` says that there is none.
+    A panel holds z of some neurons, their right gains and the exhibit's, by its name.
     """
-    if not panels:
-        raise ValueError("panels must hold at least one exhibit, got none; pass a name and three arrays")
     rows = -(-len(panels) // COLUMNS)
     figure, axes = style.new_figure(rows, COLUMNS, height=0.5 + 1.6 * rows)
     for axis, (name, (z, right, wrong)) in zip(axes.flat, panels.items(), strict=False):

@@ -21,13 +21,8 @@ def image_grid(
 
     A ``ValueError`` says that there are no images, or not as many titles or masks.
     """
-    if not len(images):
-        raise ValueError("images must be one or more, got none; choose some to draw")
-    for what, given in (("titles", titles), ("masks", masks)):
-        if given is not None and len(given) != len(images):
-            raise ValueError(
-                f"{what} must be as many as images, got {len(given)} for {len(images)}; give one for each"
-            )
+    if not len(images) or {len(titles), len(images if masks is None else masks)} != {len(images)}:
+        raise ValueError("images must be one or more, and titles and masks as many")
     rows = -(-len(images) // columns)
     figure, axes = style.new_figure(rows, columns, height=rows * (7.0 / columns + 0.3))
     for axis in axes.flat:
@@ -48,14 +43,14 @@ def before_and_after(plane: UInt8[np.ndarray, "h w"]) -> Figure:
     gains = energy.gain(values)
     figure, axes = style.new_figure(1, 3, height=2.6)
     drawn = {
-        "the plane $x$": (values, "gray", 1),
-        "its gains $g$": (gains, "viridis", 1),
-        "$g\\,x$": (gains * values, "gray", 1),
+        "the plane $x$": (values, "gray", 0),
+        "its gains $g$": (gains, "viridis", 0.6),
+        "$g\\,x$": (gains * values, "gray", 0),
     }
-    for axis, (title, (picture, colors, top)) in zip(axes.flat, drawn.items(), strict=True):
+    for axis, (title, (picture, colors, low)) in zip(axes.flat, drawn.items(), strict=True):
         axis.axis("off")
         axis.set_title(title)
-        shown = axis.imshow(picture, cmap=colors, vmin=0.6 if colors == "viridis" else 0, vmax=top)
+        shown = axis.imshow(picture, cmap=colors, vmin=low, vmax=1)
         if colors == "viridis":
             figure.colorbar(shown, ax=axis, shrink=0.8)
     return figure

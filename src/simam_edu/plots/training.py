@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 from simam_edu.plots import style
-from simam_edu.plots.style import BLUE
+from simam_edu.plots.style import BLUE, Values
 
 if TYPE_CHECKING:  # a figure of numbers needs no torch
     from simam_edu.training import Progress
+
+
+def schedule_figure(learning_rates: Values) -> Figure:
+    """Draw the learning rate at each step of a run, as the first edition did."""
+    figure, axis = style.new_axis(2.6)
+    axis.plot(range(1, len(learning_rates) + 1), learning_rates, color=BLUE)
+    axis.set(xlabel="step", ylabel="learning rate")
+    return figure
 
 
 def curves_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
