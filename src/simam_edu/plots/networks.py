@@ -23,25 +23,22 @@ def slots_figure(branches: Mapping[str, Sequence[str]]) -> Figure:
         if not set(LOOKS) <= set(calls):
             raise ValueError(f"{name} must have both positions, {' and '.join(LOOKS)}, got {calls!r}")
     figure, axis = style.new_axis(0.8 + 0.5 * len(branches), width=5.5)
-    marks: dict[str, list[tuple[float, float]]] = {place: [] for place in LOOKS}
-    widest = 0
-    for row, calls in enumerate(branches.values()):
-        column = 0
-        for call in calls:
-            if call in LOOKS:
-                marks[call].append((column - 0.5, -row + LOOKS[call][2]))
-                continue
+    rows, widest = range(len(branches)), 0
+    for row, calls in zip(rows, branches.values(), strict=True):
+        layers = [call for call in calls if call not in LOOKS]
+        for column, layer in enumerate(layers):
             box = FancyBboxPatch((column - 0.4, -row - 0.2), 0.8, 0.4, boxstyle="round,pad=0.02")
-            box.set(edgecolor=GREY, facecolor="white" if call in ("norm", "relu") else style.SHADE)
+            box.set(edgecolor=GREY, facecolor="white" if layer in ("norm", "relu") else style.SHADE)
             axis.add_patch(box)
-            axis.text(column, -row, call, ha="center", va="center", fontsize=8)
-            column += 1
-        axis.text(column, -row, "+", ha="center", va="center", fontsize=11)
-        widest = max(widest, column)
-    for place, (color, marker, _) in LOOKS.items():
-        x, y = zip(*marks[place], strict=True)
+            axis.text(column, -row, layer, ha="center", va="center", fontsize=8)
+        axis.text(len(layers), -row, "+", ha="center", va="center", fontsize=11)
+        widest = max(widest, len(layers))
+    for place, (color, marker, height) in LOOKS.items():
+        before = [calls[: calls.index(place)] for calls in branches.values()]
+        x = [sum(call not in LOOKS for call in calls) - 0.5 for calls in before]
+        y = [height - row for row in rows]
         axis.plot(x, y, linestyle="none", marker=marker, color=color, markersize=8, label=place)
-    axis.set_yticks([-row for row in range(len(branches))], list(branches))
+    axis.set_yticks([-row for row in rows], list(branches))
     axis.set(xticks=[], xlim=(-0.7, widest + 0.4), ylim=(-len(branches) + 0.35, 0.65))
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
