@@ -381,7 +381,7 @@ def test_live_curves_are_one_picture_that_is_drawn_anew(every, drawn, monkeypatc
         ("curves must be at most 4", case(gradients.norms_figure, X, dict.fromkeys("abcde", X))),
         ("lams must be at most 4", case(closed_form.midpoint_figure, T, OTHERS, lams=[1, 2, 3, 4, 5])),
         ("must have both positions", case(networks.slots_figure, {"basic": ["3x3", "norm"]})),
-        ("titles and masks as many", case(pictures.image_grid, PHOTOS, titles=["a"])),
+        ("as many titles and masks", case(pictures.image_grid, PHOTOS, titles=["a"])),
         ("images must be one or more", case(pictures.image_grid, PHOTOS[:0], titles=[])),
     ],
 )

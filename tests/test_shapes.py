@@ -132,7 +132,7 @@ def test_a_grid_shows_images_and_outlines(drawn):
     figure = image_grid(images, titles=list("abcd"), masks=outlined, columns=2)
     assert [bool(axis.collections) for axis in figure.axes] == [True, True, True, False]
     np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), images[1].transpose(1, 2, 0))
-    with pytest.raises(ValueError, match="titles and masks as many"):
+    with pytest.raises(ValueError, match="as many titles and masks"):
         image_grid(images, titles=list("abcd"), masks=masks[:3])
     with pytest.raises(ValueError, match="images must be one or more"):
         image_grid(images[:0], titles=[])

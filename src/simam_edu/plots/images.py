@@ -21,8 +21,9 @@ def image_grid(
 
     A ``ValueError`` says that there are no images, or not as many titles or masks.
     """
-    if not len(images) or {len(titles), len(images if masks is None else masks)} != {len(images)}:
-        raise ValueError("images must be one or more, and titles and masks as many")
+    counts = [len(given) for given in (images, titles, masks) if given is not None]
+    if counts[0] == 0 or len(set(counts)) > 1:
+        raise ValueError(f"images must be one or more, with as many titles and masks, got {counts}")
     rows = -(-len(images) // columns)
     figure, axes = style.new_figure(rows, columns, height=rows * (7.0 / columns + 0.3))
     for axis in axes.flat:
