@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from simam_edu import energy
-from simam_edu.mistakes import HINTS, Candidate, Maps, changed, changes_of, ten_lines
+from simam_edu.mistakes import Candidate, Maps, changed, changes_of, ten_lines
 
 
 def right(x: Maps, lam: float) -> Maps:
@@ -31,12 +31,10 @@ class Exhibit:
     Attributes:
         function: The exhibit itself; its docstring says what it computes instead.
         batch: The batch of :func:`batches` on which it is plainly off.
-        hint: What to say to somebody who hands it in; the exercise on the ten lines says the same.
     """
 
     function: Candidate
     batch: str
-    hint: str
 
     def __call__(self, x: Maps, lam: float) -> Maps:
         """Return what the exhibit makes of a batch."""
@@ -51,7 +49,7 @@ class Exhibit:
 
 def _exhibit(name: str, batch: str, says: str) -> Exhibit:
     title = (f"def ten_lines -> def {name.replace(' ', '_')}", f"{ten_lines.__doc__} -> {says}")
-    return Exhibit(changed(ten_lines, *title, *changes_of(name)), batch, HINTS[name])
+    return Exhibit(changed(ten_lines, *title, *changes_of(name)), batch)
 
 
 # Each with the batch on which it shows, and what it computes instead.

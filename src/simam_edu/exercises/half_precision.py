@@ -37,7 +37,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         64: "That leaves all gains as they are, but it is not the largest.",
     }),
     Exercise("stable_gain", "a function of (x, lam) that returns the gain of a float32 map with no more error than its last digits", lambda x, lam: energy.gain(x.astype(np.float64), lam=lam), {
-        ten_lines: ("Where the mean is far larger than the standard deviation, its rounding is as large as a digit of every deviation that matters; see 'A mean far from zero'.", 1e-6),
-        changed(ten_lines, "squares.sum() -> ((x**2).mean() - x.mean() ** 2) * x.size"): ("The mean of the squares less the square of the mean is a small difference of large numbers, and here nothing of it is left; see 'A mean far from zero'.", 1e-6),
+        ten_lines: ("Where the mean is far larger than the standard deviation, its rounding is as large as a digit of every deviation that matters; see 'A mean far from zero'.", {2}),
+        changed(ten_lines, "squares.sum() -> ((x**2).mean() - x.mean() ** 2) * x.size"): ("The mean of the squares less the square of the mean is a small difference of large numbers, and here nothing of it is left; see 'A mean far from zero'.", {2, 3}),
     }, single_maps, needs_digits=True),
 )
