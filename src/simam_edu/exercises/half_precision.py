@@ -19,7 +19,6 @@ def single_maps(g):
     return [(x.astype(np.float32), 1e-4) for x in maps]
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("half_precision_limit", "the largest standard deviation whose sum of squares over a centered 32 by 32 map fits into float16, as a number", float(np.sqrt(LARGEST_HALF / 32**2)), {
         float(np.sqrt(LARGEST_HALF)): "This is where a single square overflows. The sum has one square for each position; see 'Where the sum overflows'.",

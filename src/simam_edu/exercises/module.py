@@ -22,7 +22,6 @@ def batches(g):
 # The mistakes that show where the mean is far larger than the standard deviation, as rounding errors.
 UNSTABLE = {HINTS["naive variance"]: {5, 6}}
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("simam", "a function of (x, lam) that returns SimAM of a batch of shape (n, c, h, w)", right, {
         wrong: (hint, UNSTABLE.get(hint, set())) for wrong, hint in mutations()

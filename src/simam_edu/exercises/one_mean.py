@@ -24,7 +24,6 @@ def part(g, size, mean):
     return size, mean + float(d.mean()), float(d.var() * size)
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("others_variance", "a function of x that returns the variance of the others for every neuron, in the shape of x", others_variance, {
         "M / (M - 1) * squares -> 0 * squares": "This is the shared variance: one number for all. Each neuron still takes part in it; see 'The exact statistics in the same pass'.",
