@@ -100,7 +100,9 @@ def plain(value: Any) -> NDArray[Any] | str:
     if isinstance(value, tuple | list):
         value = np.array([plain(part) for part in value])
     if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+        value = value.detach().cpu()
+        is_bfloat16 = str(value.dtype) == "torch.bfloat16"  # which numpy does not have
+        value = (value.float() if is_bfloat16 else value).numpy()
     array = np.asarray(value)
     return array if array.dtype.kind == "f" else array.astype(float)
 
