@@ -204,6 +204,6 @@ def _difference(exercise: Exercise, case: Case, found: Any, right: Any) -> str:
 
 def _shown(value: Any) -> str:
     array = np.asarray(value)
-    if array.size > 4:
+    if array.size > 4 or array.ndim > 1:
         return f"an array of shape {array.shape}"
     return np.array2string(array, precision=4, separator=", ")
