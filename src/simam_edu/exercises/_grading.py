@@ -63,7 +63,7 @@ def _errors(run: Sequence[Value]) -> list[Exception]:
 
 
 def values_of(answer: Any, cases: Sequence[Case], kinds: Any = ()) -> list[Value]:
-    """Return a value, or what a function gives in each case, called with tensors for these kinds."""
+    """Return what an answer gives in each case, called with tensors for these kinds."""
     values: list[Value] = []
     for case in deepcopy(cases):  # a function may write into its arguments
         arguments = [_tensor(part) if isinstance(part, kinds) else part for part in case]
@@ -117,7 +117,7 @@ def _complaint(exercise: Exercise, found: Sequence[Value]) -> str | None:
     if coarse and not exercise.needs_digits:
         slack = [_slack(exercise, *one, form) for one in zip(cases, right, strict=True)]
     if min(slack) == np.inf:
-        return f"Not yet. Your answer comes in {form}, which cannot hold the numbers of this exercise."
+        return f"Not yet. Your answer is in {form}, which cannot hold the numbers of the exercise."
 
     def off(wanted: Sequence[Value]) -> list[float]:
         ones = zip(found, wanted, slack, strict=True)
@@ -169,7 +169,7 @@ def _rounded(part: Any, form: np.dtype[Any]) -> Any:
 
 
 def _distance(found: Value, right: Value, rtol: float, slack: float) -> float:
-    """Return the largest difference in units of what is allowed: a part of each and of the largest."""
+    """Return the largest difference over what is allowed: a part of each and of the largest."""
     if slack == np.inf:
         return 0.0
     if isinstance(found, Exception) or isinstance(right, Exception):
@@ -181,7 +181,8 @@ def _distance(found: Value, right: Value, rtol: float, slack: float) -> float:
         return np.inf
     size = np.abs(right)
     largest = size.max(where=np.isfinite(size), initial=0.0)
-    allowed = rtol * size + max(slack, 1e-3 * rtol * largest)  # beside large entries, zero is not exact
+    beside_large = 1e-3 * rtol * largest  # where zero is not exact
+    allowed = rtol * size + max(slack, beside_large)
     same = (found == right) | (np.isnan(found) & np.isnan(right))
     with np.errstate(all="ignore"):
         parts = np.where(same, 0.0, np.abs(found - right) / allowed)
@@ -199,7 +200,8 @@ def _difference(exercise: Exercise, case: Case, found: Any, right: Any) -> str:
         return f"{answer} has the shape {found.shape}; asked for is {right.shape}."
     gap = np.max(np.abs(np.squeeze(found) - np.squeeze(right)))
     at_most = " at most" if found.size > 1 else ""
-    return f"{answer} {_shown(found)} is off by {gap:.3g}{at_most}. It is none of the known mistakes."
+    off = f"is off by {gap:.3g}{at_most}"
+    return f"{answer} {_shown(found)} {off}. It is none of the known mistakes."
 
 
 def _shown(value: Any) -> str:
