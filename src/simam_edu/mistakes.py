@@ -10,7 +10,7 @@ import inspect
 import linecache
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import combinations, product
+from itertools import chain, combinations, product
 from typing import Any
 
 import numpy as np
@@ -96,39 +96,44 @@ PARTS: tuple[tuple[tuple[str, ...], ...], ...] = (
     ),
 )
 MEAN, SUM = "x.mean(axis=axes, keepdims=True)", "d.sum(axis=axes, keepdims=True)"
-OTHERS: dict[str, tuple[str, ...]] = {  # what is not one of four parts
-    "no keepdims": (f"{MEAN} -> x.mean(axis=axes)", f"{SUM} -> d.sum(axis=axes)"),
-    "printed sign": (
+OTHERS: tuple[tuple[str, ...], ...] = (  # what is not one of four parts
+    ("no keepdims", f"{MEAN} -> x.mean(axis=axes)", f"{SUM} -> d.sum(axis=axes)"),
+    ("no keepdims", f"{SUM} -> d.sum(axis=axes)"),
+    (
+        "printed sign",
         f"d = (x - {MEAN}) -> d = (x - (mu := {MEAN}))",
         "below = 4 * (var + lam) -> w = -2 * (x - mu) / (d + 2 * var + 2 * lam)",
         "importance = d / below + 0.5 -> b = -(x + mu) * w / 2\n"
         "    e = (1 + w * mu + b) ** 2 + w**2 * var + (1 - w * x - b) ** 2 + lam * w**2",
         "(x, importance) -> (x, 1 / e)",
     ),
-    "naive variance": (
+    (
+        "naive variance",
         f"{MEAN} -> (mu := {MEAN})",
         f"{SUM} -> ((x**2).mean(axis=axes, keepdims=True) - mu**2) * (x.size // mu.size)",
     ),
-    "half precision": (
+    (
+        "half precision",
         "axes = (-2, -1) -> axes, half = (-2, -1), x.astype(np.float16)",
         "x - x.mean -> half - half.mean",
     ),
-    "input missing": ("(x, importance) -> (np.ones_like(x), importance)",),
-}
+    ("input missing", "(x, importance) -> (np.ones_like(x), importance)"),
+)
 
 
-def changes_of(name: str) -> tuple[str, ...]:
+def changes_of(name: str) -> list[str]:
     """Return the changes of a mistake by the name of its hint, the first of several."""
-    return OTHERS.get(name) or next(way[1:] for part in PARTS for way in part if way[0] == name)
+    return next(changes for known, *changes in chain(OTHERS, *PARTS) if known == name)
 
 
 def mutations() -> Iterator[tuple[Candidate, str]]:
-    """Return every SimAM with one part wrong, then those with two, each with its hint."""
-    alone = [((way,), "") for part in PARTS for way in part]
-    both = [(ways, "Two mistakes at once. ") for parts in combinations(PARTS, 2) for ways in product(*parts)]
-    for ways, prefix in [*alone, *both]:
-        hint = prefix + " ".join(HINTS[name] for name, *_ in ways)
-        yield changed(ten_lines, *(change for _, *changes in ways for change in changes)), hint
+    """Return every SimAM with one known mistake, then those with two, each with its hint."""
+    for name, *changes in chain(*PARTS, OTHERS):
+        yield changed(ten_lines, *changes), HINTS[name]
+    for one_part, other_part in combinations(PARTS, 2):
+        for (one, *changes), (other, *more) in product(one_part, other_part):
+            hint = f"Two mistakes at once. {HINTS[one]} {HINTS[other]}"
+            yield changed(ten_lines, *changes, *more), hint
 
 
 SEE = " See 'From the formula to tensors'."

@@ -19,10 +19,9 @@ def check(name: str, answer: Any) -> Result:
 
     Args:
         name: The exercise, as it is called on the page.
-        answer: A function or a value. A function that names torch in its code is called
-            with tensors, any other with arrays of numpy; if it raises, or names neither,
-            with the others too. A value may be a number of any kind and format, a list, an
-            array, a tensor, or an expression of sympy.
+        answer: A function or a value. A function is called with arrays of numpy, and if it raises,
+            with tensors of torch. A value may be a number of any kind and format, a list, an array,
+            a tensor, or an expression of sympy.
 
     Returns:
         What the answer looks like, the solution or a known mistake; it shows itself in a notebook.
@@ -30,7 +29,7 @@ def check(name: str, answer: Any) -> Result:
     Raises:
         ValueError: If there is no exercise of this name.
     """
-    known = {exercise.name: exercise for exercises in chapters().values() for exercise in exercises}
+    known = {exercise.name: exercise for listed in chapters().values() for exercise in listed}
     if name not in known:
         raise ValueError(f"name must be one of {', '.join(sorted(known))}, got {name!r}")
     return grade(known[name], answer)

@@ -11,7 +11,6 @@ def factor(s, g, epsilon):
     return ((s**2 + epsilon) / (s**2 + epsilon / g**2)) ** 0.5
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("reversed_gains", "a function of gains of shape (n, c, h, w) that returns them mirrored at the mean of each channel", reverse, {
         "2 * g.mean(axis=(-2, -1), keepdims=True) -> 1": "This mirrors at one half. The mean of a channel's gains would change, and a norm behind would see another channel.",

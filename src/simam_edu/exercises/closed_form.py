@@ -26,7 +26,6 @@ def decision_point(t, mu_t):
     return (t + mu_t) / 2
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("least_energy_on_paper", "the least energy of t = 1 among the others 0, 2, 4 without a penalty, as a number or fraction", on_paper(3), {
         on_paper(2): "This is what dividing by one less than the number of the others gives. The variance in the energy is the plain mean of squares of the others; see 'Sums become mean and variance'.",

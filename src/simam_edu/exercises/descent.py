@@ -28,7 +28,6 @@ def STATISTICS(g):
     return [(0.3, -0.2, 0.1, 0.0), *rows(g.normal(0, 2, (7, 2)), g.uniform(0.1, 2, (7, 2)))]
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("first_step", "a function of (t, mu, eta) that returns the weight and the bias after one step from (0, 0), in this order", first_step, {
         "return 2 -> return -2": "This step goes uphill: the gradient is added. Descent takes it off; see 'How large a step'.",

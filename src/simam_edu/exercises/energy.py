@@ -19,7 +19,6 @@ def weighted_importance(t, mu, var, lam, rho):
     return (1 + rho) / (4 * rho) + (t - mu) ** 2 / (4 * (var + lam))
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("labeled_energy", "a function of (w, b, t, others, y_t, y_o) that returns the energy of Eq. (1) of the paper", labeled_energy, {
         "np.mean -> np.sum": "This adds up the misses of the others without dividing by their number, so the many outvote the target; see 'One neuron against the rest'.",

@@ -32,7 +32,6 @@ def seeds(delta, s):
     return np.ceil(2 * (quantiles * s / delta) ** 2)
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("basic_parameters", "a function of (n, classes) that returns the number of parameters", parameters, {
         "+ shortcuts -> ": "The two shortcuts that change the width are missing. This is the network with padded shortcuts; here they are 1x1 convolutions with norms.",

@@ -14,7 +14,6 @@ def wrong_share(e):
     return 2 * e / (2 + e)
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("fisher", "a function of (t, others, lam) that returns Fisher's criterion of the target", fisher, {
         "var() -> var(ddof=1)": "This divides the squares by one less than the number of the others. The energy contains their plain mean, and so does the criterion that belongs to it.",

@@ -28,7 +28,6 @@ def turning_mean(far, near):
     return 2 * far / (far - near)
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("mean_importance", "a function of (M, var, lam) that returns the mean importance of the neurons of a channel", mean_importance, {
         "(M - 1) / M * var -> var": "Here the squared scores have the mean one. They would with 1/M in the variance; with 1/(M-1) their sum is M-1, over M neurons. See 'A fixed budget'.",

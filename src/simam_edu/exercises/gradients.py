@@ -50,7 +50,6 @@ def own_idle_part(positions):
     return 1 - positions / tile
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("backward", "a function of (x, grad, lam) that returns the gradient by the input of one channel", by_hand, {
         " + part * z - shared -> ": "This is the direct path alone, as if the gains were constants. They depend on the input; see 'Four ways from an input to the loss'.",

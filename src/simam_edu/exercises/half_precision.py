@@ -4,15 +4,10 @@ import numpy as np
 
 from simam_edu import energy
 from simam_edu.exercises._exercise import Exercise
-from simam_edu.mistakes import changed
+from simam_edu.mistakes import changed, changes_of, ten_lines
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
-
-
-def ten_lines(x, lam):
-    """The gain as the ten lines have it, in the type of the input."""
-    squares = (x - x.mean()) ** 2
-    return 1 / (1 + np.exp(-(squares / (4 * (squares.sum() / (x.size - 1) + lam)) + 0.5)))
+GAIN, NAIVE = changes_of("input missing"), changes_of("naive variance")
 
 
 def single_maps(g):
@@ -24,7 +19,6 @@ def single_maps(g):
     return [(x.astype(np.float32), 1e-4) for x in maps]
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("half_precision_limit", "the largest standard deviation whose sum of squares over a centered 32 by 32 map fits into float16, as a number", float(np.sqrt(LARGEST_HALF / 32**2)), {
         float(np.sqrt(LARGEST_HALF)): "This is where a single square overflows. The sum has one square for each position; see 'Where the sum overflows'.",
@@ -37,7 +31,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         64: "That leaves all gains as they are, but it is not the largest.",
     }),
     Exercise("stable_gain", "a function of (x, lam) that returns the gain of a float32 map with no more error than its last digits", lambda x, lam: energy.gain(x.astype(np.float64), lam=lam), {
-        ten_lines: ("Where the mean is far larger than the standard deviation, its rounding is as large as a digit of every deviation that matters; see 'A mean far from zero'.", 1e-6),
-        changed(ten_lines, "squares.sum() -> ((x**2).mean() - x.mean() ** 2) * x.size"): ("The mean of the squares less the square of the mean is a small difference of large numbers, and here nothing of it is left; see 'A mean far from zero'.", 1e-6),
+        changed(ten_lines, *GAIN): ("Where the mean is far larger than the standard deviation, its rounding is as large as a digit of every deviation that matters; see 'A mean far from zero'.", {2}),
+        changed(ten_lines, *NAIVE, *GAIN): ("The mean of the squares less the square of the mean is a small difference of large numbers, and here nothing of it is left; see 'A mean far from zero'.", {2, 3}),
     }, single_maps, needs_digits=True),
 )

@@ -15,7 +15,6 @@ def share(own, total, processes):
     return processes * own / total
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("count_steps", "a function of (images, held_out, batch_size, epochs) that returns how many steps a run takes", count_steps, {
         "int(np.ceil((images - held_out) / batch_size)) -> ((images - held_out) // batch_size)": "Here the last, smaller batch of an epoch is dropped. The loop takes every image once an epoch; see 'What the batches cost'.",

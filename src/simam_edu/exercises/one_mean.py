@@ -24,7 +24,6 @@ def part(g, size, mean):
     return size, mean + float(d.mean()), float(d.var() * size)
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("others_variance", "a function of x that returns the variance of the others for every neuron, in the shape of x", others_variance, {
         "M / (M - 1) * squares -> 0 * squares": "This is the shared variance: one number for all. Each neuron still takes part in it; see 'The exact statistics in the same pass'.",
@@ -41,6 +40,6 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("merged_statistics", "a function of (n1, m1, S1, n2, m2, S2) that returns the mean and the sum of squares of both parts together", merged, {
         " + (m2 - m1) ** 2 * n1 * n2 / n -> ": "The sums are added, but each is about the mean of its own part. Both must move to the common mean, which makes them larger.",
         ("m1 + (m2 - m1) * n2 / n -> (m1 + m2) / 2", "(m2 - m1) ** 2 * n1 * n2 / n -> n * (m2 - m1) ** 2 / 4"): "The parts count alike here, whatever their sizes. Weigh each mean with its number of neurons.",
-        "(m2 - m1) ** 2 * n1 * n2 / n -> n1 * m1**2 + n2 * m2**2 - (n1 * m1 + n2 * m2) ** 2 / n": ("In exact arithmetic this is right. On a large mean it is the difference of two huge sums and loses its digits; see the appendix on number formats.", 1e-6),
+        "(m2 - m1) ** 2 * n1 * n2 / n -> n1 * m1**2 + n2 * m2**2 - (n1 * m1 + n2 * m2) ** 2 / n": ("In exact arithmetic this is right. On a large mean it is the difference of two huge sums and loses its digits; see the appendix on number formats.", {2}),
     }, lambda g: [(*part(g, n1, mean), *part(g, n2, mean)) for mean, n1, n2 in ((0.0, 3, 9), (5.0, 16, 8), (1e8, 24, 40))], needs_digits=True),
 )

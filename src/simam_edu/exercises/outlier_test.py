@@ -19,7 +19,6 @@ def grubbs_gain(M, level):
     return expit(1 / 2 + z2 / 4)
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("p_value", "a function of (gain, M) that returns the two-sided p-value of the neuron", p_value, {
         "return 2 * -> return": "This is one tail only. A low outlier has the same gain as a high one, so both tails count; see 'What SimAM does not see' in the chapter on the formula.",

@@ -28,7 +28,6 @@ def variance_kept():
     return 2 * integrate.quad(lambda z: (z * expit(1 / 2 + z**2 / 4)) ** 2 * stats.norm.pdf(z), 0, np.inf)[0]
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("bar_gain", "a function of (z, share, xi) that returns the gain of a real pixel", bar_gain, {
         "mu = share * xi -> mu = 0": "Here the mean is still that of the real pixels. The bars pull it toward their value, by their share of the distance.",

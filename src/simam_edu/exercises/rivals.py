@@ -31,7 +31,6 @@ def parameters(channels, hidden, side):
     return layers + filter_on_two_maps + norm
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("squeeze_excite", "a function of (x, W_1, W_2) that returns SE of a batch of shape (n, c, h, w)", own_se, {
         "np.maximum(x.mean(axis=(-2, -1)) @ W_1.T, 0) -> x.mean(axis=(-2, -1)) @ W_1.T": "There is no relu between the layers here. Two linear layers in a row are one linear layer; see 'SE: one gain for each channel'.",

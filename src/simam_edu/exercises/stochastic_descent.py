@@ -12,7 +12,6 @@ def batch_gradient(w, b, t, batch, lam):
     return 2 * by_weight, 2 * (np.mean(miss) + miss_t)
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("batch_gradient", "a function of (w, b, t, batch, lam) that returns the two entries of the stochastic gradient", batch_gradient, {
         ("mean(miss * -> sum(miss *", "mean(miss) -> sum(miss)"): "The others are summed here, so a larger batch pulls harder and the target loses weight. The energy has their mean: an unbiased guess of a mean is a mean; see 'One neuron at a time'.",

@@ -36,7 +36,6 @@ def pairs(delta, s):
             return n
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("noise_of_a_difference", "a function of (p, n) that returns the standard deviation of the difference of two accuracies", noise, {
         "(2 * p -> (p": "This is the standard deviation of one accuracy. Both networks are measured, and the variances of independent numbers add up.",

@@ -38,7 +38,6 @@ def with_a_cosine(step, steps, peak, warmup):
     )
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     # Either divisor of the variance is right for this many pixels.
     Exercise("plane_deviations", "a function of images of shape (n, 3, h, w), bytes, that returns three standard deviations", plane_deviations, {

@@ -23,7 +23,6 @@ def rank_reached(C, M):
     return min(C, M) if M > 2 else 1
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("nearest_product", "a function of a table of gains of shape (C, M) that returns the nearest product of a channel gate and a position gate", nearest_product, {
         " - logs.mean() -> ": "The mean of all is in the means of the channels and in those of the positions; here it is counted twice. Try a table of equal gains.",

@@ -22,7 +22,6 @@ def maps(g):
     return [(values, mask), (values + 3 * mask, mask), (np.ones((8, 8)), mask)]
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("border_gain", "a function of (z, share) that returns the gain of a neuron with score z once a constant border at the mean is that share of a large map", border_gain, {
         "4 * (1 - share) -> 4 * (1 - share) ** 2": "The variance shrinks by the share that is left, once; the score is divided by its root. See 'Constant borders'.",

@@ -44,7 +44,6 @@ def judged_gains(generator):
     return [(low, energy.gain(low)), *((x, of_x) for of_x in [half_right, *found])]
 
 
-# fmt: off
 EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("which_exhibit", "the name of an exhibit, as text", MYSTERY, {
         "clamped": "The clamped copy passes the same checks, but its gains are never below the right ones. On which side do those of the mystery lie, where the penalty is as large as the variance? See 'What each computes instead'.",
