@@ -97,8 +97,7 @@ def after_a_step(generator: np.random.Generator) -> dict[str, Any]:
     """The first step that the package takes at a random channel, along an eigenvector, too."""
     point, eta = random_channel(generator), float(generator.uniform(0.05, 0.5))
     others, lam = (point["t"], point["x"][:-1]), point["lambda"]
-    start = tuple(generator.normal(0, 3, 2))
-    path = solvers.descend(*others, lam=lam, step=eta, start=start, max_iterations=1).path
+    path = solvers.descend(*others, lam=lam, step=eta, max_iterations=2).path[1:]
     names = dict(zip(("w_0", "b_0", "w_1", "b_1"), (float(value) for value in path.ravel()), strict=True))
     slope = slope_by_differences(point)(names["w_0"], names["b_0"]).ravel()
     best = solvers.solve_linear(*others, lam=lam)
