@@ -96,11 +96,11 @@ MOMENTS = [
 
 @pytest.mark.parametrize(("latex", "symbols", "same"), MOMENTS)
 def test_sums_of_products_are_compared_term_by_term(latex, symbols, same):
-    entry = Equation("eq", symbols=symbols, numbers=lambda _: {})
+    entry = Equation(lambda _: {}, symbols)
     assert entry.proven(rf"{latex} = \sum_i x_i a_i - c \sum_i a_i") is same
 
 
 def test_a_sum_is_over_powers_of_the_neurons():
-    entry = Equation("eq", symbols={}, numbers=lambda _: {})
+    entry = Equation(lambda _: {})
     with pytest.raises(LatexError, match="powers of x_i"):
         entry.proven(r"a = \sum_{i=1}^{M} \ln(x_i)")
