@@ -93,9 +93,9 @@ def identifier(name: str) -> str:
     return re.sub(r"\W", "_", name.replace("*", "star").replace("'", "prime"))
 
 
-def power_sum(power: int, *, of_all: bool = False) -> sp.Symbol:
-    """The symbol of the sum of a power of the others, or of all neurons of the channel."""
-    return sp.Symbol(f"{'S' if of_all else 'P'}_{power}", real=True)
+def power_sum(power: int) -> sp.Symbol:
+    """The symbol of the sum of a power of the others."""
+    return sp.Symbol(f"P_{power}", real=True)
 
 
 def in_power_sums(expression: Any, meanings: Mapping[str, Any]) -> Any:
@@ -110,8 +110,7 @@ def in_power_sums(expression: Any, meanings: Mapping[str, Any]) -> Any:
     reduced = expression.replace(lambda e: isinstance(e, sp.Sum), lambda e: _reduce_sum(e, meanings))
     free = reduced.free_symbols
     known = {symbol(name): sp.sympify(value) for name, value in meanings.items() if symbol(name) in free}
-    of_all = {power_sum(k, of_all=True): power_sum(k) + symbol("t") ** k for k in range(1, 5)}
-    return reduced.subs(known, simultaneous=True).subs(of_all)
+    return reduced.subs(known, simultaneous=True)
 
 
 def _reduce_sum(total: sp.Sum, meanings: Mapping[str, Any]) -> sp.Expr:
@@ -124,8 +123,8 @@ def _reduce_sum(total: sp.Sum, meanings: Mapping[str, Any]) -> sp.Expr:
     varying = [s for s in function.free_symbols if s.name.endswith(f"_{index}")]
     terms = []
     for term in sp.Add.make_args(function):
-        factor, rest = term.as_independent(*varying) if varying else (term, sp.S.One)
-        terms.append(factor * _sum_of_product(rest, index, last))
+        factor, product = term.as_independent(*varying, as_Add=False)
+        terms.append(factor * _sum_of_product(product, index, last))
     return sp.Add(*terms)
 
 
@@ -134,11 +133,12 @@ def _sum_of_product(product: sp.Expr, index: sp.Symbol, last: sp.Expr) -> sp.Exp
     powers = product.as_powers_dict()
     if product == 1:
         return last
-    if index in product.free_symbols or not all(b.is_Symbol and p.is_Integer for b, p in powers.items()):
+    if not all(base.is_Symbol and power.is_Integer for base, power in powers.items()):
         raise LatexError(f"a sum must be over powers of x_i and their products, got {product}")
-    if list(powers) == [symbol(f"x_{index}")]:
-        return power_sum(int(*powers.values()), of_all=last == COUNT)
-    return sp.Symbol(f"sum of {product} to {last}", real=True)
+    if list(powers) != [symbol(f"x_{index}")]:
+        return sp.Symbol(f"sum of {product} to {last}", real=True)
+    (power,) = powers.values()
+    return power_sum(int(power)) + (symbol("t") ** power if last == COUNT else 0)
 
 
 def vanishes(difference: Any) -> bool:
@@ -153,8 +153,7 @@ def is_zero(expression: sp.Expr) -> bool:
     names = sorted(expression.free_symbols - {COUNT}, key=str)
     point = {name: sp.Rational(sp.prime(5 + place), 13) for place, name in enumerate(names)}
     value = expression.evalf(subs=point | {COUNT: 11}, maxn=40)
-    refuted = value.is_number and abs(value) > 1e-9
-    if refuted:
+    if value.is_number and abs(value) > 1e-9:
         return False
     return sp.expand(sp.together(expression).as_numer_denom()[0]) == 0 or bool(sp.simplify(expression) == 0)
 
