@@ -133,6 +133,8 @@ def channel(generator: np.random.Generator) -> dict[str, Any]:
     within = line[:-1].var() + penalty * point["w"] ** 2
     squares, distance = float(np.sum((x - point["mu"]) ** 2)), target - point["mu"]
     leverage = np.linalg.pinv(np.ones((size, 1)))[0, -1]  # of the regression by a constant
+    alpha, c = float(generator.uniform(-3, -0.5)), float(generator.normal(0, 2))
+    moved = alpha * x + c
     return point | {
         "e_t": energy_of(point),
         "w_t": best.w,
@@ -157,7 +159,24 @@ def channel(generator: np.random.Generator) -> dict[str, Any]:
         "r": float(distance / np.sqrt(squares / (size - 1) * (1 - leverage))),
         "r_t": float(stats.ttest_ind(x[-1:], x[:-1]).statistic),
         "s_t": float(x[:-1].std(ddof=1)),
+        # The same channel, moved.
+        "alpha": alpha,
+        "c": c,
+        "mu'": float(moved.mean()),
+        "sigma'": float(moved.std(ddof=1)),
+        "z'": float(stats.zscore(moved, ddof=1)[-1]),
     }
+
+
+def with_least(mean: str, std: str, *, penalized: bool = True) -> Any:
+    """The numbers of a channel, its least energy for these statistics, with or without the penalty."""
+
+    def numbers(generator: np.random.Generator) -> dict[str, Any]:
+        point = channel(generator)
+        penalty = point["lambda"] if penalized else 0.0
+        return point | {"e_t^*": least_energy(point["t"], point[mean], point[std], penalty)}
+
+    return numbers
 
 
 def of_channel(

@@ -26,6 +26,7 @@ from equations import (
     symbol,
     t,
     w,
+    with_least,
 )
 from equations import b as bias_of_line
 from simam_edu import SimAM, solvers
@@ -101,12 +102,6 @@ def at_a_best_bias(generator: np.random.Generator) -> dict[str, Any]:
     return point | {"b": (low - high) / (2 * (low - 2 * middle + high))}
 
 
-def with_shared_statistics(generator: np.random.Generator) -> dict[str, Any]:
-    """The least energy with the statistics of the whole channel."""
-    point = channel(generator)
-    return point | {"e_t^*": 1 / point["a"]}
-
-
 def printed_lines(generator: np.random.Generator) -> dict[str, Any]:
     """Two others with the statistics of the whole channel, and their best line."""
     point = channel(generator)
@@ -156,7 +151,7 @@ EQUATIONS = {
         {"w": CHANNEL["w_t"], "b": CHANNEL["b_t"]},
         numbers=lambda g: (point := channel(g)) | {"w": point["w_t"], "b": point["b_t"]},
     ),
-    "eq-importance": of_channel({"e_t^*": SHARED}, {}, with_shared_statistics),
+    "eq-importance": of_channel({"e_t^*": SHARED}, {}, with_least("mu", "sigma")),
     "eq-printed-importance": of_channel(
         {"w_t": step("weight", MU, VAR), "b_t": step("bias", MU, VAR)}, {"e_t": printed_energy}, printed_lines
     ),

@@ -81,17 +81,23 @@ def is_a_step_count(sides: tuple[Any, ...]) -> bool:
     return vanishes(sp.expand_log(count - exact)) and sp.limit(approximate / count, P, sp.oo) == 1
 
 
-def slope_of(**channel: Any) -> Callable[[float, float], np.ndarray]:
-    """The gradient of the energy of a channel as a function of weight and bias, a column."""
-    return lambda weight, bias: solvers.energy_gradient(weight, bias, **channel)[:, None]
-
-
-def with_slopes(generator: np.random.Generator) -> dict[str, Any]:
-    """A random channel, the gradient of its energy, and that with one other neuron."""
+def with_derivatives(generator: np.random.Generator) -> dict[str, Any]:
+    """A random channel, its gradient and Hessian, and the gradient with one other neuron."""
     point = channel(generator)
     given = problem(point)
-    slopes = {"nabla e_t": slope_of(**given), "G_i": slope_of(**given | {"others": point["x"][:1]})}
-    return point | slopes | {"x_i": float(point["x"][0])}
+    alone = given | {"others": point["x"][:1]}
+    hessian = solvers.energy_hessian(**given)
+    small, large = np.linalg.eigvalsh(hessian)
+    return point | {
+        "nabla e_t": lambda w, b: solvers.energy_gradient(w, b, **given)[:, None],
+        "G_i": lambda w, b: solvers.energy_gradient(w, b, **alone)[:, None],
+        "x_i": point["x"][0],
+        "ell": small,
+        "L": large,
+        "kappa": np.linalg.cond(hessian),
+        "tr A": np.trace(hessian),
+        "eta_max": solvers.largest_stable_step(**given),
+    }
 
 
 def after_a_step(generator: np.random.Generator) -> dict[str, Any]:
@@ -106,15 +112,6 @@ def after_a_step(generator: np.random.Generator) -> dict[str, Any]:
     before, after = (float(value) for value in (path - [best.w, best.b]) @ vectors[:, k])
     of_step = {"eta": eta, "G_w": slope[0], "G_b": slope[1], "L": float(values[k])}
     return names | of_step | {"Delta_0": before, "Delta_1": after}
-
-
-def with_curvatures(generator: np.random.Generator) -> dict[str, Any]:
-    """A random channel, what numpy finds about its Hessian, and the largest stable step."""
-    point = channel(generator)
-    hessian = solvers.energy_hessian(**problem(point))
-    small, large = (float(value) for value in np.linalg.eigvalsh(hessian))
-    found = {"ell": small, "L": large, "kappa": float(np.linalg.cond(hessian)), "tr A": np.trace(hessian)}
-    return point | found | {"eta_max": solvers.largest_stable_step(**problem(point))}
 
 
 def with_a_count(generator: np.random.Generator) -> dict[str, Any]:
@@ -133,7 +130,7 @@ def with_a_count(generator: np.random.Generator) -> dict[str, Any]:
 def in_two_coordinates(generator: np.random.Generator) -> dict[str, Any]:
     """A random channel, and the same shifted and scaled."""
     point = random_channel(generator)
-    c, alpha = float(generator.normal(0, 3)), float(generator.uniform(0.5, 3))
+    c, alpha = generator.normal(0, 3), generator.uniform(0.5, 3)
     moved = {"t'": (point["t"] - c) / alpha, "x'": (point["x"] - c) / alpha}
 
     def energy(weight: float, bias: float, target: float, x: np.ndarray, penalty: float) -> float:
@@ -154,14 +151,14 @@ def on_the_floor(generator: np.random.Generator) -> dict[str, Any]:
 
 
 EQUATIONS = {
-    "eq-gradient": of_channel({}, {"nabla e_t": at_a_line(GRADIENT)}, with_slopes),
-    "eq-one-neuron": Equation(with_slopes, functions={"G_i": at_a_line(OF_ONE)}),
+    "eq-gradient": of_channel({}, {"nabla e_t": at_a_line(GRADIENT)}, with_derivatives),
+    "eq-one-neuron": Equation(with_derivatives, functions={"G_i": at_a_line(OF_ONE)}),
     "eq-update": Equation(after_a_step, lowest_of_the_model()),
     # Along an eigenvector the energy is a parabola: its slope is taken off the distance.
     "eq-contraction": Equation(after_a_step, {"Delta_1": FROM - ETA * (L * FROM**2 / 2).diff(FROM)}),
-    "eq-largest-step": Equation(with_curvatures, {"eta_max": LIMIT}),
+    "eq-largest-step": Equation(with_derivatives, {"eta_max": LIMIT}),
     "eq-step-count": Equation(with_a_count, COUNT, {"ln": sp.log}, is_a_step_count),
-    "eq-condition": Equation(with_curvatures, CURVATURES),
+    "eq-condition": Equation(with_derivatives, CURVATURES),
     "eq-shift": Equation(
         in_two_coordinates, {"t'": (t - symbol("c")) / symbol("alpha")}, {"e_t": energy_after_a_shift}
     ),

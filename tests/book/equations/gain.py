@@ -16,7 +16,6 @@ from equations import (
     VAR,
     Equation,
     M,
-    channel,
     lam,
     least_energy,
     mu,
@@ -25,9 +24,9 @@ from equations import (
     step,
     symbol,
     t,
+    with_least,
     z,
 )
-from equations.closed_form import with_shared_statistics
 from simam_edu import energy
 
 ALPHA, C, K = symbol("alpha"), symbol("c"), symbol("k")
@@ -75,24 +74,6 @@ def at_a_score(generator: np.random.Generator) -> dict[str, Any]:
     }
 
 
-def of_two_channels(generator: np.random.Generator) -> dict[str, Any]:
-    """A random channel x and the channel alpha x + c, and the statistics of both by numpy."""
-    point, alpha, c = channel(generator), float(generator.uniform(-3, -0.5)), float(generator.normal(0, 2))
-    other = alpha * point["x"] + c
-    statistics = {"mu'": other.mean(), "sigma'": other.std(ddof=1), "z'": stats.zscore(other, ddof=1)[-1]}
-    return point | {"alpha": alpha, "c": c} | {name: float(value) for name, value in statistics.items()}
-
-
-def without_penalty(mean: str, std: str) -> Any:
-    """The numbers of a channel, its least energy without a penalty and with these statistics."""
-
-    def numbers(generator: np.random.Generator) -> dict[str, Any]:
-        point = channel(generator)
-        return point | {"e_t^*": least_energy(point["t"], point[mean], point[std], 0.0)}
-
-    return numbers
-
-
 def with_levels(generator: np.random.Generator, k: int, size: int) -> dict[str, Any]:
     """A channel of two values, and the score and the least energy of those k that have the first."""
     values = np.where(np.arange(size) < k, generator.normal(4), generator.normal(-4))
@@ -121,7 +102,6 @@ def with_a_border(generator: np.random.Generator) -> dict[str, Any]:
     return {"M": size, "k": k, "z": float(scores[0]), "z'": float(scores[1])}
 
 
-OF_ALL = {"e_t^*": SHARED}
 TWO = {f"{name}'": CHANNEL[name].subs(MOVED, simultaneous=True) for name in ("mu", "sigma", "z")}
 BORDER = {"z": (t - MEAN) / sp.sqrt(SQUARES / (M - K - 1))}
 BORDER |= {"z'": CHANNEL["z"].subs(BORDERED, simultaneous=True)}
@@ -131,12 +111,14 @@ EQUATIONS = {
     **{
         f"eq-{name}": of_channel() for name in ("score", "budget", "residuals", "inflation", "score-residual")
     },
-    "eq-importance-score": of_channel(OF_ALL, {}, with_shared_statistics),
-    "eq-below-two": of_channel(OF_ALL, {}, with_shared_statistics),
-    "eq-internal": of_channel({"e_t^*": SHARED.subs(lam, 0)}, {}, without_penalty("mu", "sigma")),
-    "eq-external": of_channel({"e_t^*": EXACT.subs(lam, 0)}, {}, without_penalty("mu_t", "sigma_t")),
-    "eq-affine": of_channel(TWO, {}, of_two_channels),
-    "eq-penalty-scale": of_channel(TWO, {}, of_two_channels),
+    "eq-importance-score": of_channel({"e_t^*": SHARED}, {}, with_least("mu", "sigma")),
+    "eq-below-two": of_channel({"e_t^*": SHARED}, {}, with_least("mu", "sigma")),
+    "eq-internal": of_channel({"e_t^*": SHARED.subs(lam, 0)}, {}, with_least("mu", "sigma", penalized=False)),
+    "eq-external": of_channel(
+        {"e_t^*": EXACT.subs(lam, 0)}, {}, with_least("mu_t", "sigma_t", penalized=False)
+    ),
+    "eq-affine": of_channel(TWO),
+    "eq-penalty-scale": of_channel(TWO),
     "eq-gain-of-score": Equation(at_a_score, functions={"g": gain}),
     "eq-gain-slope": Equation(at_a_score, functions={"g": gain, "g'": slope}),
     "eq-floor": Equation(at_a_score, {"g_0": gain(sp.solve(slope(z), z)[0])}),  # the only flat place
