@@ -124,7 +124,7 @@ def test_importance_is_the_exact_one(x, lam, statistics):
 
 
 @given(x=channels(), statistics=kinds)
-@example(x=np.array([[sys.float_info.max, 0.9 * sys.float_info.max]]), statistics="leave_one_out")
+@example(x=np.array([[1.0, -0.9]]) * sys.float_info.max, statistics="leave_one_out")
 @reproducible
 def test_statistics_are_the_exact_ones_and_overflow_is_refused(x, statistics):
     means, variances = zip(*exact_point_statistics(x, statistics), strict=True)
@@ -210,17 +210,6 @@ def test_gain_is_the_sigmoid_of_the_importance_and_both_are_within_their_bounds(
     assert np.all(found >= 0.5)
     assert np.all((gains >= HALF_GAIN) & (gains <= 1))
     np.testing.assert_allclose(gains, 1 / (1 + np.exp(-found)), rtol=1e-15)
-    if statistics == "shared":
-        assert np.all(found <= (0.5 + (x.size - 1) ** 2 / (4 * x.size)) * (1 + EXACT)), "Samuelson's cap"
-
-
-@given(x=channels(), lam=penalties)
-@reproducible
-def test_mean_importance_is_the_budget(x, lam):
-    _, var = exact_statistics(fractions(x), 1)
-    share = var / (var + Fraction(lam)) if var else Fraction(0)
-    budget = Fraction(1, 2) + Fraction(x.size - 1, 4 * x.size) * share
-    assert energy.importance(x, lam=lam).mean() == pytest.approx(float(budget), rel=EXACT)
 
 
 @given(value=finite, side=st.integers(2, 40), lam=penalties, statistics=kinds)
@@ -245,15 +234,6 @@ def test_importance_grows_with_the_distance_from_the_mean_and_falls_with_the_pen
     found = less.ravel()[nearest_first]
     assert np.all(found[1:] >= found[:-1] * (1 - EXACT))
     assert np.all(less >= more)
-
-
-@given(x=channels(), lam=penalties)
-@reproducible
-def test_shared_and_leave_one_out_rank_alike(x, lam):
-    shared = energy.importance(x, lam=lam).ravel()
-    exact = energy.importance(x, lam=lam, statistics="leave_one_out").ravel()
-    above = shared[:, None] > shared * (1 + 1e-9)
-    assert np.all((exact[:, None] > exact)[above])
 
 
 # Definitions, shapes and refusals

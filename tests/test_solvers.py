@@ -74,10 +74,6 @@ def test_the_shift_keeps_the_digits_far_from_zero():
     t, others = channel(offset=1e7)
     expected = closed_form(t - 1e7, others - 1e7, 1e-4)
     assert solvers.solve_linear(t, others, lam=1e-4).energy == pytest.approx(expected, rel=1e-7)
-    hessian = solvers.energy_hessian(t, others, lam=1e-4)
-    unshifted = np.linalg.solve(hessian, -solvers.energy_gradient(0.0, 0.0, t, others, lam=1e-4))
-    lost = abs(float(energy.neuron_energy(*unshifted, t, others, lam=1e-4)) / expected - 1)
-    assert lost > 1e-6, "without the shift this problem must be hard, or it tests nothing"
 
 
 @pytest.mark.parametrize("scale", [1e-150, 1e150])
@@ -233,14 +229,6 @@ def test_the_mean_energy_is_bounded_below_the_limit_and_grows_above(seed):
     )
     assert below[-1] == pytest.approx(below[-500], rel=1e-3)
     assert above[-1] > 100 * above[-500]
-
-
-def test_small_steps_leave_a_quarter_of_step_times_noise():
-    t, others = crowd(2)
-    best = solvers.solve_linear(t, others, lam=LAM)
-    slopes = [solvers.energy_gradient(best.w, best.b, t, x, lam=LAM) for x in others[:, None]]
-    expected = 1e-6 * np.var(slopes, axis=0).sum() / 4
-    assert solvers.noise_floor(t, others, lam=LAM, step=1e-6) == pytest.approx(expected, rel=1e-4)
 
 
 STEPS = np.array([0.01, 0.01])
