@@ -134,6 +134,7 @@ def test_statistics_are_the_exact_ones_and_overflow_is_refused(x, statistics):
         return
     mu, var = (np.broadcast_to(found, x.shape) for found in statistics_of(x, statistics))
     assert_agree(var, variances)
+    assert np.all(np.isfinite(mu)), "a mean lies between the values"
     slack = max(map(abs, fractions(x))) * Fraction(1e-15) + SMALLEST  # a rounding of the largest value
     for found, mean in zip(mu.ravel(), means, strict=True):
         assert agrees(float(found), mean, abs_=slack), f"the mean is {found!r}, exactly it is {float(mean)!r}"
