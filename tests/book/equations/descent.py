@@ -36,6 +36,7 @@ ROOT = sp.sqrt(A.trace() ** 2 - 4 * A.det())
 LARGE, SMALL = (A.trace() + ROOT) / 2, (A.trace() - ROOT) / 2
 CURVATURES = {"kappa": LARGE / SMALL, "L": LARGE, "ell": SMALL, "tr A": A.trace(), "det A": A.det()}
 OF_ONE = step("gradient", symbol("x_i"), sp.S.Zero)  # a channel with one other neuron
+UPDATE = {f"{k}_1": symbol(f"{k}_0") - ETA * symbol(f"G_{k}") for k in ("w", "b")}
 LIMIT = max(sp.solve((1 - ETA * L) ** 2 - 1, ETA), key=lambda found: found.subs(L, 1))
 P, Q = sp.symbols("p q", positive=True)
 # The number of factors (kappa - 1) / (kappa + 1) that multiply to epsilon.
@@ -45,15 +46,6 @@ COUNT = {"kappa": 1 + P, "varepsilon": sp.exp(-Q), "k": -Q / (sp.log(P) - sp.log
 def at_a_line(gradient: sp.Matrix) -> Callable[[Any, Any], sp.Matrix]:
     """A gradient as a function of weight and bias."""
     return lambda weight, bias: gradient.subs({w: weight, b: bias}, simultaneous=True)
-
-
-def lowest_of_the_model() -> dict[str, Any]:
-    """Where the tangent plane at a point, plus the squared distance over twice the step size, is lowest."""
-    w_0, b_0, w_1, b_1 = (symbol(name) for name in ("w_0", "b_0", "w_1", "b_1"))
-    away = sp.Matrix([w_1 - w_0, b_1 - b_0])
-    model = sp.Matrix([symbol("G_w"), symbol("G_b")]).dot(away) + away.dot(away) / (2 * ETA)
-    found = sp.solve([model.diff(w_1), model.diff(b_1)], [w_1, b_1])
-    return {"w_1": found[w_1], "b_1": found[b_1]}
 
 
 def energy_after_a_shift(weight: Any, bias: Any, target: Any, values: Any, penalty: Any) -> Any:
@@ -153,7 +145,7 @@ def on_the_floor(generator: np.random.Generator) -> dict[str, Any]:
 EQUATIONS = {
     "eq-gradient": of_channel({}, {"nabla e_t": at_a_line(GRADIENT)}, with_derivatives),
     "eq-one-neuron": Equation(with_derivatives, functions={"G_i": at_a_line(OF_ONE)}),
-    "eq-update": Equation(after_a_step, lowest_of_the_model()),
+    "eq-update": Equation(after_a_step, UPDATE),
     # Along an eigenvector the energy is a parabola: its slope is taken off the distance.
     "eq-contraction": Equation(after_a_step, {"Delta_1": FROM - ETA * (L * FROM**2 / 2).diff(FROM)}),
     "eq-largest-step": Equation(with_derivatives, {"eta_max": LIMIT}),
