@@ -186,18 +186,6 @@ def test_every_neuron_is_drawn_equally_often():
     np.testing.assert_allclose(mean_step, expected, atol=0.1)
 
 
-def test_with_one_other_it_is_gradient_descent():
-    t, others = 2.0, np.array([-0.5])
-    step = 0.5 * solvers.largest_stable_step(t, others, lam=LAM)
-    descent = solvers.descend(t, others, lam=LAM, step=step, max_iterations=30)
-    path = solvers.descend_stochastically(
-        t, others, lam=LAM, steps=np.full(descent.iterations, step), generator=np.random.default_rng(0)
-    )
-    np.testing.assert_allclose(path[0], descent.path, rtol=1e-10)
-    assert solvers.noise_floor(t, others, lam=LAM, step=step) == pytest.approx(0.0, abs=1e-15)
-    assert limit(t, others) == pytest.approx(solvers.largest_stable_step(t, others, lam=LAM), rel=1e-9)
-
-
 def test_the_expected_excess_is_the_mean_over_all_sequences():
     """Three steps on three others: 27 equally likely paths, each followed to its end."""
     t, others, steps = 1.5, np.array([-1.0, 0.2, 0.9]), (0.1, 0.05, 0.2)

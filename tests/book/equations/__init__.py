@@ -15,13 +15,10 @@ import numpy as np
 import sympy as sp
 from scipy import stats
 
-from page_latex import COUNT as M
 from page_latex import symbol
-from page_math import Equation, power_sum
+from page_math import Equation
+from page_symbols import P1, P2, M, b, lam, t, w
 from simam_edu import derivation, energy, solvers
-
-t, w, b, lam, mu, sigma, z = (symbol(name) for name in ("t", "w", "b", "lambda", "mu", "sigma", "z"))
-P1, P2 = power_sum(1), power_sum(2)  # of the others
 
 # What the statistics mean, as sums of powers: of the others, and of all neurons of the channel.
 MU_T = P1 / (M - 1)

@@ -12,23 +12,17 @@ from equations import (
     MU,
     SHARED,
     VAR,
-    Equation,
-    M,
     channel,
     energy_in_sums,
     energy_of,
-    lam,
     least_energy,
-    mu,
     of_channel,
-    sigma,
     step,
-    symbol,
-    t,
-    w,
     with_least,
 )
-from equations import b as bias_of_line
+from page_latex import symbol
+from page_math import Equation
+from page_symbols import M, b, lam, mu, sigma, t, w
 from simam_edu import SimAM, solvers
 
 W_T, B_T, Y_T, Y_O = (symbol(name) for name in ("w_t", "b_t", "y_t", "y_o"))
@@ -44,7 +38,7 @@ TRANSFORMED |= {"energy": energy_in_sums(W_T, B_T, **LABELS).subs(lam, 0)}
 
 def printed_energy(weight: Any, bias: Any) -> Any:
     """The energy of a line, held against the mean and variance of the whole channel."""
-    line = {w: weight, bias_of_line: bias}
+    line = {w: weight, b: bias}
     return step("moment_energy", mu, sigma**2).subs(line, simultaneous=True)
 
 

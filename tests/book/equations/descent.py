@@ -8,25 +8,18 @@ import sympy as sp
 
 from equations import (
     GRADIENT,
-    P1,
-    P2,
-    Equation,
-    M,
-    b,
     channel,
     derived,
     energy_in_sums,
-    lam,
     meaning,
     of_channel,
     problem,
     random_channel,
     step,
-    symbol,
-    t,
-    w,
 )
-from page_math import vanishes
+from page_latex import symbol
+from page_math import Equation, vanishes
+from page_symbols import P1, P2, M, b, lam, t, w
 from simam_edu import solvers
 from simam_edu.energy import neuron_energy
 

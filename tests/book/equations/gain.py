@@ -6,27 +6,10 @@ import numpy as np
 import sympy as sp
 from scipy import differentiate, optimize, stats
 
-from equations import (
-    CHANNEL,
-    EXACT,
-    MU,
-    P1,
-    P2,
-    SHARED,
-    VAR,
-    Equation,
-    M,
-    lam,
-    least_energy,
-    mu,
-    of_channel,
-    sigma,
-    step,
-    symbol,
-    t,
-    with_least,
-    z,
-)
+from equations import CHANNEL, EXACT, MU, SHARED, VAR, least_energy, of_channel, step, with_least
+from page_latex import symbol
+from page_math import Equation
+from page_symbols import P1, P2, M, lam, mu, sigma, t, z
 from simam_edu import energy
 
 ALPHA, C, K = symbol("alpha"), symbol("c"), symbol("k")

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from equations import MU, SHARED, VAR, Equation, lam, least_energy, of_channel, random_channel, symbol, t
-from page_math import in_power_sums
+from equations import MU, SHARED, VAR, least_energy, of_channel, random_channel
+from page_latex import symbol
+from page_math import Equation, in_power_sums
+from page_symbols import lam, t
 from simam_edu import gradient as steps
 
 TAU = symbol("tau")

@@ -13,7 +13,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from equations import MU, Equation, mu, random_channel, symbol
+from equations import MU, random_channel
+from page_latex import symbol
+from page_math import Equation
+from page_symbols import mu
 from simam_edu import energy
 from simam_edu.attention import CBAM, ECA, GlobalContext, SqueezeExcite, attention_factory
 from simam_edu.networks import BasicBlock

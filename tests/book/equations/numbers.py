@@ -6,7 +6,9 @@ import numpy as np
 import sympy as sp
 from scipy import stats
 
-from equations import Equation, symbol, z
+from page_latex import symbol
+from page_math import Equation
+from page_symbols import z
 
 n, q, s, delta, share, xi = (symbol(name) for name in ("n", "q", "s", "delta", "varphi", "xi"))
 h = sp.Symbol("half", positive=True)
