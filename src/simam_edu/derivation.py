@@ -7,7 +7,6 @@ those of Yang, Zhang, Li and Xie, "SimAM: A Simple, Parameter-Free Attention Mod
 Convolutional Neural Networks", ICML 2021.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sympy as sp
@@ -135,7 +134,7 @@ def derive(*, target_label: sp.Expr | float = 1, other_label: sp.Expr | float = 
     for name in ("no_penalty", "large_penalty", "equal_others", "far_target"):
         _, variable, end, _ = CLOSED_FORM[name][0].args
         found[name] = _around_mean(sp.limit(minimum, variable, end))
-    return _steps(CLOSED_FORM, found)
+    return {name: Step(*said, found[name]) for name, said in CLOSED_FORM.items()}
 
 
 def _energy_in_moments(y_t: sp.Expr, y_o: sp.Expr) -> dict[str, sp.Expr]:
@@ -210,12 +209,7 @@ def derive_gradient() -> dict[str, Step]:
     found["spread_slope"] = sp.factor(slope.subs(x[j], mean + tau * z[j]))
     shared = found["by_mean"] * found["mean_slope"], found["by_spread"] * found["spread_slope"]
     found["gradient"] = found["direct"] + found["deviation"] + shared[0] + shared[1]
-    return _steps(GRADIENT, found)
-
-
-def _steps(said: Mapping[str, tuple[sp.Basic, str]], found: Mapping[str, sp.Basic]) -> dict[str, Step]:
-    """Put what was found on the right sides of the equations."""
-    return {name: Step(*left, found[name]) for name, left in said.items()}
+    return {name: Step(*said, found[name]) for name, said in GRADIENT.items()}
 
 
 def _exact_label(name: str, value: sp.Expr | float) -> sp.Expr:

@@ -11,7 +11,6 @@ import numpy as np
 import sympy as sp
 import torch
 from torch import nn
-from torch.nn import functional
 
 from equations import MU, random_channel
 from page_latex import symbol
@@ -70,17 +69,10 @@ def applied(module: Any, generator: np.random.Generator) -> dict[str, Any]:
 
 
 def of_a_block(generator: np.random.Generator) -> dict[str, Any]:
-    """What a random block makes of images, and its correction by bare convolutions."""
-    torch.manual_seed(int(generator.integers(2**31)))
-    block = BasicBlock(4, 4, stride=1, attention=attention_factory("none"), slot="pre_norm").double()
-    image = torch.from_numpy(generator.normal(size=(2, 4, 6, 6)))
-    with torch.no_grad():
-        output, correction = block(image).numpy(), image
-        for number, weight in enumerate((block.conv1.weight, block.conv2.weight)):
-            correction = functional.relu(correction) if number else correction
-            correction = functional.conv2d(correction, weight, padding=1)
-            correction = functional.batch_norm(correction, None, None, training=True)
-    return {"x": image.numpy(), "y": output, "f": lambda _: correction.numpy(), "relu": relu}
+    """A map, what a block makes of it, and its correction by the block's own layers."""
+    block = BasicBlock(CHANNELS, CHANNELS, stride=1, attention=attention_factory("none"), slot="pre_norm")
+    layers = nn.Sequential(block.conv1, block.bn1, nn.ReLU(), block.conv2, block.bn2)
+    return applied(block, generator) | {"f": of_maps(layers)}
 
 
 def of_squeeze_excite(generator: np.random.Generator) -> dict[str, Any]:
