@@ -39,10 +39,18 @@ def variance(deviation: Maps, ddof: int) -> Channels:
     return var
 
 
-def restored(mu: np.ndarray, var: np.ndarray, exponent: np.ndarray | int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a mean and a variance in their own unit; one that is too large is inf."""
+def restored(
+    mu: np.ndarray, var: np.ndarray, exponent: np.ndarray | int, *, of: Maps
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a mean and a variance in their own unit, unless it is beyond float64."""
     with np.errstate(over="ignore"):
-        return np.ldexp(mu, exponent), np.ldexp(var, 2 * exponent)
+        mu, var = np.ldexp(mu, exponent), np.ldexp(var, 2 * exponent)
+    if not np.all(np.isfinite(var)):
+        raise ValueError(
+            "the variance of x must be at most 1.8e308, got more from values "
+            f"up to {np.max(np.abs(of)):.2g}; divide x by a power of two, or use importance"
+        )
+    return mu, var
 
 
 def leave_one_out(x: Maps, scaled_x: Maps, deviation: Maps, exponent: np.ndarray | int) -> tuple[Maps, Maps]:
@@ -60,11 +68,11 @@ def leave_one_out(x: Maps, scaled_x: Maps, deviation: Maps, exponent: np.ndarray
         return x[..., ::-1, ::-1].copy(), np.zeros_like(x)
     squares = deviation**2
     difference = np.sum(squares, axis=MAP, keepdims=True) - m / (m - 1) * squares
-    mu_t, var_t = restored(scaled_x - m / (m - 1) * deviation, difference / (m - 1), exponent)
+    mu_t, var_t = restored(scaled_x - m / (m - 1) * deviation, difference / (m - 1), exponent, of=x)
     farthest = np.argmax(squares.reshape(*lead, m), axis=-1)[..., None, None]
     is_farthest = np.arange(m).reshape(height, width) == farthest  # one in each channel
     _, exponent, mu, deviation = scaled(x[~is_farthest].reshape(*lead, 1, m - 1))
-    mu_far, var_far = restored(mu, variance(deviation, ddof=0), exponent)
+    mu_far, var_far = restored(mu, variance(deviation, ddof=0), exponent, of=x)
     return np.where(is_farthest, mu_far, mu_t), np.where(is_farthest, var_far, var_t)
 
 
@@ -112,15 +120,6 @@ def check_finite(**values: np.ndarray) -> None:
     for name, value in values.items():
         if not np.all(np.isfinite(value)):
             raise ValueError(f"{name} must be finite, got nan or inf; look for it with numpy.isfinite")
-
-
-def check_variance(var: np.ndarray, x: Maps) -> None:
-    """Raise a ValueError where a variance is beyond float64."""
-    if not np.all(np.isfinite(var)):
-        raise ValueError(
-            f"the variance of x must be at most 1.8e308, got more from values up to {np.max(np.abs(x)):.2g}; "
-            "divide x by a power of two, or use importance, which needs no variance"
-        )
 
 
 def check_maps(x: Real[np.ndarray, "*lead h w"]) -> Maps:

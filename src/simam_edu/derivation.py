@@ -7,13 +7,7 @@ those of Yang, Zhang, Li and Xie, "SimAM: A Simple, Parameter-Free Attention Mod
 Convolutional Neural Networks", ICML 2021.
 """
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
-from numbers import Real
-from typing import TypeAlias
 
 import sympy as sp
 
@@ -34,30 +28,27 @@ OPTIMAL_WEIGHT, OPTIMAL_BIAS, MINIMUM, LOSS = sp.symbols("w_t b_t e_t^* L")
 DELTA_W, DELTA_B = sp.symbols("Delta_w Delta_b", real=True)
 SLOPES = sp.ImmutableMatrix([sp.Derivative(ENERGY, w), sp.Derivative(ENERGY, b)])
 
-Label: TypeAlias = sp.Expr | Decimal | Real | float
-# What a label may not be called: a label of the same name would be taken for the symbol of a step.
-RESERVED = frozenset({"w", "b", "t", "x", "s", "M", "i", "mu", "mu_t", "sigma", "sigma_t", "lam", "lambda"})
-RESERVED |= {"A", "Delta_w", "Delta_b", "e_t", "w_t", "b_t", "e_t^*"}
+# A label of one of these names would be taken for the symbol of a step.
+RESERVED = {"A", "w", "b", "t", "x", "s", "M", "i", "mu_t", "sigma_t", "lambda"}
+RESERVED |= {"Delta_w", "Delta_b", "e_t", "w_t", "b_t", "e_t^*"}
 
 # The two sums that are left of the others once the energy is expanded.
 SUM = sp.Sum(x[i], (i, 1, M - 1))
 SUM_OF_SQUARES = sp.Sum(x[i] ** 2, (i, 1, M - 1))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Step:
     """One step of the derivation; a notebook shows it as the equation ``symbol = expression``.
 
     Attributes:
-        name: The key of the step in :func:`derive`.
-        statement: What the step says, in a sentence.
         symbol: The left side of the equation.
+        statement: What the step says, in a sentence.
         expression: The right side, computed from the steps before.
     """
 
-    name: str
-    statement: str
     symbol: sp.Basic
+    statement: str
     expression: sp.Basic
 
     def latex(self) -> str:
@@ -75,17 +66,11 @@ CLOSED_FORM = {
     "energy": (ENERGY, "The energy: the mean squared miss of the others, that of the target, a penalty."),
     "expanded_energy": (ENERGY, "Of the others, only the sums of their values and of their squares matter."),
     "sum": (SUM, "The sum of the others is their number times their mean."),
-    "sum_of_squares": (
-        SUM_OF_SQUARES,
-        "Their squares sum up to their number times variance plus squared mean.",
-    ),
+    "sum_of_squares": (SUM_OF_SQUARES, "So is that of their squares, with variance plus squared mean."),
     "moment_energy": (ENERGY, "The others miss by as much as their mean does, plus their spread; M is gone."),
     "gradient": (SLOPES, "The gradient is linear in the weight and the bias."),
     "hessian": (sp.Symbol("A"), "The second derivatives depend on neither the weight nor the bias."),
-    "determinant": (
-        sp.Symbol(r"\det A"),
-        "It is positive unless all neurons are equal and nothing is penalized.",
-    ),
+    "determinant": (sp.Symbol(r"\det A"), "It is 0 only for equal neurons without a penalty."),
     "bias_of_weight": (b, "Whatever the weight, this bias is the best for it."),
     "weight": (OPTIMAL_WEIGHT, "The best weight."),
     "bias": (OPTIMAL_BIAS, "The best bias."),
@@ -120,26 +105,20 @@ GRADIENT = {
 }
 
 
-def derive(*, target_label: Label = 1, other_label: Label = -1) -> dict[str, Step]:
+def derive(*, target_label: sp.Expr | float = 1, other_label: sp.Expr | float = -1) -> dict[str, Step]:
     r"""Return every step from Eq. (2) to the minimum and what follows from it, in order.
 
-    Args:
-        target_label: The label :math:`y_t` of the target; 1 in Eq. (2). A real number of any type, or a
-            sympy expression in symbols of your own. A float stands for the decimal that it prints.
-        other_label: The label :math:`y_o` of the others; -1 in Eq. (2).
-
-    Returns:
-        The steps by name, in the order of ``CLOSED_FORM``.
+    The labels, :math:`y_t` of the target and :math:`y_o` of the others, are by default
+    those of Eq. (2). Each is a real number or a sympy expression in symbols of your own;
+    a float stands for the decimal that it prints.
 
     Raises:
-        ValueError: If a label is no finite real number or expression, has a name of :data:`RESERVED` in it,
-            or equals the other one.
+        ValueError: If a label is no finite real number or expression, has a name of
+            :data:`RESERVED` in it, or equals the other one.
     """
     y_t = _exact_label("target_label", target_label)
     y_o = _exact_label("other_label", other_label)
-    # Symbols of one name print alike, whatever is assumed of each: they are taken for one.
-    same = {symbol: sp.Symbol(symbol.name) for symbol in (y_t - y_o).atoms(sp.Symbol)}
-    if sp.simplify((y_t - y_o).xreplace(same)) == 0:
+    if sp.simplify(y_t - y_o) == 0:
         raise ValueError(
             f"target_label must differ from other_label, got {target_label} for both; "
             "with equal labels there is nothing to separate, and Eq. (2) has 1 and -1"
@@ -149,14 +128,13 @@ def derive(*, target_label: Label = 1, other_label: Label = -1) -> dict[str, Ste
     found |= _minimum(energy)
     weight, bias, minimum = (found[name] for name in ("weight", "bias", "minimum"))
     found["importance"] = sp.apart(1 / minimum, lam)  # the module computes this
-    midpoints = sp.solve(sp.Eq(weight * s + bias, (y_t + y_o) / 2), s)
-    (found["decision_point"],) = map(sp.factor, midpoints)
+    (found["decision_point"],) = map(sp.factor, sp.solve(sp.Eq(weight * s + bias, (y_t + y_o) / 2), s))
     # The weight of the opposite sign, its bias by Eq. (4), as the paper prints it.
     found["printed_sign"] = _around_mean(energy.subs({w: -weight, b: -bias}) - minimum)
     for name in ("no_penalty", "large_penalty", "equal_others", "far_target"):
         _, variable, end, _ = CLOSED_FORM[name][0].args
         found[name] = _around_mean(sp.limit(minimum, variable, end))
-    return _steps(CLOSED_FORM, found)
+    return {name: Step(*said, found[name]) for name, said in CLOSED_FORM.items()}
 
 
 def _energy_in_moments(y_t: sp.Expr, y_o: sp.Expr) -> dict[str, sp.Expr]:
@@ -231,26 +209,13 @@ def derive_gradient() -> dict[str, Step]:
     found["spread_slope"] = sp.factor(slope.subs(x[j], mean + tau * z[j]))
     shared = found["by_mean"] * found["mean_slope"], found["by_spread"] * found["spread_slope"]
     found["gradient"] = found["direct"] + found["deviation"] + shared[0] + shared[1]
-    return _steps(GRADIENT, found)
+    return {name: Step(*said, found[name]) for name, said in GRADIENT.items()}
 
 
-def _steps(said: Mapping[str, tuple[sp.Basic, str]], found: Mapping[str, sp.Basic]) -> dict[str, Step]:
-    """Put what was found on the right sides of the equations."""
-    return {
-        name: Step(name=name, statement=statement, symbol=symbol, expression=found[name])
-        for name, (symbol, statement) in said.items()
-    }
-
-
-def _exact_label(name: str, value: object) -> sp.Expr:
+def _exact_label(name: str, value: sp.Expr | float) -> sp.Expr:
     """Return a label without floats: with these, two sides of a step are equal only up to rounding."""
-    label = sp.nan
-    if isinstance(value, sp.Expr):
-        label = value.xreplace({number: sp.Rational(str(number)) for number in value.atoms(sp.Float)})
-    elif isinstance(value, Real | Decimal) and not isinstance(value, bool) and math.isfinite(value):
-        label = sp.Rational(Fraction(str(value)))  # 1.25 and numpy's float32(0.1) are 5/4 and 1/10
-    wrong = label.has(sp.oo, -sp.oo, sp.zoo, sp.nan, sp.I) or not label.is_commutative
-    if wrong or label.is_finite is False or label.is_real is False:
+    label = sp.nsimplify(sp.sympify(value, strict=True), rational=True)
+    if label.has(sp.nan) or label.is_finite is False or label.is_real is False:
         raise ValueError(
             f"{name} must be a finite real number or expression of sympy, got {value!r}; Eq. (2) has 1 and -1"
         )

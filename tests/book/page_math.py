@@ -25,23 +25,18 @@ class Equation:
     r"""What the names in one numbered equation mean.
 
     Attributes:
-        label: The label on the page.
         numbers: Given a generator, the value of every name at a random point, from code that does not
             use the equation. An array stands for the indexed values: ``x[0]`` is :math:`x_1`.
         symbols: A sympy expression for each name that is not free. Names are those of LaTeX without
             backslashes, with ``that`` for ``\hat t``. The meaning of ``z_i`` holds in a sum over ``i`` too.
         functions: What a name means that is applied to arguments.
-        proof: Replaces the comparison of sides in sympy, for what is no equality. It is handed the sides
-            with the meanings put in.
-        check: Replaces the comparison of sides in numbers, in the same way.
+        proof: Replaces the comparison of sides in sympy. It is handed the sides with the meanings put in.
     """
 
-    label: str
     numbers: Callable[[np.random.Generator], Mapping[str, Any]]
     symbols: Mapping[str, Any] = field(default_factory=dict)
     functions: Functions = field(default_factory=dict)
     proof: Callable[[tuple[Any, ...]], bool] | None = None
-    check: Callable[[tuple[Any, ...]], bool] | None = None
 
     def proven(self, latex: str) -> bool:
         """Whether all sides of the equation are the same expression once meanings are put in."""
@@ -55,9 +50,7 @@ class Equation:
         values = point_of(self, seed)
         known = {name: value for name, value in values.items() if callable(value)}
         applied = {name: sp.Function(identifier(name)) for name in self.functions}
-        found = tuple(evaluate(side, values, known) for side in sides_of(latex, applied))
-        if self.check is not None:
-            return self.check(found)
+        found = [evaluate(side, values, known) for side in sides_of(latex, applied)]
         return all(
             np.shape(left) == np.shape(right) and np.allclose(left, right, rtol=1e-9, atol=1e-12)
             for left, right in pairwise(found)
@@ -100,9 +93,9 @@ def identifier(name: str) -> str:
     return re.sub(r"\W", "_", name.replace("*", "star").replace("'", "prime"))
 
 
-def power_sum(power: int, *, of_all: bool = False) -> sp.Symbol:
-    """The symbol of the sum of a power of the others, or of all neurons of the channel."""
-    return sp.Symbol(f"{'S' if of_all else 'P'}_{power}", real=True)
+def power_sum(power: int) -> sp.Symbol:
+    """The symbol of the sum of a power of the others."""
+    return sp.Symbol(f"P_{power}", real=True)
 
 
 def in_power_sums(expression: Any, meanings: Mapping[str, Any]) -> Any:
@@ -117,8 +110,7 @@ def in_power_sums(expression: Any, meanings: Mapping[str, Any]) -> Any:
     reduced = expression.replace(lambda e: isinstance(e, sp.Sum), lambda e: _reduce_sum(e, meanings))
     free = reduced.free_symbols
     known = {symbol(name): sp.sympify(value) for name, value in meanings.items() if symbol(name) in free}
-    of_all = {power_sum(k, of_all=True): power_sum(k) + symbol("t") ** k for k in range(1, 5)}
-    return reduced.subs(known, simultaneous=True).subs(of_all)
+    return reduced.subs(known, simultaneous=True)
 
 
 def _reduce_sum(total: sp.Sum, meanings: Mapping[str, Any]) -> sp.Expr:
@@ -131,8 +123,8 @@ def _reduce_sum(total: sp.Sum, meanings: Mapping[str, Any]) -> sp.Expr:
     varying = [s for s in function.free_symbols if s.name.endswith(f"_{index}")]
     terms = []
     for term in sp.Add.make_args(function):
-        factor, rest = term.as_independent(*varying) if varying else (term, sp.S.One)
-        terms.append(factor * _sum_of_product(rest, index, last))
+        factor, product = term.as_independent(*varying, as_Add=False)
+        terms.append(factor * _sum_of_product(product, index, last))
     return sp.Add(*terms)
 
 
@@ -141,11 +133,12 @@ def _sum_of_product(product: sp.Expr, index: sp.Symbol, last: sp.Expr) -> sp.Exp
     powers = product.as_powers_dict()
     if product == 1:
         return last
-    if index in product.free_symbols or not all(b.is_Symbol and p.is_Integer for b, p in powers.items()):
+    if not all(base.is_Symbol and power.is_Integer for base, power in powers.items()):
         raise LatexError(f"a sum must be over powers of x_i and their products, got {product}")
-    if list(powers) == [symbol(f"x_{index}")]:
-        return power_sum(int(*powers.values()), of_all=last == COUNT)
-    return sp.Symbol(f"sum of {product} to {last}", real=True)
+    if list(powers) != [symbol(f"x_{index}")]:
+        return sp.Symbol(f"sum of {product} to {last}", real=True)
+    (power,) = powers.values()
+    return power_sum(int(power)) + (symbol("t") ** power if last == COUNT else 0)
 
 
 def vanishes(difference: Any) -> bool:
@@ -160,8 +153,7 @@ def is_zero(expression: sp.Expr) -> bool:
     names = sorted(expression.free_symbols - {COUNT}, key=str)
     point = {name: sp.Rational(sp.prime(5 + place), 13) for place, name in enumerate(names)}
     value = expression.evalf(subs=point | {COUNT: 11}, maxn=40)
-    refuted = value.is_number and abs(value) > 1e-9
-    if refuted:
+    if value.is_number and abs(value) > 1e-9:
         return False
     return sp.expand(sp.together(expression).as_numer_denom()[0]) == 0 or bool(sp.simplify(expression) == 0)
 

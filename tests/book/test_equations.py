@@ -29,19 +29,11 @@ def fails(test, latex):
         return True
 
 
-def test_labels_of_the_pages_and_of_the_registry_are_the_same():
-    assert set(REGISTRY) == set(LATEX), "tests/book/equations must have one entry for each labeled equation"
-
-
-def test_a_label_that_stands_in_two_places_is_refused():
-    with pytest.raises(ValueError, match="one place of the book"):
-        equations_of("$$\na = b\n$$ (eq-a)\n\n$$\nb = a\n$$ (eq-a)\n")
-
-
-def test_every_numbered_equation_is_read():
-    """Only $$ ... $$ (eq-...) makes a number, and the registry sees each of these."""
+def test_each_numbered_equation_has_one_label_and_one_entry():
+    """Only $$ ... $$ (eq-...) makes a number."""
     assert not re.search(r"\\begin\{(align|equation|gather|multline)\}|```\{math\}|:label:", TEXT)
     assert len(re.findall(r"^\$\$ *\(", TEXT, flags=re.MULTILINE)) == len(LATEX)
+    assert set(REGISTRY) == set(LATEX), "tests/book/equations must have one entry for each labeled equation"
 
 
 @by_label
@@ -63,19 +55,11 @@ def test_a_wrong_sign_is_noticed_by_the_proof_and_by_the_numbers(label):
 
 @pytest.mark.parametrize(
     ("latex", "value"),
-    [
-        (r"\frac12 a", "a/2"),
-        (r"\tfrac{1}{2} (a - b)^2", "(a - b)**2/2"),
-        (r"a / b c", "a*c/b"),
-        (r"-a^2 + b", "-a**2 + b"),
-        (r"\sqrt{a} \cdot \bigl(b + |a|\bigr)", "sqrt(a)*(b + Abs(a))"),
-        (r"\ln(1/a)", "log(1/a)"),
-        (r"\operatorname{sigmoid}(a)", "1/(1 + exp(-a))"),
-    ],
+    [(r"\frac12 a", "a/2"), ("a / b c", "a*c/b"), ("-a^2 + b", "-a**2 + b"), (r"\ln(1/a)", "log(1/a)")],
 )
 def test_the_reader_reads(latex, value):
-    names = {"a": symbol("a"), "b": symbol("b"), "c": symbol("c")}
     (found,) = read_latex(latex)
+    names = {name: symbol(name) for name in "abc"}
     assert sp.simplify(found - sp.sympify(value, locals=names)) == 0
 
 
@@ -87,7 +71,6 @@ def test_the_reader_refuses(latex):
 
 MOMENTS = [
     (r"\sum_i a_i (x_i - c)", {}, True),
-    (r"\sum_i a_i (c - x_i)", {}, False),
     (r"\sum_{i=1}^{M-1} a_i (x_i - c)", {}, False),  # another number of terms is another sum
     (r"\sum_i b_i", {"b_i": symbol("a_i") * (symbol("x_i") - symbol("c"))}, True),
     (r"\sum_i b_i", {"b_j": symbol("a_j") * (symbol("x_j") - symbol("c"))}, False),
@@ -96,11 +79,5 @@ MOMENTS = [
 
 @pytest.mark.parametrize(("latex", "symbols", "same"), MOMENTS)
 def test_sums_of_products_are_compared_term_by_term(latex, symbols, same):
-    entry = Equation("eq", symbols=symbols, numbers=lambda _: {})
+    entry = Equation(lambda _: {}, symbols)
     assert entry.proven(rf"{latex} = \sum_i x_i a_i - c \sum_i a_i") is same
-
-
-def test_a_sum_is_over_powers_of_the_neurons():
-    entry = Equation("eq", symbols={}, numbers=lambda _: {})
-    with pytest.raises(LatexError, match="powers of x_i"):
-        entry.proven(r"a = \sum_{i=1}^{M} \ln(x_i)")

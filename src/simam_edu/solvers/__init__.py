@@ -8,17 +8,15 @@ right. In every function ``t`` is the target neuron, labelled +1, ``others`` are
 gradient, Hessian and :func:`descend_stochastically` also refuse a ``lam`` of 0 where
 all neurons are equal: no minimum is unique there.
 
-The energy does not change when every value is shifted and scaled together: with
-:math:`x' = (x - c)/\alpha`,
+Far from zero the determinant of the Hessian is the small difference of two large
+numbers. With :math:`x' = (x - c)/\alpha`, however,
 
 .. math::
 
-    e_t(w, b;\, t, x, \lambda) = e_t(w \alpha,\; b + w c;\; t', x', \lambda / \alpha^2).
+    e_t(w, b;\, t, x, \lambda) = e_t(w \alpha,\; b + w c;\; t', x', \lambda / \alpha^2),
 
-Far from zero the determinant of the Hessian is the small difference of two large
-numbers, which cancels twice as many digits as the distance from zero has. The solvers
-therefore work in coordinates in which the neurons lie around zero and within -1 and 1,
-and hand their result back in the original ones. :func:`descend` does not: there the
+so the solvers work in coordinates in which the neurons lie around zero and within -1 and
+1, and hand their result back in the original ones. :func:`descend` does not: there the
 condition number is the subject.
 """
 

@@ -7,9 +7,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy import optimize
 
-from simam_edu.solvers.problem import Fit, Problem, as_given, check_start, standardized
+from simam_edu.arguments import check_number, check_whole
+from simam_edu.solvers.problem import Fit, Problem, as_given, standardized
 
-_FAR = 1e100  # a diverging descent is stopped here, before its squares overflow
+_NEAR = 1e-8  # a descent ends when its gradient has shrunk by this factor
+_FAR = 1e100  # and a diverging one when it gets here, before its squares overflow
 
 
 def solve_linear(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Fit:
@@ -26,33 +28,32 @@ def solve_linear(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Fit
     return problem.fit(solution, None, iterations=0, evaluations=2, converged=True)
 
 
-def solve_newton(t: float, others: Float[np.ndarray, "m"], *, lam: float, tolerance: float = 1e-12) -> Fit:
+def solve_newton(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Fit:
     """Find the minimum by scipy's Newton method in a trust region.
 
     The energy is quadratic, so one Newton step reaches the minimum; the trust region
-    starts wide enough not to cut it short. It stops at a gradient of length
-    ``tolerance``, by default about a thousand times its rounding error.
+    starts wide enough not to cut it short. It stops at a gradient of length 1e-12, about
+    a thousand times its rounding error.
 
     >>> solve_newton(4.0, np.array([0.0, 1.0, 2.0]), lam=0.0).iterations
     1
     """
     problem = standardized(as_given(t, others, lam))
-    options = {"gtol": tolerance, "initial_trust_radius": 100.0, "max_trust_radius": 1e4}
+    options = {"gtol": 1e-12, "initial_trust_radius": 100.0, "max_trust_radius": 1e4}
     return _minimize(problem, method="trust-exact", hess=lambda _: problem.hessian(), options=options)
 
 
-def solve_bfgs(t: float, others: Float[np.ndarray, "m"], *, lam: float, tolerance: float = 1e-8) -> Fit:
+def solve_bfgs(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Fit:
     """Find the minimum by scipy's BFGS, which learns the Hessian from gradients.
 
-    It stops at a gradient of length ``tolerance``, by default the least at which the
-    line search still sees the energy fall: energies have half as many good digits as
-    gradients.
+    It stops at a gradient of length 1e-8, the least at which the line search still sees
+    the energy fall: energies have half as many good digits as gradients.
 
     >>> round(solve_bfgs(4.0, np.array([0.0, 1.0, 2.0]), lam=0.0).energy, 6)
     0.258065
     """
     problem = standardized(as_given(t, others, lam))
-    return _minimize(problem, method="BFGS", options={"gtol": tolerance})
+    return _minimize(problem, method="BFGS", options={"gtol": 1e-8})
 
 
 def _minimize(problem: Problem, **how: Any) -> Fit:
@@ -75,9 +76,7 @@ def descend(
     *,
     lam: float,
     step: float | None = None,
-    start: tuple[float, float] = (0.0, 0.0),
     max_iterations: int = 10_000,
-    tolerance: float = 1e-8,
 ) -> Fit:
     r"""Find the minimum by gradient descent, in the coordinates as given.
 
@@ -85,28 +84,21 @@ def descend(
 
     The step size ``step``, :math:`\eta > 0`, is :math:`2/(L + \ell)` by default, the
     fixed one that is fastest: it shrinks the error by :math:`(\kappa - 1)/(\kappa + 1)`
-    each time. The default ``start`` fits every neuron with 0. The descent ends when the
-    length of the gradient has shrunk by the factor ``tolerance``, above 0. The fit has
-    not converged if it took ``max_iterations``, at least 1, or diverged.
+    each time. The descent starts at (0, 0), which fits every neuron with 0, and ends
+    when the length of the gradient has shrunk by the factor 1e-8. The fit has not
+    converged if it took ``max_iterations``, at least 1, or diverged.
 
     >>> descend(1.0, np.array([-1.0]), lam=0.0).iterations
     1
     """
-    small, large = _curvatures(t, others, lam)
-    step = 2.0 / (small + large) if step is None else step
-    for name, value, advice in (
-        ("step", step, "steps below largest_stable_step(...) converge"),
-        ("tolerance", tolerance, "1e-8 is the default"),
-        ("max_iterations", max_iterations, "10,000 is the default"),
-    ):
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be positive and finite, got {value!r}; {advice}")
-    check_start(start)
+    fastest = 2.0 / sum(_curvatures(t, others, lam))
+    step = fastest if step is None else step
+    step = check_number("step", step, above=0.0, why="below largest_stable_step(...) it converges")
+    check_whole("max_iterations", max_iterations, least=1, why="10,000 is the default")
     problem = as_given(t, others, lam)
-    hessian, slope_at_zero = problem.hessian(), problem.gradient(np.zeros(2))
-    point = np.array(start, dtype=np.float64)
-    path, gradient = [point], hessian @ point + slope_at_zero
-    enough = tolerance * math.hypot(*gradient)
+    point, hessian = np.zeros(2), problem.hessian()
+    gradient = slope_at_zero = problem.gradient(point)
+    path, enough = [point], _NEAR * math.hypot(*gradient)
     while math.hypot(*gradient) > enough and len(path) <= max_iterations and np.abs(point).max() < _FAR:
         point = point - step * gradient
         path.append(point)
@@ -120,8 +112,7 @@ def largest_stable_step(t: float, others: Float[np.ndarray, "m"], *, lam: float)
     r"""Return :math:`2/L`, the step size at which gradient descent stops converging.
 
     :math:`L` is the larger eigenvalue of the Hessian. Along its eigenvector a step of
-    size :math:`\eta` multiplies the error by :math:`1 - \eta L`, below -1 from
-    :math:`2/L` on.
+    size :math:`\eta` multiplies the error by :math:`1 - \eta L`.
 
     >>> round(largest_stable_step(1.0, np.array([-1.0]), lam=0.0), 6)
     0.5
@@ -132,8 +123,7 @@ def largest_stable_step(t: float, others: Float[np.ndarray, "m"], *, lam: float)
 def condition_number(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> float:
     r"""Return :math:`\kappa = L / \ell \ge 1`, the ratio of the Hessian's eigenvalues.
 
-    It is how many times steeper the energy is in one direction than in the other, and
-    it decides how many steps gradient descent takes.
+    It decides how many steps gradient descent takes.
 
     >>> round(condition_number(1.0, np.array([-1.0]), lam=0.0), 6)
     1.0

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from simam_edu.arguments import check_lam
+from simam_edu.arguments import check_lam, check_number
 from simam_edu.energy import neuron_energy
 
 Point = Float[np.ndarray, "2"]
@@ -20,12 +20,11 @@ class Fit:
     Attributes:
         w: The weight.
         b: The bias.
-        energy: The energy there, at least 0, computed in the coordinates of the solver,
-            which lose fewer digits than the original ones.
+        energy: The energy there, at least 0, computed in the coordinates of the solver.
         iterations: Steps taken; 0 for the linear solve, which is direct.
         evaluations: How often the method asks for the energy, its gradient or its
-            Hessian: work in a unit that no machine changes. Each is a sum over the
-            channel, but for :func:`descend`, which takes every gradient from two sums.
+            Hessian. Each is a sum over the channel, but for :func:`descend`, which takes
+            every gradient from two sums.
         converged: Whether the solver met its tolerance.
         path: Every (w, b) on the way, the start included; None for the linear solve.
     """
@@ -67,31 +66,26 @@ class Problem:
         by_weight = np.mean(self.others**2) + self.t**2 + self.lam
         return 2.0 * np.array([[by_weight, mixed], [mixed, 2.0]])
 
-    def original(self, points: Float[np.ndarray, "*lead 2"]) -> Float[np.ndarray, "*lead 2"]:
-        """Return weights and biases in the original coordinates."""
-        weights = points[..., 0] / self.scale
-        return np.stack([weights, points[..., 1] - weights * self.center], axis=-1)
-
     def fit(self, point: Point, path: list[Point] | None, **how: Any) -> Fit:
         """Return what was found, and how, in the original coordinates."""
-        w, b = map(float, self.original(point))
-        original = None if path is None else self.original(np.array(path))
+        w, b = map(float, self._original(point))
+        original = None if path is None else self._original(np.array(path))
         return Fit(w=w, b=b, energy=self.energy(point), path=original, **how)
+
+    def _original(self, points: Float[np.ndarray, "*lead 2"]) -> Float[np.ndarray, "*lead 2"]:
+        weights = points[..., 0] / self.scale
+        return np.stack([weights, points[..., 1] - weights * self.center], axis=-1)
 
 
 def as_given(t: float, others: Float[np.ndarray, "m"], lam: float) -> Problem:
     """Return the problem in float64, once target and others are known to be a channel."""
+    t = check_number("t", t, why="fit the neurons one at a time")
     others = np.asarray(others, dtype=np.float64)
-    if others.ndim != 1 or others.size == 0:
+    if others.ndim != 1 or others.size == 0 or not np.all(np.isfinite(others)):
         raise ValueError(
-            f"others must be a line of at least one neuron, got shape {others.shape}; "
+            f"others must be a line of at least one finite number, got {others}; "
             "flatten the map and leave the target out"
         )
-    if np.ndim(t) != 0:
-        raise ValueError(f"t must be one neuron, got shape {np.shape(t)}; fit the neurons one at a time")
-    t = float(np.asarray(t))
-    if not (math.isfinite(t) and np.all(np.isfinite(others))):
-        raise ValueError("t and others must be finite, got nan or inf; look for it with numpy.isfinite")
     return Problem(t=t, others=others, lam=check_lam(lam))
 
 
@@ -107,7 +101,8 @@ def standardized(given: Problem) -> Problem:
             "there every weight gives the same energy and no minimum is unique"
         )
     lam = (math.sqrt(given.lam) / scale) ** 2  # in this order neither overflows nor vanishes
-    return Problem(t=-shift / scale, others=others / scale, lam=lam, center=given.t + shift, scale=scale)
+    center = given.t + shift
+    return Problem(t=-shift / scale, others=others / scale, lam=lam, center=center, scale=scale)
 
 
 def energy_gradient(w: float, b: float, t: float, others: Float[np.ndarray, "m"], *, lam: float) -> Point:
@@ -140,9 +135,3 @@ def energy_hessian(t: float, others: Float[np.ndarray, "m"], *, lam: float) -> F
            [10.,  4.]])
     """
     return as_given(t, others, lam).hessian()
-
-
-def check_start(start: tuple[float, float]) -> None:
-    """Raise a ValueError unless a descent can start here."""
-    if np.shape(start) != (2,) or not np.all(np.isfinite(start)):
-        raise ValueError(f"start must be a finite weight and bias, got {start!r}; (0.0, 0.0) is the default")

@@ -2,8 +2,7 @@ r"""Stochastic descent: each step sees the target and one other neuron.
 
 With :math:`\Delta = (w, b) - (w_t, b_t)`, the gradient that one neuron :math:`x_i`
 gives is :math:`A_i \Delta + G_i`, where :math:`A_i` is its Hessian and :math:`G_i` its
-gradient at the minimum. The mean of all :math:`G_i` is zero and the mean of all
-:math:`A_i` is :math:`A`. A step is therefore the random linear map
+gradient at the minimum. A step is therefore the random linear map
 
 .. math::
 
@@ -13,17 +12,19 @@ gradient at the minimum. The mean of all :math:`G_i` is zero and the mean of all
 
 What it does on average is known exactly: the mean of :math:`(\Delta, 1) (\Delta,
 1)^\top` goes through a linear map as well, and the energy above its least value is half
-the trace of :math:`A` times its upper left block.
+the trace of the Hessian :math:`A` times its upper left block.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from scipy import linalg
 
+from simam_edu.arguments import check_number, check_whole
 from simam_edu.solvers.minimize import solve_linear
-from simam_edu.solvers.problem import as_given, check_start
+from simam_edu.solvers.problem import as_given
 
 
 def descend_stochastically(
@@ -52,12 +53,10 @@ def descend_stochastically(
     array([[[0., 0.],
             [1., 0.]]])
     """
-    channel = as_given(t, others, lam)
-    steps = _check_steps(steps, start)
-    if runs < 1:
-        raise ValueError(f"runs must be at least 1, got {runs!r}; a mean needs a few hundred")
+    channel, steps = as_given(t, others, lam), _checked_steps(steps)
+    check_whole("runs", runs, least=1, why="a mean needs a few hundred")
     path = np.empty((runs, steps.size + 1, 2))
-    path[:, 0] = start
+    path[:, 0] = [check_number("start", value, why="(0.0, 0.0) is the default") for value in start]
     for k, step in enumerate(steps):
         w, b = path[:, k].T  # (runs,)
         x = channel.others[generator.integers(channel.others.size, size=runs)]
@@ -73,25 +72,23 @@ def expected_excess(
     *,
     lam: float,
     steps: Float[np.ndarray, "k"],
-    start: tuple[float, float] = (0.0, 0.0),
 ) -> Float[np.ndarray, "k+1"]:
-    """Return the mean energy above the least one, at the start and after each step.
+    """Return the mean energy above the least one, at (0, 0) and after each step.
 
-    This is computed, not sampled: in each step the second moments of (w, b), counted
-    from the minimum, go through a linear map. The arguments are as for
+    It is computed, not sampled: in each step the second moments of (w, b), counted from
+    the minimum, go through a linear map. For the arguments see
     :func:`descend_stochastically`.
 
     >>> expected_excess(1.0, np.array([-1.0]), lam=0.0, steps=np.array([0.1, 0.25])).round(9)
     array([2.  , 0.72, 0.  ])
     """
     moments = _moments(t, others, lam)
-    steps = _check_steps(steps, start)
-    state = np.append(np.array(start) - moments.minimum, 1.0)
+    state = np.append(-moments.minimum, 1.0)
     moment = np.outer(state, state).ravel()  # (9,)
-    excess = [moments.excess(moment)]
-    for step in steps:
+    excess = [moments.excess(moment[_OF_DELTA])]
+    for step in _checked_steps(steps):
         moment = moment - step * (moments.first @ moment) + step**2 * (moments.second @ moment)
-        excess.append(moments.excess(moment))
+        excess.append(moments.excess(moment[_OF_DELTA]))
     return np.array(excess)
 
 
@@ -99,15 +96,13 @@ def largest_mean_square_step(t: float, others: Float[np.ndarray, "m"], *, lam: f
     r"""Return the constant step size from which on stochastic descent diverges.
 
     It is the smallest :math:`\eta > 0` at which the linear map of the second moments of
-    :math:`\Delta` has the eigenvalue one, and never above the :math:`2/L` of
-    :func:`largest_stable_step`: the mean of the squares is at least the square of the
-    mean.
+    :math:`\Delta` has the eigenvalue one, and never above :func:`largest_stable_step`.
 
     >>> round(largest_mean_square_step(1.0, np.array([-1.0]), lam=0.0), 6)
     0.5
     """
     moments = _moments(t, others, lam)
-    first, second = moments.first[_OF_DELTA], moments.second[_OF_DELTA]
+    first, second = moments.first[_DELTA_BY_DELTA], moments.second[_DELTA_BY_DELTA]
     # One is an eigenvalue of I - eta first + eta^2 second where first v = eta second v.
     inverse = np.linalg.eigvals(linalg.solve(first, second))
     return float(1.0 / np.max(inverse[np.abs(inverse.imag) < 1e-9 * np.abs(inverse)].real))
@@ -127,20 +122,17 @@ def noise_floor(t: float, others: Float[np.ndarray, "m"], *, lam: float, step: f
         raise ValueError(
             f"step must be positive and below {limit:.6g}, got {step!r}; from there on the energy grows"
         )
-    moment = np.zeros((3, 3))
-    moment[2, 2] = 1.0
     # What does not depend on delta drives its second moments, until they take away as much.
-    driven = step * moments.second[:, 8].reshape(3, 3)[:2, :2].ravel()
-    settled = linalg.solve(moments.first[_OF_DELTA] - step * moments.second[_OF_DELTA], driven)
-    moment[:2, :2] = settled.reshape(2, 2)
-    return moments.excess(moment.ravel())
+    driven = step * moments.second[_OF_DELTA, 8]
+    settled = linalg.solve((moments.first - step * moments.second)[_DELTA_BY_DELTA], driven)
+    return moments.excess(settled)
 
 
-_OF_DELTA = np.ix_([0, 1, 3, 4], [0, 1, 3, 4])  # the second moments of delta alone
+_OF_DELTA = [0, 1, 3, 4]  # the second moments of delta alone
+_DELTA_BY_DELTA = np.ix_(_OF_DELTA, _OF_DELTA)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Moments:
+class _Moments(NamedTuple):
     """What a step does to the second moments m of ``(delta, 1)``, read row by row.
 
     It takes them to m - step * first m + step^2 * second m.
@@ -151,8 +143,8 @@ class _Moments:
     first: Float[np.ndarray, "9 9"]
     second: Float[np.ndarray, "9 9"]
 
-    def excess(self, moment: Float[np.ndarray, "9"]) -> float:
-        return float(np.sum(self.hessian * moment.reshape(3, 3)[:2, :2]) / 2.0)
+    def excess(self, of_delta: Float[np.ndarray, "4"]) -> float:
+        return float(self.hessian.ravel() @ of_delta / 2.0)
 
 
 def _moments(t: float, others: Float[np.ndarray, "m"], lam: float) -> _Moments:
@@ -171,11 +163,10 @@ def _moments(t: float, others: Float[np.ndarray, "m"], lam: float) -> _Moments:
     )
 
 
-def _check_steps(steps: Float[np.ndarray, "k"], start: tuple[float, float]) -> Float[np.ndarray, "k"]:
+def _checked_steps(steps: Float[np.ndarray, "k"]) -> Float[np.ndarray, "k"]:
     steps = np.asarray(steps, dtype=np.float64)
     if steps.ndim != 1 or not (np.all(np.isfinite(steps)) and np.all(steps >= 0)):
         raise ValueError(
             f"steps must be a line of finite numbers of at least 0, got {steps}; numpy.full makes constants"
         )
-    check_start(start)
     return steps

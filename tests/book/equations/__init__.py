@@ -6,7 +6,6 @@ what is meant otherwise.
 """
 
 import importlib
-import math
 import pkgutil
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -16,14 +15,10 @@ import numpy as np
 import sympy as sp
 from scipy import stats
 
-from page_latex import COUNT as M
 from page_latex import symbol
-from page_math import Equation, power_sum
-from simam_edu import derivation
-from simam_edu.derivation import derive
-
-t, w, b, lam = symbol("t"), symbol("w"), symbol("b"), symbol("lambda")
-P1, P2 = power_sum(1), power_sum(2)  # of the others
+from page_math import Equation
+from page_symbols import P1, P2, M, b, lam, t, w
+from simam_edu import derivation, energy, solvers
 
 # What the statistics mean, as sums of powers: of the others, and of all neurons of the channel.
 MU_T = P1 / (M - 1)
@@ -36,11 +31,7 @@ VAR = SUM_OF_SQUARES / (M - 1)
 def registry() -> dict[str, Equation]:
     """Return the entry of every label, whatever page it stands on."""
     modules = [importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)]
-    entries = [entry for module in modules for entry in module.EQUATIONS]
-    found = {entry.label: entry for entry in entries}
-    if len(found) != len(entries):
-        raise ValueError(f"each label must have one entry, got {sorted(entry.label for entry in entries)}")
-    return found
+    return {label: entry for module in modules for label, entry in module.EQUATIONS.items()}
 
 
 def meaning(expression: sp.Basic) -> Any:
@@ -50,21 +41,19 @@ def meaning(expression: sp.Basic) -> Any:
     )
 
 
+derived = cache(derivation.derive)  # it takes a while, and every wrong sign asks for it
+
+
 def step(name: str, mean: Any = MU_T, variance: Any = VAR_T, **labels: Any) -> Any:
     """A step of the derivation, with a mean and a variance in the place of those of the others."""
     statistics = {symbol("mu_t"): mean, symbol("sigma_t"): sp.sqrt(variance)}
-    return meaning(_derived(**labels)[name].expression).subs(statistics, simultaneous=True)
-
-
-@cache  # a derivation takes a while, and every wrong sign asks for it
-def _derived(**labels: Any) -> Any:
-    return derive(**labels)
+    return meaning(derived(**labels)[name].expression).subs(statistics, simultaneous=True)
 
 
 def energy_in_sums(weight: Any, bias: Any, **labels: Any) -> Any:
     """The energy that a derivation starts from, multiplied out, with power sums of the others."""
     sums = {derivation.SUM: P1, derivation.SUM_OF_SQUARES: P2}
-    expanded = meaning(_derived(**labels)["expanded_energy"].expression.xreplace(sums))
+    expanded = meaning(derived(**labels)["expanded_energy"].expression.xreplace(sums))
     return expanded.subs({w: weight, b: bias}, simultaneous=True)
 
 
@@ -106,111 +95,91 @@ CHANNEL = {
 def random_channel(generator: np.random.Generator) -> dict[str, Any]:
     """Return a channel, its last neuron the target, a penalty, a line, and the statistics by numpy."""
     others = generator.normal(generator.normal(0, 2), generator.uniform(0.5, 2), generator.integers(3, 9))
-    target = float(generator.normal(0, 3))
-    x = np.append(others, target)
-    return {
-        "x": x,  # a sum to M - 1 is one over the others
-        "t": target,
-        "M": x.size,
-        "lambda": float(10 ** generator.uniform(-2, 0)),
-        "w": float(generator.normal()),
-        "b": float(generator.normal()),
-        "mu_t": float(others.mean()),
-        "sigma_t": float(others.std()),
-        "mu": float(x.mean()),
-        "sigma": float(x.std(ddof=1)),
-    }
+    x = np.append(others, generator.normal(0, 3))
+    names = {"t": x[-1], "lambda": 10 ** generator.uniform(-2, 0), "w": generator.normal()}
+    names |= {"b": generator.normal(), "mu_t": others.mean(), "sigma_t": others.std()}
+    names |= {"mu": x.mean(), "sigma": x.std(ddof=1)}
+    return {"x": x, "M": x.size} | {name: float(value) for name, value in names.items()}
+
+
+def problem(point: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that a solver takes for the target of a channel."""
+    return {"t": point["t"], "others": point["x"][:-1], "lam": point["lambda"]}
+
+
+def energy_of(point: Mapping[str, Any]) -> Callable[[float, float], Any]:
+    """The energy of a channel as a function of weight and bias."""
+    return lambda weight, bias: energy.neuron_energy(weight, bias, **problem(point))
+
+
+def least_energy(target: float, mean: float, std: float, penalty: float) -> float:
+    """The least energy for two others that have this mean and standard deviation."""
+    return solvers.solve_linear(target, np.array([mean - std, mean + std]), lam=penalty).energy
 
 
 def channel(generator: np.random.Generator) -> dict[str, Any]:
-    """A random channel and the number of every name of ``CHANNEL``, by fits and by numpy."""
+    """A random channel and the number of every name of ``CHANNEL``, by solvers, numpy and scipy."""
     point = random_channel(generator)
     x, target, size, penalty = (point[name] for name in ("x", "t", "M", "lambda"))
-    weight, bias, least = best_line(target, x[:-1], penalty)
-    determinant = float(np.linalg.det(hessian_by_differences(point)))
+    best = solvers.solve_linear(**problem(point))
+    determinant = float(np.linalg.det(solvers.energy_hessian(**problem(point))))
     # Both classes have the weight of one neuron in the regression of the labels on the values.
     labels, weights = np.append(-np.ones(size - 1), 1.0), np.append(np.full(size - 1, 1 / (size - 1)), 1.0)
     covariance = 2 * np.cov(x, labels, ddof=0, aweights=weights)
     line = point["w"] * x
     within = line[:-1].var() + penalty * point["w"] ** 2
     squares, distance = float(np.sum((x - point["mu"]) ** 2)), target - point["mu"]
-    return (
-        point
-        | studentized_residuals(x)
-        | {
-            "e_t": lambda w, b: energy_by_loop(w, b, point),
-            "w_t": weight,
-            "b_t": bias,
-            "e_t^*": least,
-            "d_t": target - point["mu_t"],
-            "det A": determinant,
-            "D": determinant / 4,
-            "Delta_w": float(generator.normal()),
-            "Delta_b": float(generator.normal()),
-            "x_0": -bias / weight,
-            "S_xy": float(covariance[0, 1]),
-            "S_xx": float(covariance[0, 0]),
-            "F": float((line[-1] - line[:-1].mean()) ** 2 / within),
-            "S": squares,
-            "d": distance,
-            "gamma": np.float64(size) / (size - 1),
-            "u": distance**2 / (squares + (size - 1) * penalty),
-            "a": 1 / least_energy(target, point["mu"], point["sigma"], penalty),
-            "a_t": 1 / least,
-            "z": float(stats.zscore(x, ddof=1)[-1]),
-            "s_t": float(x[:-1].std(ddof=1)),
-        }
-    )
+    leverage = np.linalg.pinv(np.ones((size, 1)))[0, -1]  # of the regression by a constant
+    alpha, c = float(generator.uniform(-3, -0.5)), float(generator.normal(0, 2))
+    moved = alpha * x + c
+    return point | {
+        "e_t": energy_of(point),
+        "w_t": best.w,
+        "b_t": best.b,
+        "e_t^*": best.energy,
+        "d_t": target - point["mu_t"],
+        "det A": determinant,
+        "D": determinant / 4,
+        "Delta_w": float(generator.normal()),
+        "Delta_b": float(generator.normal()),
+        "x_0": -best.b / best.w,
+        "S_xy": float(covariance[0, 1]),
+        "S_xx": float(covariance[0, 0]),
+        "F": float((line[-1] - line[:-1].mean()) ** 2 / within),
+        "S": squares,
+        "d": distance,
+        "gamma": np.float64(size) / (size - 1),
+        "u": distance**2 / (squares + (size - 1) * penalty),
+        "a": 1 / least_energy(target, point["mu"], point["sigma"], penalty),
+        "a_t": 1 / best.energy,
+        "z": float(stats.zscore(x, ddof=1)[-1]),
+        "r": float(distance / np.sqrt(squares / (size - 1) * (1 - leverage))),
+        "r_t": float(stats.ttest_ind(x[-1:], x[:-1]).statistic),
+        "s_t": float(x[:-1].std(ddof=1)),
+        # The same channel, moved.
+        "alpha": alpha,
+        "c": c,
+        "mu'": float(moved.mean()),
+        "sigma'": float(moved.std(ddof=1)),
+        "z'": float(stats.zscore(moved, ddof=1)[-1]),
+    }
 
 
-def studentized_residuals(x: np.ndarray) -> dict[str, float]:
-    """Internal and external residual of the last value, from the hat matrix of a constant and a t-test."""
-    constant = np.ones((x.size, 1))
-    hat = constant @ np.linalg.pinv(constant)
-    residuals = x - hat @ x
-    internal = residuals[-1] / math.sqrt(residuals @ residuals / (x.size - 1) * (1 - hat[-1, -1]))
-    external = stats.ttest_ind(x[-1:], x[:-1]).statistic
-    return {"r": float(internal), "r_t": float(external)}
+def with_least(mean: str, std: str, *, penalized: bool = True) -> Any:
+    """The numbers of a channel, its least energy for these statistics, with or without the penalty."""
+
+    def numbers(generator: np.random.Generator) -> dict[str, Any]:
+        point = channel(generator)
+        penalty = point["lambda"] if penalized else 0.0
+        return point | {"e_t^*": least_energy(point["t"], point[mean], point[std], penalty)}
+
+    return numbers
 
 
 def of_channel(
-    label: str,
     symbols: Mapping[str, Any] | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
     numbers: Callable[[np.random.Generator], Mapping[str, Any]] = channel,
 ) -> Equation:
     """An entry about a channel, with what its names mean otherwise."""
-    return Equation(label, numbers, CHANNEL | dict(symbols or {}), functions or {})
-
-
-def energy_by_loop(w: float, b: float, point: Mapping[str, Any]) -> float:
-    """Return the energy of Eq. (2) of the paper, added up neuron by neuron."""
-    *others, target = point["x"]
-    of_others = sum((-1.0 - (w * value + b)) ** 2 for value in others) / len(others)
-    return float(of_others + (1.0 - (w * target + b)) ** 2 + point["lambda"] * w**2)
-
-
-def best_line(
-    target: float, x: Any, penalty: float, y_t: float = 1.0, y_o: float = -1.0
-) -> tuple[float, float, float]:
-    """The best weight and bias and the least energy by least squares, the penalty as one more row."""
-    root = 1 / math.sqrt(len(x))
-    of_others = np.column_stack([root * np.asarray(x), np.full(len(x), root)])
-    rows = np.vstack([of_others, [target, 1.0], [math.sqrt(penalty), 0.0]])
-    wanted = np.append(np.full(len(x), root * y_o), [y_t, 0.0])
-    (weight, bias), *_ = np.linalg.lstsq(rows, wanted)
-    residuals = rows @ [weight, bias] - wanted
-    return float(weight), float(bias), float(residuals @ residuals)
-
-
-def least_energy(target: float, mean: float, std: float, penalty: float) -> float:
-    """The least energy for two others that have this mean and standard deviation."""
-    return best_line(target, [mean - std, mean + std], penalty)[2]
-
-
-def hessian_by_differences(point: Mapping[str, Any]) -> np.ndarray:
-    """Second differences of the energy; it is quadratic, so they are exact for any step."""
-    e = {(i, j): energy_by_loop(i, j, point) for i in (-1, 0, 1) for j in (-1, 0, 1)}
-    mixed = e[1, 1] - e[1, 0] - e[0, 1] + e[0, 0]
-    by_weight, by_bias = (e[k] + e[-k[0], -k[1]] - 2 * e[0, 0] for k in ((1, 0), (0, 1)))
-    return np.array([[by_weight, mixed], [mixed, by_bias]])
+    return Equation(numbers, CHANNEL | dict(symbols or {}), functions or {})

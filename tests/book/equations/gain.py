@@ -1,34 +1,18 @@
 """The equations on the gain: a function of the score, its bounds, and how a channel's scale comes in."""
 
-import math
 from typing import Any
 
-import mpmath
 import numpy as np
 import sympy as sp
-from scipy import optimize, stats
+from scipy import differentiate, optimize, stats
 
-from equations import (
-    CHANNEL,
-    EXACT,
-    MU,
-    P1,
-    P2,
-    SHARED,
-    VAR,
-    Equation,
-    M,
-    channel,
-    lam,
-    least_energy,
-    of_channel,
-    step,
-    symbol,
-    t,
-)
-from equations.closed_form import with_shared_statistics
+from equations import CHANNEL, EXACT, MU, SHARED, VAR, least_energy, of_channel, step, with_least
+from page_latex import symbol
+from page_math import Equation
+from page_symbols import P1, P2, M, lam, mu, sigma, t, z
+from simam_edu import energy
 
-ALPHA, C, K, Z = symbol("alpha"), symbol("c"), symbol("k"), symbol("z")
+ALPHA, C, K = symbol("alpha"), symbol("c"), symbol("k")
 MOVED = {
     P1: ALPHA * P1 + (M - 1) * C,
     P2: ALPHA**2 * P2 + 2 * ALPHA * C * P1 + (M - 1) * C**2,
@@ -36,17 +20,21 @@ MOVED = {
 }
 EQUAL = {P1: (M - 1) * C, P2: (M - 1) * C**2, t: C + sp.exp(ALPHA)}  # equal others, and a target above them
 LEVELS = {P1: K - 1, P2: K - 1, t: 1}  # k ones, the target among them; the rest zeros
+# t and the others of P1 and P2 are the M - k neurons of a picture; its border lies at their mean.
+MEAN = (P1 + t) / (M - K)
+SQUARES = P2 + t**2 - (M - K) * MEAN**2
+BORDERED = {P1: P1 + K * MEAN, P2: P2 + K * MEAN**2}
 
 
 def gain(score: Any) -> Any:
     """The sigmoid of the inverse of the least energy, without a penalty, at a score."""
-    least = step("minimum", symbol("mu"), symbol("sigma") ** 2).subs(lam, 0)
-    return 1 / (1 + sp.exp(-sp.simplify(1 / least.subs(t, symbol("mu") + score * symbol("sigma")))))
+    least = step("minimum", mu, sigma**2).subs(lam, 0)
+    return 1 / (1 + sp.exp(-sp.simplify(1 / least.subs(t, mu + score * sigma))))
 
 
 def slope(score: Any) -> Any:
     """The derivative of the gain."""
-    return sp.diff(gain(Z), Z).subs(Z, score)
+    return sp.diff(gain(z), z).subs(z, score)
 
 
 def with_equal_others(expression: sp.Expr) -> sp.Expr:
@@ -54,86 +42,72 @@ def with_equal_others(expression: sp.Expr) -> sp.Expr:
     return sp.powdenest(sp.simplify(expression.subs(EQUAL, simultaneous=True)), force=True)
 
 
-def gain_in_numbers(score: float) -> float:
-    """The gain of a neuron with this score, from a fit, in a channel of mean three and deviation two."""
-    return 0.5 + 0.5 * math.tanh(0.5 / least_energy(3 + 2 * score, 3.0, 2.0, 0.0))
-
-
-def exact_gain(score: Any) -> Any:
-    """The same in many digits, for mean zero and deviation one: the misses of the best line, squared."""
-    score = mpmath.mpf(score)
-    miss, weight = 1 - score**2 / (score**2 + 2), 2 * score / (score**2 + 2)  # both classes miss by this
-    return 1 / (1 + mpmath.exp(-1 / (2 * miss**2 + weight**2)))
-
-
 def at_a_score(generator: np.random.Generator) -> dict[str, Any]:
     """A random score, the gain and its slope as functions, and the lowest gain that a search finds."""
-    lowest = optimize.minimize_scalar(gain_in_numbers, bounds=(-2, 3), method="bounded")
+
+    def gain(score: Any) -> Any:
+        return 1 / (1 + np.exp(-1 / energy.minimal_energy(score, 0.0, 1.0, lam=0.0)))
+
+    lowest = optimize.minimize_scalar(gain, bounds=(-2, 3), method="bounded")
     return {
         "z": float(generator.uniform(-3, 3)),
-        "g": gain_in_numbers,
-        "g'": lambda score: float(mpmath.diff(exact_gain, score)),
+        "g": gain,
+        "g'": lambda score: differentiate.derivative(gain, score).df,
         "g_0": float(lowest.fun),
     }
 
 
-def of_two_channels(generator: np.random.Generator) -> dict[str, Any]:
-    """A random channel x and the channel alpha x + c, and the statistics of both by numpy."""
-    point, alpha, c = channel(generator), float(generator.uniform(-3, -0.5)), float(generator.normal(0, 2))
-    other = alpha * point["x"] + c
-    statistics = {"mu'": other.mean(), "sigma'": other.std(ddof=1), "z'": stats.zscore(other, ddof=1)[-1]}
-    return point | {"alpha": alpha, "c": c} | {name: float(value) for name, value in statistics.items()}
-
-
-def without_penalty(mean: str, std: str) -> Any:
-    """The numbers of a channel, its least energy without a penalty and with these statistics."""
-
-    def numbers(generator: np.random.Generator) -> dict[str, Any]:
-        point = channel(generator)
-        return point | {"e_t^*": least_energy(point["t"], point[mean], point[std], 0.0)}
-
-    return numbers
+def with_levels(generator: np.random.Generator, k: int, size: int) -> dict[str, Any]:
+    """A channel of two values, and the score and the least energy of those k that have the first."""
+    values = np.where(np.arange(size) < k, generator.normal(4), generator.normal(-4))
+    mu, sigma = float(values.mean()), float(values.std(ddof=1))
+    point = {"t": float(values[0]), "M": size, "k": k, "mu": mu, "sigma": sigma}
+    score = float(stats.zscore(values, ddof=1)[0])
+    return point | {"z": score, "e_t^*": least_energy(values[0], mu, sigma, 0.0)}
 
 
 def with_a_spike(generator: np.random.Generator) -> dict[str, Any]:
-    """A channel of equal others and one target that differs, and its least energy."""
-    size = int(generator.integers(2, 40))
-    low, height = generator.normal(), generator.uniform(1, 3)
-    values = np.append(np.full(size - 1, low), low + height)
-    mu, sigma = float(values.mean()), float(values.std(ddof=1))
-    least = least_energy(values[-1], mu, sigma, 0.0)
-    return {"t": float(values[-1]), "M": size, "mu": mu, "sigma": sigma, "e_t^*": least}
+    """A channel of equal others and one target that differs."""
+    return with_levels(generator, 1, int(generator.integers(2, 40)))
 
 
 def with_two_levels(generator: np.random.Generator) -> dict[str, Any]:
-    """A channel of two values, and the score of those k that have the first."""
+    """A channel of two values."""
     size = int(generator.integers(4, 40))
-    k = int(generator.integers(1, size))
-    values = np.where(np.arange(size) < k, generator.normal(4), generator.normal(-4))
-    return {"M": size, "k": k, "z": float(stats.zscore(values, ddof=1)[0])}
+    return with_levels(generator, int(generator.integers(1, size)), size)
 
 
-OF_ALL = {"e_t^*": SHARED}
-PRIMES = {name: CHANNEL[name].subs(MOVED, simultaneous=True) for name in ("mu", "sigma", "z")}
-TWO = {f"{name}'": value for name, value in PRIMES.items()}
+def with_a_border(generator: np.random.Generator) -> dict[str, Any]:
+    """The score of a neuron among those of the picture, and once the border has come."""
+    size, k = int(generator.integers(6, 30)), int(generator.integers(1, 4))
+    picture = np.append(3.0, generator.normal(size=size - k - 1))
+    scores = [stats.zscore(x, ddof=1)[0] for x in (picture, np.append(picture, [picture.mean()] * k))]
+    return {"M": size, "k": k, "z": float(scores[0]), "z'": float(scores[1])}
 
-EQUATIONS = (
-    *(of_channel(f"eq-{name}") for name in ("score", "budget", "residuals", "inflation", "score-residual")),
-    of_channel("eq-importance-score", OF_ALL, {}, with_shared_statistics),
-    of_channel("eq-below-two", OF_ALL, {}, with_shared_statistics),
-    of_channel("eq-internal", {"e_t^*": SHARED.subs(lam, 0)}, {}, without_penalty("mu", "sigma")),
-    of_channel("eq-external", {"e_t^*": EXACT.subs(lam, 0)}, {}, without_penalty("mu_t", "sigma_t")),
-    of_channel("eq-affine", TWO, {}, of_two_channels),
-    of_channel("eq-penalty-scale", TWO, {}, of_two_channels),
-    Equation("eq-gain-of-score", at_a_score, functions={"g": gain}),
-    Equation("eq-gain-slope", at_a_score, functions={"g": gain, "g'": slope}),
-    Equation("eq-floor", at_a_score, {"g_0": gain(sp.solve(slope(Z), Z)[0])}),  # the only flat place
-    # Two inequalities that are sharp: they are proven, and tested, where both sides meet.
-    Equation(
-        "eq-samuelson",
-        with_a_spike,
-        {"t": EQUAL[t], "mu": with_equal_others(MU), "sigma": sp.sqrt(with_equal_others(VAR))},
+
+TWO = {f"{name}'": CHANNEL[name].subs(MOVED, simultaneous=True) for name in ("mu", "sigma", "z")}
+BORDER = {"z": (t - MEAN) / sp.sqrt(SQUARES / (M - K - 1))}
+BORDER |= {"z'": CHANNEL["z"].subs(BORDERED, simultaneous=True)}
+SPIKE = {"t": EQUAL[t], "mu": with_equal_others(MU), "sigma": sp.sqrt(with_equal_others(VAR))}
+
+EQUATIONS = {
+    **{
+        f"eq-{name}": of_channel() for name in ("score", "budget", "residuals", "inflation", "score-residual")
+    },
+    "eq-importance-score": of_channel({"e_t^*": SHARED}, {}, with_least("mu", "sigma")),
+    "eq-below-two": of_channel({"e_t^*": SHARED}, {}, with_least("mu", "sigma")),
+    "eq-internal": of_channel({"e_t^*": SHARED.subs(lam, 0)}, {}, with_least("mu", "sigma", penalized=False)),
+    "eq-external": of_channel(
+        {"e_t^*": EXACT.subs(lam, 0)}, {}, with_least("mu_t", "sigma_t", penalized=False)
     ),
-    Equation("eq-cap", with_a_spike, {"e_t^*": with_equal_others(SHARED.subs(lam, 0))}),
-    Equation("eq-masking", with_two_levels, {"z": CHANNEL["z"].subs(LEVELS, simultaneous=True)}),
-)
+    "eq-affine": of_channel(TWO),
+    "eq-penalty-scale": of_channel(TWO),
+    "eq-gain-of-score": Equation(at_a_score, functions={"g": gain}),
+    "eq-gain-slope": Equation(at_a_score, functions={"g": gain, "g'": slope}),
+    "eq-floor": Equation(at_a_score, {"g_0": gain(sp.solve(slope(z), z)[0])}),  # the only flat place
+    # Two inequalities that are sharp: they are proven, and tested, where both sides meet.
+    "eq-samuelson": Equation(with_a_spike, SPIKE),
+    "eq-cap": Equation(with_a_spike, {"e_t^*": with_equal_others(SHARED.subs(lam, 0))}),
+    "eq-masking": Equation(with_two_levels, {"z": CHANNEL["z"].subs(LEVELS, simultaneous=True)}),
+    "eq-border-score": Equation(with_a_border, BORDER),
+}

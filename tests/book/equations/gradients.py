@@ -4,37 +4,20 @@ The proofs hold for every number of neurons: the sums of products of neurons, as
 spread tau is free, and the penalty is its square less the variance.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from equations import (
-    MU,
-    SHARED,
-    VAR,
-    Equation,
-    lam,
-    least_energy,
-    of_channel,
-    random_channel,
-    symbol,
-    t,
-)
-from page_math import in_power_sums
+from equations import MU, SHARED, VAR, least_energy, of_channel, random_channel
+from page_latex import symbol
+from page_math import Equation, in_power_sums
+from page_symbols import lam, t
 from simam_edu import gradient as steps
 
 TAU = symbol("tau")
-NAMES = {
-    steps.x: "x",
-    steps.z: "zeta",
-    steps.a: "a",
-    steps.g: "g",
-    steps.x_bar: "xbar",
-    steps.y_bar: "ybar",
-    steps.a_bar: "abar",
-}
+NAMES = {steps.x: "x", steps.z: "zeta", steps.a: "a", steps.g: "g"}
+NAMES |= {steps.x_bar: "xbar", steps.y_bar: "ybar", steps.a_bar: "abar"}
 
 
 def of_neuron(index: str) -> dict[str, Any]:
@@ -79,26 +62,29 @@ GAIN = 1 / (1 + sp.exp(-1 / SHARED.subs(lam, TAU**2 - VAR)))
 TARGET_IS_I = {"x_i": t, "zeta_i": (t - MU) / TAU, "lambda": TAU**2 - VAR, "g_i": GAIN, "y_i": t * GAIN}
 
 
-def outputs(x: Any, penalty: float) -> Any:
-    """SimAM of a channel by its definition; complex numbers pass through."""
-    squares = (x - x.mean()) ** 2
-    return x / (1 + np.exp(-0.5 - squares / (squares.sum() / (x.size - 1) + penalty) / 4))
-
-
-def jacobian(x: Any, penalty: float) -> Any:
-    """The derivative of each output, in rows, by each input, from imaginary steps."""
-    size, step = x.size, 1e-30
-    return np.stack([outputs(x + 1j * step * row, penalty).imag / step for row in np.eye(size)], axis=1)
+def by_steps(function: Any, *at: Any) -> Any:
+    """The derivatives of a function by its arguments, from imaginary steps."""
+    step = 1e-30j
+    return [function(*at[:k], at[k] + step, *at[k + 1 :]).imag / step.imag for k in range(len(at))]
 
 
 def channel(generator: np.random.Generator) -> dict[str, Any]:
     """A random channel with all of its neurons in x, what arrives, and all that follows, by other code."""
     point = random_channel(generator)
-    x, penalty = point["x"], point["lambda"]
-    size, mu, sigma = x.size, point["mu"], point["sigma"]
-    arriving = generator.normal(size=size)
-    importance = np.array([1 / least_energy(value, mu, sigma, penalty) for value in x])  # by fits
-    slopes, gains = jacobian(x, penalty), outputs(x, penalty) / x
+    x, penalty, mu = point["x"], point["lambda"], point["mu"]
+    arriving = generator.normal(size=x.size)
+    tau = float(np.hypot(point["sigma"], penalty**0.5))
+    importance = np.array([1 / least_energy(value, mu, point["sigma"], penalty) for value in x])  # by fits
+
+    def outputs(mean: Any, scale: Any, x: Any = x) -> Any:
+        return x / (1 + np.exp(-0.5 - ((x - mean) / scale) ** 2 / 4))
+
+    def simam(*values: Any) -> Any:
+        x = np.array(values)
+        scale = (np.sum((x - x.mean()) ** 2) / (x.size - 1) + penalty) ** 0.5
+        return outputs(x.mean(), scale, x)
+
+    slopes, gains = np.stack(by_steps(simam, *x), axis=1), simam(*x) / x
     arrays = {
         "x": x,
         "ybar": arriving,
@@ -108,30 +94,16 @@ def channel(generator: np.random.Generator) -> dict[str, Any]:
         "abar": arriving * x / (2 * np.cosh(importance / 2)) ** 2,
         "xbar": arriving @ slopes,
     }
-    i, j = generator.choice(size, 2, replace=bool(generator.integers(2)))
+    i, j = generator.choice(x.size, 2, replace=bool(generator.integers(2)))
     scalars = {f"{name}_{k}": values[at] for name, values in arrays.items() for k, at in (("i", i), ("j", j))}
-    tau = math.hypot(sigma, math.sqrt(penalty))
-
-    def loss(mean: Any, spread: Any) -> Any:
-        return np.sum(arriving * x / (1 + np.exp(-0.5 - ((x - mean) / spread) ** 2 / 4)))
-
-    step = 1e-30  # of imaginary steps in the statistics alone
-    slopes_of_loss = {
-        "mubar": loss(mu + step * 1j, tau).imag / step,
-        "taubar": loss(mu, tau + step * 1j).imag / step,
-    }
-    rest = {"tau": tau, "delta_ij": float(i == j), "J_ij": slopes[i, j]}
-    return point | arrays | scalars | slopes_of_loss | rest
+    by_statistics = by_steps(lambda *statistics: np.sum(arriving * outputs(*statistics)), mu, tau)
+    rest = dict(zip(("mubar", "taubar"), by_statistics, strict=True))
+    return point | arrays | scalars | rest | {"tau": tau, "delta_ij": float(i == j), "J_ij": slopes[i, j]}
 
 
-EQUATIONS = (
-    of_channel("eq-output", TARGET_IS_I, numbers=channel),
-    Equation("eq-arriving", channel, of_neuron("i") | {"abar_i": on_page(STEPS["arriving"])}),
-    *(
-        of_channel(f"eq-{name}", MEANINGS, numbers=channel)
-        for name in (
-            *("scores", "by-statistics", "simam-gradient", "attention-sum", "score-sums", "euler"),
-            "jacobian",
-        )
-    ),
-)
+OF_SUMS = "scores by-statistics simam-gradient attention-sum score-sums euler jacobian"
+EQUATIONS = {
+    "eq-output": of_channel(TARGET_IS_I, {}, channel),
+    "eq-arriving": Equation(channel, of_neuron("i") | {"abar_i": on_page(STEPS["arriving"])}),
+    **{f"eq-{name}": of_channel(MEANINGS, {}, channel) for name in OF_SUMS.split()},
+}

@@ -1,10 +1,9 @@
-"""The equations on blocks and rival modules: what a module makes of a map, against numpy and bare layers.
+"""The equations on blocks and rival modules: what a module makes of a map, against its own layers and numpy.
 
-``W v`` on the page is a product of matrices, which sympy reads as one of numbers; the numbers have the whole
-matrices. tests/test_rivals.py holds the modules against numpy, too.
+A map is an array of channels in rows and positions in columns. ``W v`` on the page is a product of matrices,
+which sympy reads as one of numbers; the numbers have the whole matrices.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,31 +11,151 @@ import numpy as np
 import sympy as sp
 import torch
 from torch import nn
-from torch.nn import functional
 
-from equations import MU, Equation, random_channel, symbol
+from equations import MU, random_channel
+from page_latex import symbol
+from page_math import Equation
+from page_symbols import mu
+from simam_edu import energy
 from simam_edu.attention import CBAM, ECA, GlobalContext, SqueezeExcite, attention_factory
 from simam_edu.networks import BasicBlock
 
-x, mu, v, theta = symbol("x"), symbol("mu"), symbol("v"), symbol("theta")
+CHANNELS, HEIGHT, WIDTH = 24, 4, 5
+x, v, theta, W_1, W_2, C, h, k = (symbol(name) for name in ("x", "v", "theta", "W_1", "W_2", "C", "h", "k"))
 f, norm, K = (sp.Function(name, real=True) for name in ("f", "norm", "K"))
-CHANNELS = 24
-POSITIONS = 3  # of the map on which sympy proves what holds for a mean over positions
 
 
-class Weights:
-    """The weights of a linear layer: times values of all channels, (n, c, h, w)."""
+class Matrix(np.ndarray):
+    """An array whose product is that of matrices, as on the page."""
 
-    __array_ufunc__ = None  # numpy leaves the product to this class
+    def __mul__(self, other: np.ndarray) -> np.ndarray:
+        return self @ other
 
-    def __init__(self, layer: nn.Module, sign: float = 1.0) -> None:
-        self.layer, self.sign = layer, sign
 
-    def __mul__(self, pooled: np.ndarray) -> np.ndarray:
-        return self.sign * np.einsum("oc,nchw->nohw", self.layer.weight.numpy(), pooled)
+def relu(values: np.ndarray) -> np.ndarray:
+    return np.maximum(values, 0)
 
-    def __neg__(self) -> "Weights":
-        return Weights(self.layer, -self.sign)
+
+def of_columns(layer: nn.Module) -> Callable[[np.ndarray], np.ndarray]:
+    """A layer of torch as a function of columns."""
+    return lambda columns: layer(torch.from_numpy(columns.T)).numpy().T
+
+
+def of_maps(layer: nn.Module) -> Callable[..., np.ndarray]:
+    """A layer of torch as a function of maps with a channel in each row."""
+
+    def function(*rows: np.ndarray) -> np.ndarray:
+        maps = torch.from_numpy(np.concatenate(rows)).reshape(1, -1, HEIGHT, WIDTH)
+        return layer(maps).numpy().reshape(-1, HEIGHT * WIDTH)
+
+    return function
+
+
+def applied(module: Any, generator: np.random.Generator) -> dict[str, Any]:
+    """A random image, its pooled values, what the module with random weights makes of it, and its layers."""
+    module.double().eval().requires_grad_(False)
+    for key, value in module.state_dict().items():
+        if value.is_floating_point():
+            drawn = torch.from_numpy(generator.normal(size=tuple(value.shape)))
+            value.copy_(drawn.abs() + 0.5 if key.endswith("running_var") else drawn)
+    image = generator.normal(size=(CHANNELS, HEIGHT * WIDTH))
+    point = {"x": image, "y": of_maps(module)(image), "relu": relu}
+    point |= {"mu": image.mean(axis=1, keepdims=True), "x_max": image.max(axis=1, keepdims=True)}
+    if hasattr(module, "reduce"):
+        layers = nn.Sequential(module.reduce, nn.ReLU(), module.expand)
+        weights = (layer.weight.numpy().view(Matrix) for layer in (module.reduce, module.expand))
+        point |= {"f": of_columns(layers)} | dict(zip(("W_1", "W_2"), weights, strict=True))
+    return point
+
+
+def of_a_block(generator: np.random.Generator) -> dict[str, Any]:
+    """A map, what a block makes of it, and its correction by the block's own layers."""
+    block = BasicBlock(CHANNELS, CHANNELS, stride=1, attention=attention_factory("none"), slot="pre_norm")
+    layers = nn.Sequential(block.conv1, block.bn1, nn.ReLU(), block.conv2, block.bn2)
+    return applied(block, generator) | {"f": of_maps(layers)}
+
+
+def of_squeeze_excite(generator: np.random.Generator) -> dict[str, Any]:
+    """A map, what SE makes of it, and its logits."""
+    return applied(SqueezeExcite(CHANNELS), generator)
+
+
+def of_cbam(generator: np.random.Generator) -> dict[str, Any]:
+    """A map, what CBAM makes of it in its two steps, what it pools between them, and its gains."""
+    module = CBAM(CHANNELS)
+    point = applied(module, generator)
+    # Where the logit of every position is infinite, its gain is one, so only that of the channels is left.
+    switch = module.norm.register_forward_hook(lambda *args: torch.full_like(args[-1], torch.inf))
+    between = of_maps(module)(point["x"])
+    switch.remove()
+    gains, channels, positions = point["y"] / point["x"], between / point["x"], point["y"] / between
+    return point | {
+        "x'": between,
+        "x_max'": between.max(axis=0, keepdims=True),
+        "mu'": between.mean(axis=0, keepdims=True),
+        "K": of_maps(module.conv),
+        "norm": of_maps(module.norm),
+        "g_ji": gains,
+        "U_j": np.broadcast_to(channels[:, :1], gains.shape),
+        "V_i": np.broadcast_to(positions[:1], gains.shape),
+        **{f"g_{j}{i}": gains[j, i] for j in (1, 2) for i in (1, 2)},
+    }
+
+
+def of_eca(generator: np.random.Generator) -> dict[str, Any]:
+    """A map, what ECA makes of it, its kernel, and the means of three neighboring channels."""
+    module = ECA(CHANNELS)
+    point = applied(module, generator)
+    padded, kernel = np.pad(point["mu"], ((1, 1), (0, 0))), module.conv.weight.numpy().ravel()
+    means = {"mu_j-1": padded[:-2], "mu_j": point["mu"], "mu_j+1": padded[2:]}
+    return point | means | {f"k_{i + 1}": float(kernel[i]) for i in range(3)}
+
+
+def of_global_context(generator: np.random.Generator) -> dict[str, Any]:
+    """A map, what GC makes of it, and what it pools, caught on its way into the first linear layer."""
+    module, seen = GlobalContext(CHANNELS), []
+    module.reduce.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].numpy()))
+    point = applied(module, generator)
+    return point | {
+        "theta": module.key.weight.numpy().reshape(1, -1) @ point["x"],
+        "v": np.broadcast_to(seen[0].T, point["x"].shape),
+        "mean": lambda values: np.broadcast_to(values.mean(axis=1, keepdims=True), values.shape),
+        "norm": of_columns(module.norm),
+        "c": point["y"] - point["x"],
+    }
+
+
+def of_parameters(generator: np.random.Generator) -> dict[str, Any]:
+    """The parameters of each module, counted, for a random number of channels and a random reduction."""
+    channels, r = int(generator.integers(16, 500)), int(generator.integers(2, 8))
+    k = ECA(channels).conv.weight.numel()
+    modules = {
+        "P_SE": SqueezeExcite(channels, reduction=r),
+        "P_CBAM": CBAM(channels, reduction=r, kernel_size=k),
+        "P_ECA": ECA(channels),
+        "P_GC": GlobalContext(channels, reduction=r),
+    }
+    counts = {name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()}
+    functions = {"floor": np.floor, "log_2": np.log2}
+    return counts | functions | {"C": channels, "h": max(channels // r, 4), "k": k}
+
+
+def of_single_neurons(generator: np.random.Generator) -> dict[str, Any]:
+    """The gains of SimAM where in each of k channels another neuron stands out, and their determinant."""
+    size = int(generator.integers(2, 6))
+    maps = np.eye(size, size + int(generator.integers(1, 6)))  # channels in rows, at least three positions
+    gains = energy.gain(maps[:, None], lam=float(generator.uniform(0, 0.1)))[:, 0, :size]
+    return {"k": size, "g_11": gains[0, 0], "g_12": gains[0, 1], "det g": np.linalg.det(gains)}
+
+
+def equal_for_each_size(sides: tuple[Any, ...]) -> bool:
+    """Whether both sides are equal for the tables of two to five channels, their determinants by sympy."""
+    high, low = symbol("g_11"), symbol("g_12")
+    tables = [(size, sp.Matrix(size, size, lambda j, i: high if i == j else low)) for size in range(2, 6)]
+    return all(
+        sp.expand((sides[0] - sides[1]).subs({symbol("det g"): table.det(), k: size})) == 0
+        for size, table in tables
+    )
 
 
 def half_tanh(logit: sp.Expr) -> sp.Expr:
@@ -48,189 +167,50 @@ def rectified(value: sp.Expr) -> sp.Expr:
     return (value + sp.Abs(value)) / 2
 
 
-def relu(values: np.ndarray) -> np.ndarray:
-    return np.maximum(values, 0)
-
-
-def bottleneck(module: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """Both linear layers of a module by numpy."""
-    return lambda pooled: Weights(module.expand) * relu(Weights(module.reduce) * pooled)
-
-
-def by_layer(layer: nn.Module, axis: int = 1) -> Callable[..., np.ndarray]:
-    """A layer of torch as a function of arrays, which are its channels, and then at this axis."""
-
-    def function(*arrays: np.ndarray) -> np.ndarray:
-        joined = torch.from_numpy(np.concatenate(arrays, axis=1)).movedim(1, axis)
-        return layer(joined).movedim(axis, 1).numpy()
-
-    return function
-
-
-def random_module(module: nn.Module, generator: np.random.Generator) -> Any:
-    """The module in float64 and evaluation, with all its weights drawn anew."""
-    module = module.double().eval().requires_grad_(False)
-    for key, value in module.state_dict().items():
-        if value.is_floating_point():
-            drawn = torch.from_numpy(generator.normal(size=tuple(value.shape)))
-            value.copy_(drawn.abs() + 0.5 if key.endswith("running_var") else drawn)
-    return module
-
-
-def applied(module: nn.Module, generator: np.random.Generator) -> tuple[Any, dict[str, Any]]:
-    """The module with random weights; random maps, their pooled values, and what it makes of them."""
-    module, maps = random_module(module, generator), generator.normal(size=(2, CHANNELS, 4, 5))
-    pooled = {"mu": maps.mean(axis=(2, 3), keepdims=True), "x_max": maps.max(axis=(2, 3), keepdims=True)}
-    return module, pooled | {"x": maps, "y": module(torch.from_numpy(maps)).numpy(), "relu": relu}
-
-
-def of_a_block(generator: np.random.Generator) -> dict[str, Any]:
-    """What a random block makes of images, and its correction by bare convolutions."""
-    torch.manual_seed(int(generator.integers(2**31)))
-    block = BasicBlock(4, 4, stride=1, attention=attention_factory("none"), slot="pre_norm").double()
-    image = torch.from_numpy(generator.normal(size=(2, 4, 6, 6)))
-    with torch.no_grad():
-        output, correction = block(image).numpy(), image
-        for number, weight in enumerate((block.conv1.weight, block.conv2.weight)):
-            correction = functional.relu(correction) if number else correction
-            correction = functional.conv2d(correction, weight, padding=1)
-            correction = functional.batch_norm(correction, None, None, training=True)
-    return {"x": image.numpy(), "y": output, "f": lambda _: correction.numpy(), "relu": relu}
-
-
-def of_squeeze_excite(generator: np.random.Generator) -> dict[str, Any]:
-    """Maps, what SE makes of them, and its logits by numpy."""
-    module, point = applied(SqueezeExcite(CHANNELS), generator)
-    return point | {"f": bottleneck(module)}
-
-
-def of_a_bottleneck(generator: np.random.Generator) -> dict[str, Any]:
-    """The logits of SE by its own layers, and their weights."""
-    module, point = applied(SqueezeExcite(CHANNELS), generator)
-    layers = by_layer(nn.Sequential(module.reduce, nn.ReLU(), module.expand), axis=-1)
-    return point | {"f": layers, "W_1": Weights(module.reduce), "W_2": Weights(module.expand)}
-
-
-def of_cbam(generator: np.random.Generator) -> dict[str, Any]:
-    """Maps, what CBAM makes of them in its two steps, and what it pools between them."""
-    module, point = applied(CBAM(CHANNELS), generator)
-    # Where the logit of every position is infinite, its gain is one, so only that of the channels is left.
-    switch = module.norm.register_forward_hook(lambda *args: torch.full_like(args[-1], torch.inf))
-    between = module(torch.from_numpy(point["x"])).numpy()
-    switch.remove()
-    pooled = {"x_max'": between.max(axis=1, keepdims=True), "mu'": between.mean(axis=1, keepdims=True)}
-    layers = {"f": bottleneck(module), "K": by_layer(module.conv), "norm": by_layer(module.norm)}
-    return point | pooled | layers | {"x'": between}
-
-
-def of_eca(generator: np.random.Generator) -> dict[str, Any]:
-    """Maps, what ECA makes of them, its kernel, and the means of three neighboring channels."""
-    module, point = applied(ECA(CHANNELS), generator)
-    padded = np.pad(point["mu"], ((0, 0), (1, 1), (0, 0), (0, 0)))
-    means = {"mu_j-1": padded[:, :-2], "mu_j": point["mu"], "mu_j+1": padded[:, 2:]}
-    kernel = module.conv.weight.numpy().ravel()
-    return point | means | {f"k_{i + 1}": float(kernel[i]) for i in range(3)}
-
-
-def of_global_context(generator: np.random.Generator) -> dict[str, Any]:
-    """Maps, what GC makes of them, and what it pools, caught on its way into the first linear layer."""
-    module = GlobalContext(CHANNELS)
-    seen: list[torch.Tensor] = []
-    module.reduce.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    module, point = applied(module, generator)
-    return point | {
-        "theta": np.tensordot(module.key.weight.numpy(), point["x"], axes=(1, 1)).swapaxes(0, 1),
-        "v": np.broadcast_to(seen[0].numpy()[..., None, None], point["x"].shape),
-        "mean": lambda values: np.broadcast_to(values.mean(axis=(2, 3), keepdims=True), values.shape),
-        "W_1": Weights(module.reduce),
-        "W_2": Weights(module.expand),
-        "norm": by_layer(module.norm, axis=-1),
-        "c": point["y"] - point["x"],
-    }
-
-
-def of_a_channel(generator: np.random.Generator) -> dict[str, Any]:
-    """A random channel, and its mean by torch."""
-    point = random_channel(generator)
-    return point | {"mu": float(torch.from_numpy(point["x"]).mean())}
-
-
-def nearest_odd(number: float) -> int:
-    """The odd number next to another, the larger of two."""
-    return max((k for k in range(1, 99, 2)), key=lambda k: (-abs(k - number), k))
-
-
-def kernel_is_the_nearest_odd(sides: tuple[Any, ...]) -> bool:
-    """Whether the right side is the paper's kernel for every number of channels up to 4,096."""
-    kernel = sp.lambdify(symbol("C"), sides[1], [{"floor": math.floor, "log_2": math.log2}])
-    return sides[0] == symbol("k") and all(
-        kernel(c) == nearest_odd(abs(math.log2(c) / 2 + 1 / 2)) for c in range(1, 4097)
-    )
-
-
-def of_parameters(generator: np.random.Generator) -> dict[str, Any]:
-    """The parameters of each module, counted, for a random number of channels and a random reduction."""
-    channels, r = int(generator.integers(16, 500)), int(generator.integers(2, 8))
-    k = ECA(channels).conv.weight.numel()
-    options: dict[str, dict[str, Any]] = {
-        "se": {"reduction": r},
-        "cbam": {"reduction": r, "kernel_size": k},
-        "eca": {},
-        "gc": {"reduction": r},
-    }
-    counts = {
-        f"P_{name.upper()}": sum(p.numel() for p in attention_factory(name, **own)(channels).parameters())
-        for name, own in options.items()
-    }
-    functions = {"floor": np.floor, "log_2": np.log2}
-    return counts | functions | {"C": channels, "h": max(channels // r, 4), "k": k}
-
-
 def over_positions(summand: sp.Expr) -> sp.Expr:
     """The mean over a map of three positions, each with its own value and its own power of e."""
-    return sum(summand.subs({x: symbol(f"x_{i}"), theta: sp.log(E[i])}) for i in range(POSITIONS)) / POSITIONS
+    return sum(summand.subs({x: symbol(f"x_{i}"), theta: sp.log(E[i])}) for i in range(len(E))) / len(E)
 
 
-E = sp.symbols(f"E_:{POSITIONS}", positive=True)
+def product(channel: str, position: str) -> sp.Expr:
+    """The gain of a product of gates, which are positive, by their logarithms."""
+    return sp.exp(symbol(f"log {channel}")) * sp.exp(symbol(f"log {position}"))
+
+
+E = sp.symbols("E_:3", positive=True)
 # The weighted mean, position by position: each weight is one over a sum of ratios.
-POOLED = sum(symbol(f"x_{i}") / sum(e / E[i] for e in E) for i in range(POSITIONS))
-W_1, W_2, C, h, k = (symbol(name) for name in ("W_1", "W_2", "C", "h", "k"))
+POOLED = sum(symbol(f"x_{i}") / sum(e / E[i] for e in E) for i in range(len(E)))
 RECTIFY = {"relu": lambda value: sp.Max(value, 0).rewrite(sp.Abs)}
+BOTTLENECK = {"f": lambda value: W_2 * rectified(W_1 * value), **RECTIFY}
 CONTEXT = W_2 * rectified(norm(W_1 * v))
 FILTERED = sum(symbol(f"k_{i + 1}") * symbol(name) for i, name in enumerate(("mu_j-1", "mu_j", "mu_j+1")))
+POSITIONS = norm(K(symbol("x_max'"), symbol("mu'")))
+KERNEL = {"k": 2 * sp.floor(sp.log(2 * C, 2) / 4) + 1}  # the odd number next to half of log_2(2 C)
+GATES = {"g_ji": product("U_j", "V_i")} | {name: sp.exp(symbol(f"log {name}")) for name in ("U_j", "V_i")}
 
-EQUATIONS = (
-    Equation("eq-residual", of_a_block, {"y": rectified(f(x) + x)}, {"f": f, **RECTIFY}),
-    Equation("eq-squeeze", of_a_channel, {"mu": MU}),
-    Equation(
-        "eq-bottleneck",
-        of_a_bottleneck,
-        functions={"f": lambda value: W_2 * rectified(W_1 * value), **RECTIFY},
+EQUATIONS = {
+    "eq-residual": Equation(of_a_block, {"y": rectified(f(x) + x)}, {"f": f, **RECTIFY}),
+    "eq-squeeze": Equation(random_channel, {"mu": MU}),
+    "eq-bottleneck": Equation(of_squeeze_excite, functions=BOTTLENECK),
+    "eq-se": Equation(of_squeeze_excite, {"y": x * half_tanh(f(mu))}, {"f": f}),
+    "eq-cbam-channels": Equation(of_cbam, {"x'": x * half_tanh(f(mu) + f(symbol("x_max")))}, {"f": f}),
+    "eq-cbam-positions": Equation(
+        of_cbam, {"y": symbol("x'") * half_tanh(POSITIONS)}, {"norm": norm, "K": K}
     ),
-    Equation("eq-se", of_squeeze_excite, {"y": x * half_tanh(f(mu))}, {"f": f}),
-    Equation("eq-cbam-channels", of_cbam, {"x'": x * half_tanh(f(mu) + f(symbol("x_max")))}, {"f": f}),
-    Equation(
-        "eq-cbam-positions",
-        of_cbam,
-        {"y": symbol("x'") * half_tanh(norm(K(symbol("x_max'"), symbol("mu'"))))},
-        {"norm": norm, "K": K},
+    "eq-eca": Equation(of_eca, {"y": x * half_tanh(FILTERED)}),
+    "eq-eca-kernel": Equation(
+        of_parameters, KERNEL, {"floor": sp.floor, "log_2": lambda value: sp.log(value, 2)}
     ),
-    Equation("eq-eca", of_eca, {"y": x * half_tanh(FILTERED)}),
-    Equation(
-        "eq-eca-kernel",
-        of_parameters,
-        functions={name: sp.Function(name) for name in ("floor", "log_2")},
-        proof=kernel_is_the_nearest_odd,
-    ),
-    Equation("eq-gc-pool", of_global_context, {"v": POOLED}, {"mean": over_positions}),
-    Equation("eq-gc", of_global_context, {"y": x + CONTEXT, "c": CONTEXT}, {"norm": norm, **RECTIFY}),
+    "eq-gc-pool": Equation(of_global_context, {"v": POOLED}, {"mean": over_positions}),
+    "eq-gc": Equation(of_global_context, {"y": x + CONTEXT, "c": CONTEXT}, {"norm": norm, **RECTIFY}),
     # One term a tensor, rows times columns, as the modules list them.
-    Equation(
-        "eq-parameters-gates",
-        of_parameters,
-        {"P_SE": h * C + C * h, "P_CBAM": h * C + C * h + 1 * 2 * k * k + 1 + 1},
+    "eq-parameters-gates": Equation(
+        of_parameters, {"P_SE": h * C + C * h, "P_CBAM": h * C + C * h + 1 * 2 * k * k + 1 + 1}
     ),
-    Equation(
-        "eq-parameters-others", of_parameters, {"P_ECA": 1 * 1 * k, "P_GC": 1 * C + h * C + h + h + C * h}
+    "eq-parameters-others": Equation(
+        of_parameters, {"P_ECA": 1 * 1 * k, "P_GC": 1 * C + h * C + h + h + C * h}
     ),
-)
+    "eq-log-additive": Equation(of_cbam, GATES),
+    "eq-minor": Equation(of_cbam, {f"g_{j}{i}": product(f"U_{j}", f"V_{i}") for j in (1, 2) for i in (1, 2)}),
+    "eq-full-rank": Equation(of_single_neurons, proof=equal_for_each_size),
+}
