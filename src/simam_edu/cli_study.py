@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from simam_edu.datasets import NAMES, ImageSet, Split, load
 from simam_edu.experiments import GRIDS, grid, make_tables, missing_runs, shard
-from simam_edu.experiments.card_sweep import card_sweep
-from simam_edu.experiments.sweep import finished_records, sweep
+from simam_edu.experiments.sweep import finished_records, in_processes, in_streams, sweep
 from simam_edu.experiments.text import describe
 from simam_edu.training import (
     RECIPES,
@@ -197,27 +196,26 @@ def _sweep(options: argparse.Namespace) -> int:
             print(f"{'done' if run.id in done else 'left'}  {run.id}")
         _say(f"runs: {len(runs)}, done: {len(done)}, left: {len(runs) - len(done)}")
         return 0
-    images = {  # found or fetched once, and not in each run
-        name: _load_named(options, name) for name in dict.fromkeys(run.dataset for run in runs)
-    }
+    # Found or fetched here once; processes load their own again.
+    images = {name: _load_named(options, name) for name in dict.fromkeys(run.dataset for run in runs)}
     for name, (train_set, _) in images.items():
         _say(f"{name}: {train_set.source}")
-    records: Path = options.record or folder / "records.jsonl"
-    shared = {"folder": folder, "records": records, "jobs": options.jobs, "say": _say}
     if World().device(options.device).type == "cuda":
-        end = card_sweep(runs, images=images.__getitem__, device=options.device, **shared)
+        work = in_streams(images, options.device)
     else:
-        images.clear()  # each process loads its own
+        images.clear()
         command = [sys.executable, "-m", "simam_edu.cli", "train", "--device", options.device]
-        command += ["--data", str(options.data)] if options.data else []
-        end = sweep(runs, command=command, **shared)
-    for failure in end.failures:
-        _say(f"\n{failure.run} {failure.reason}. The last lines of its log:\n{failure.log}")
-    failed = {failure.run for failure in end.failures}
-    if elsewhere := [name for name in end.left if name not in failed]:
+        work = in_processes(
+            [*command, *(["--data", str(options.data)] if options.data else [])], options.jobs
+        )
+    records: Path = options.record or folder / "records.jsonl"
+    end = sweep(runs, folder=folder, records=records, work=work, jobs=options.jobs, say=_say)
+    for name, reason in end.failures.items():
+        _say(f"\n{name} failed: {reason}")
+    if elsewhere := [name for name in end.left if name not in end.failures]:
         _say(f"left to other sweeps, which have their locks: {', '.join(elsewhere)}")
     _say(f"done: {end.done}, left: {len(end.left)}; `simam-edu report {records}` shows the results")
-    return 1 if failed else 0
+    return 1 if end.failures else 0
 
 
 def _report(options: argparse.Namespace) -> None:
