@@ -161,16 +161,16 @@ def _load_named(options: argparse.Namespace, name: str) -> tuple[ImageSet, Image
 @contextlib.contextmanager
 def _shown(options: argparse.Namespace, images: int) -> Iterator[Callable[[Progress], None]]:
     """Yield what shows the progress of a run: a bar, and the curves that were asked for."""
-    with contextlib.ExitStack() as stack:
-        curves = None
-        if options.tensorboard:
-            curves = stack.enter_context(tensorboard_curves(options.folder / "tensorboard"))
-        bar = stack.enter_context(tqdm(total=images, unit=" images", smoothing=0.05))
+    curves: contextlib.AbstractContextManager[Callable[[Progress], None]] = contextlib.nullcontext(
+        lambda _: None
+    )
+    if options.tensorboard:
+        curves = tensorboard_curves(options.folder / "tensorboard")
+    with curves as draw, tqdm(total=images, unit=" images", smoothing=0.05) as bar:
 
         def on_step(progress: Progress) -> None:
             _show(bar, progress)
-            if curves is not None:
-                curves(progress)
+            draw(progress)
 
         yield on_step
 
