@@ -48,18 +48,10 @@ ALLOWED = {
     "cli_bench": BELOW_TOP,
     "cli_study": BELOW_TOP | {"plots"},  # simam-edu report --plot
 }
-WITHOUT_TORCH = [
-    "arguments",
-    "energy",
-    "export",
-    "derivation",
-    "gradient",
-    "solvers",
-    "mistakes",
-    "wrong_simams",
-    "exercises",
-    "datasets",
-]
+WITHOUT_TORCH = (
+    *("arguments", "energy", "export", "derivation", "gradient", "solvers", "mistakes", "wrong_simams"),
+    *("exercises", "datasets"),
+)
 
 
 def imported_names(tree: ast.AST) -> set[str]:
