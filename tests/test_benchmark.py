@@ -1,6 +1,7 @@
 """The benchmark measures what it says; its times are not tested."""
 
 import json
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -145,14 +146,7 @@ def test_the_table_shows_ratios_to_silu():
     assert cli_bench.steps_table("step", {"none": TIME, "simam": TIME}).splitlines()[-1].endswith("1.00")
 
 
-def test_the_kernels_command_says_where_the_kernel_is(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(cli_bench.kernels, "build", lambda: tmp_path / "simam.so")
-    assert cli.main(["kernels"]) == 0
-    assert str(tmp_path / "simam.so") in capsys.readouterr().out
-
-    def without_compiler():
-        raise OSError("a C++ compiler is needed")
-
-    monkeypatch.setattr(cli_bench.kernels, "build", without_compiler)
+def test_the_kernels_command_tells_what_is_needed(monkeypatch, capsys):
+    monkeypatch.setattr(cli_bench.kernels, "build", Mock(side_effect=OSError("a C++ compiler is needed")))
     assert cli.main(["kernels"]) == 2
     assert "a C++ compiler is needed" in capsys.readouterr().err

@@ -20,7 +20,6 @@ from simam_edu.experiments import sweep as module
 from simam_edu.experiments.sweep import (
     Outcome,
     add_records,
-    finished_records,
     in_processes,
     in_streams,
     is_running,
@@ -340,12 +339,3 @@ def test_another_record_of_a_run_and_a_file_of_no_records_are_refused_and_left_a
     with pytest.raises(ValueError, match=message):
         add_records(file, [record_of(RUNS[0], finished="tomorrow")])
     assert file.read_text() == before
-
-
-def test_done_means_that_the_record_is_there(tmp_path):
-    folder = tmp_path / IDS[0]
-    folder.mkdir()
-    (folder / "config.json").write_text("{}")
-    assert finished_records(RUNS, tmp_path) == {}
-    (folder / "record.json").write_text(json.dumps(record_of(RUNS[0])))
-    assert list(finished_records(RUNS, tmp_path)) == [IDS[0]]

@@ -104,7 +104,11 @@ def _train(options: argparse.Namespace) -> None:
     keep_freed_memory()
     world = join(config.device)
     _take_recorded_threads(folder)
-    images = _load(options, world)
+    if world.local_rank:  # the first process of a machine fetches the images, and the others wait for it
+        world.gather(None)
+    images = _load(options, options.dataset)
+    if not world.local_rank:
+        world.gather(None)
 
     def run(on_step: Callable[[Progress], None] | None) -> Record:
         if folder is not None:
@@ -114,25 +118,26 @@ def _train(options: argparse.Namespace) -> None:
         file.open("a").close()
         return make_record(config, images[0], train(config, *images, on_step=on_step, world=world))
 
-    finished = folder is not None and (folder / RECORD_FILE).exists()
-    if world.rank or finished:
+    if world.rank:
         run(None)
-        if not world.rank:
-            _say(f"{folder} holds this run, and it is finished")
-    else:
-        _say(f"{options.dataset}: {images[0].source}")
-        learned = len(images[0].labels) - round(config.held_out * len(images[0].labels))
-        with _shown(options, config.total_epochs * learned) as on_step:
-            record = run(on_step)
-        with signals_wait():
-            print(json.dumps(record), flush=True)
-            if folder is None:
-                append_record(file, record)
-            options.kept = "the run was finished, and its record is kept"
-        _say(
-            f"test accuracy {record['test_accuracy']:.4f} after {record['epochs']} epochs and "
-            f"{record['minutes']:.1f} minutes; record {f'in {folder}' if folder else f'appended to {file}'}"
-        )
+        return
+    if folder is not None and (folder / RECORD_FILE).exists():
+        run(None)  # says whether it is this run's
+        _say(f"{folder} holds this run, and it is finished")
+        return
+    _say(f"{options.dataset}: {images[0].source}")
+    learned = len(images[0].labels) - round(config.held_out * len(images[0].labels))
+    with _shown(options, config.total_epochs * learned) as on_step:
+        record = run(on_step)
+    with signals_wait():
+        print(json.dumps(record), flush=True)
+        if folder is None:
+            append_record(file, record)
+        options.kept = "the run was finished, and its record is kept"
+    _say(
+        f"test accuracy {record['test_accuracy']:.4f} after {record['epochs']} epochs and "
+        f"{record['minutes']:.1f} minutes; record {f'in {folder}' if folder else f'appended to {file}'}"
+    )
 
 
 def _take_recorded_threads(folder: Path | None) -> None:
@@ -143,17 +148,7 @@ def _take_recorded_threads(folder: Path | None) -> None:
         _say(f"{folder} began with {threads} threads and goes on so, not with {before}")
 
 
-def _load(options: argparse.Namespace, world: World) -> tuple[ImageSet, ImageSet]:
-    """Load the images; the first process of a machine fetches them, and the others wait for it."""
-    if world.local_rank:
-        world.gather(None)
-    images = _load_named(options, options.dataset)
-    if not world.local_rank:
-        world.gather(None)
-    return images
-
-
-def _load_named(options: argparse.Namespace, name: str) -> tuple[ImageSet, ImageSet]:
+def _load(options: argparse.Namespace, name: str) -> tuple[ImageSet, ImageSet]:
     train_set, test_set = (load(name, part, root=options.data, download=options.download) for part in PARTS)
     return train_set, test_set
 
@@ -197,7 +192,7 @@ def _sweep(options: argparse.Namespace) -> int:
         _say(f"runs: {len(runs)}, done: {len(done)}, left: {len(runs) - len(done)}")
         return 0
     # Found or fetched here once; processes load their own again.
-    images = {name: _load_named(options, name) for name in dict.fromkeys(run.dataset for run in runs)}
+    images = {name: _load(options, name) for name in dict.fromkeys(run.dataset for run in runs)}
     for name, (train_set, _) in images.items():
         _say(f"{name}: {train_set.source}")
     if World().device(options.device).type == "cuda":
