@@ -165,17 +165,6 @@ def test_a_run_that_another_sweep_or_its_own_process_has_is_left_to_it(run_sweep
     assert starts(tmp_path) == [1] * 6
 
 
-def test_a_run_begun_elsewhere_in_the_same_moment_is_no_failure(run_sweep, tmp_path, monkeypatch):
-    """As when a sweep is killed before its run has its lock, and the next sweep starts it once more."""
-    folder = tmp_path / "runs" / IDS[1]
-    folder.mkdir(parents=True)
-    answers = iter([False])  # when it is started, its lock is not yet held
-    with monkeypatch.context() as patch, FileLock(folder / "lock"):
-        patch.setattr(module, "is_running", lambda _: next(answers, True))
-        assert run_sweep(RUNS[1:2]) == Outcome(done=0, left=(IDS[1],), failures={})
-    assert run_sweep(RUNS[:2]).done == 2
-
-
 def started_sweep(tmp_path, stand_in, seconds):
     """A process that sweeps over the runs, each of so many seconds."""
     script = f"""
@@ -218,7 +207,7 @@ def test_runs_of_a_killed_sweep_go_on_and_are_not_run_twice(tmp_path, stand_in, 
     wait_for(lambda: len(running(tmp_path)) == 2)
     killed.kill()
     killed.communicate()
-    outcome = run_sweep()  # by now the two have their locks still
+    outcome = run_sweep()  # the two have their locks still
     wait_for(lambda: running(tmp_path) == [])
     assert outcome.done + len(outcome.left) == 6
     assert run_sweep() == ALL_DONE
@@ -295,7 +284,7 @@ def test_a_run_that_fails_in_its_stream_stops_no_other(run_sweep, tmp_path):
 
 def test_no_jobs_and_folders_with_another_run_are_refused(run_sweep, tmp_path):
     with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
-        run_sweep(jobs=0, work=in_streams({}))
+        run_sweep(jobs=0)
     assert not (tmp_path / "runs").exists()
     run_sweep(RUNS[:2])
     first, second = (tmp_path / "runs" / name / "record.json" for name in IDS[:2])

@@ -91,7 +91,7 @@ def sweep(
         place = folder / run.id
         place.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(Timeout), FileLock(place / SWEEP_LOCK, blocking=False):
-            if not (ended() or is_running(place) or (place / RECORD_FILE).exists()):
+            if not (ended() or (place / RECORD_FILE).exists()):
                 say(f"started {run.id}")
                 work(run, place, ended)
 
@@ -104,7 +104,7 @@ def sweep(
                     future.result()
                     finished |= collect([futures[future]], folder, records)
                 except Exception as error:  # the other runs go on
-                    if is_running(folder / name):  # begun elsewhere in the same moment
+                    if is_running(folder / name):  # as when its sweep was killed
                         say(f"left {name} to the process that has it")
                         continue
                     failures[name] = f"{type(error).__name__}: {error}"
@@ -124,7 +124,7 @@ def in_processes(command: Sequence[str], jobs: int) -> Work:
 
     The command starts a run when ``--folder DIR`` and the options of the run follow.
     """
-    threads = max(1, torch.get_num_threads() // jobs)
+    threads = max(1, torch.get_num_threads() // max(1, jobs))  # sweep refuses to run no job
     share = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "TQDM_MININTERVAL": "60"}
 
     def work(run: Run, place: Path, ended: Callable[[], bool]) -> None:
