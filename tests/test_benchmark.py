@@ -1,6 +1,7 @@
 """The benchmark measures what it says; its times are not tested."""
 
 import json
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -12,16 +13,17 @@ from simam_edu.traffic import Traffic
 
 SMALL = (2, 16, 6, 6)
 EAGER = [name for name in FORMS if "compiled" not in name]
+TIME = Timing(median=2.0, low=1.0, high=3.0)
 
 
-def test_every_form_is_measured_on_every_layout():
-    for layout in ("contiguous", "channels_last"):
-        rows = measure(SMALL, EAGER, layout=layout, seconds=0.0)
-        assert [row.name for row in rows] == EAGER
-        for row in rows:
-            assert 0 < row.forward.low <= row.forward.median <= row.forward.high
-            assert 0 < row.both.low <= row.both.median <= row.both.high
-            assert (row.path is not None) == row.name.startswith("simam")
+@pytest.mark.parametrize("layout", benchmark.LAYOUTS)
+def test_every_form_is_measured_on_every_layout(layout):
+    rows = measure(SMALL, EAGER, layout=layout, seconds=0.0)
+    assert [row.name for row in rows] == EAGER
+    for row in rows:
+        assert 0 < row.forward.low <= row.forward.median <= row.forward.high
+        assert 0 < row.both.low <= row.both.median <= row.both.high
+        assert (row.path is not None) == row.name.startswith("simam")
 
 
 def test_the_ten_lines_are_simam():
@@ -32,72 +34,55 @@ def test_the_ten_lines_are_simam():
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_the_ten_lines_move_fifteen_maps_forward_and_forty_backward(device):
     x = torch.zeros(2, 4, 32, 32, device=device, requires_grad=True)
-    size = 4 * x.numel()
     with Traffic() as forward:
         y = benchmark.TenLines()(x)
     grad_output = torch.zeros_like(y)
     with Traffic() as backward:
         torch.autograd.grad(y, x, grad_output)
-    maps = [round(moved / size, 1) for t in (forward, backward) for moved in (t.reads, t.writes)]
+    maps = [round(moved / x.nbytes, 1) for t in (forward, backward) for moved in (t.reads, t.writes)]
     assert maps == [9.0, 6.0, 24.0, 16.0]
     assert (forward.operations, backward.operations) == (11, 20)
 
 
-def test_traffic_counts_an_expanded_tensor_as_its_memory_and_a_slice_as_itself():
-    x = torch.zeros(8, 64)
-    row, slices = x[:1].clone().expand(8, 64), x[:, :16]
+ZEROS = torch.zeros(8, 64)
+EXPANDED = torch.zeros(1, 64).expand(8, 64)
+
+
+@pytest.mark.parametrize(
+    ("operation", "reads", "writes"),
+    [
+        (lambda: torch.add(EXPANDED, ZEROS), 64 + 512, 512),
+        (ZEROS[:, :16].neg, 128, 128),
+        (lambda: ZEROS.t().unsqueeze(0), 0, 0),
+    ],
+)
+def test_traffic_counts_an_expanded_tensor_as_its_memory_and_a_slice_as_itself(operation, reads, writes):
     with Traffic() as traffic:
-        torch.add(row, x)
-    assert (traffic.reads, traffic.writes) == (4 * 64 + 4 * 512, 4 * 512)
-    with Traffic() as traffic:
-        slices.neg()
-    assert (traffic.reads, traffic.writes) == (4 * 128, 4 * 128)
-    with Traffic() as traffic:
-        x.t().unsqueeze(0)
-    assert (traffic.operations, traffic.reads, traffic.writes) == (0, 0, 0)
+        operation()
+    assert (traffic.reads, traffic.writes, traffic.operations) == (4 * reads, 4 * writes, int(reads > 0))
 
 
 def test_saved_bytes_are_those_of_autograd():
     x = torch.zeros(4, 16, 8, 8)
-    size = 4 * x.numel()
-    assert saved_bytes(nn.SiLU(), x) == size
+    assert saved_bytes(nn.SiLU(), x) == x.nbytes
     assert saved_bytes(nn.Identity(), x) == 0
-    assert saved_bytes(nn.Conv2d(16, 16, 3), x) == size  # the weight does not count
-    ten_lines = saved_bytes(benchmark.TenLines(), x)
-    assert 4 * size <= ten_lines < 4.2 * size
-    assert size < saved_bytes(SimAM(backend="torch"), x) == size + 2 * 4 * 4 * 16
+    assert saved_bytes(nn.Conv2d(16, 16, 3), x) == x.nbytes, "the weight does not count"
+    assert 4 * x.nbytes <= saved_bytes(benchmark.TenLines(), x) < 4.2 * x.nbytes
+    assert saved_bytes(SimAM(backend="torch"), x) == x.nbytes + 2 * 4 * 4 * 16
 
 
 def test_peak_bytes_counts_what_lives_at_once():
-    def two_at_once():
-        first = torch.zeros(1000)
-        second = torch.zeros(1000)
-        return first + second
-
     def one_by_one():
         torch.zeros(1000)
         torch.zeros(1000)
 
-    assert 12_000 <= peak_bytes(two_at_once) < 13_000
+    assert 12_000 <= peak_bytes(lambda: torch.zeros(1000) + torch.zeros(1000)) < 13_000
     assert 4_000 <= peak_bytes(one_by_one) < 5_000
 
 
-def test_sweeps_ask_for_what_they_say(monkeypatch):
-    asked = []
-    monkeypatch.setattr(benchmark, "measure", lambda shape, *_, **__: asked.append(shape) or [])
-    benchmark.elements_sweep()
-    assert [torch.Size(shape).numel() for shape in asked] == [10**4, 10**5, 10**6, 10**7, 10**8]
-    asked.clear()
-    benchmark.shapes_sweep()
-    assert all(5e5 < torch.Size(shape).numel() < 2e6 for shape in asked)
-
-
-@pytest.mark.parametrize("kind", ["step", "inference"])
-def test_a_network_that_is_timed_leaves_the_global_random_state(kind):
-    before = torch.random.get_rng_state()
-    steps = benchmark.network_times(kind, ("none", "simam"), batch=2, seconds=0.0)
-    assert list(steps) == ["none", "simam"]
-    assert torch.equal(torch.random.get_rng_state(), before)
+def test_shapes_have_the_elements_that_they_say():
+    assert [torch.Size(shape).numel() for shape in benchmark.ELEMENTS] == [10**k for k in range(4, 9)]
+    assert all(5e5 < torch.Size(shape).numel() < 2e6 for shape in benchmark.CUTS)
 
 
 @pytest.mark.parametrize(
@@ -116,38 +101,36 @@ def test_unknown_names_are_refused(change, message):
 def test_what_is_named_compiled_is_and_what_is_named_inference_does_not_train(kind, monkeypatch):
     made, compiled = [], []
 
-    def build(*_args, **_options):
+    def build(*_args, attention, **_options):
         made.append(nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10)))
-        return made[0]
+        assert (attention is None) == (len(made) == 1)
+        return made[-1]
 
     monkeypatch.setattr(benchmark, "build", build)
     monkeypatch.setattr(nn.Module, "compile", lambda network, **_: compiled.append(network))
-    benchmark.network_times(kind, ("none",), batch=2, seconds=0.0)
-    assert len(made) == 1
+    before = torch.random.get_rng_state()
+    assert list(benchmark.network_times(kind, ("none", "simam"), batch=2, seconds=0.0)) == ["none", "simam"]
+    assert torch.equal(torch.random.get_rng_state(), before), "the global random state is left"
     assert compiled == (made if kind.startswith("compiled") else [])
-    assert made[0].training == kind.endswith("step")
-    assert (made[0][1].weight.grad is not None) == made[0].training
+    for network in made:
+        assert network.training == kind.endswith("step")
+        assert (network[1].weight.grad is not None) == network.training
 
 
 def test_the_command_prints_tables_and_writes_lines(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(benchmark, "SHAPES", (SMALL,))
+    for name in ("SHAPES", "ELEMENTS", "CUTS"):
+        monkeypatch.setattr(benchmark, name, (SMALL,))
     monkeypatch.setattr(benchmark, "network_times", lambda _kind, **_: {"none": TIME, "simam": TIME})
     file = tmp_path / "new" / "bench.jsonl"
-    status = cli.main(
-        ["bench", "--forms", "silu", "simam", "--seconds", "0", "--steps", "--record", str(file)]
-    )
+    options = ["--forms", "silu", "simam", "--seconds", "0", "--sweeps", "--steps", "--record", str(file)]
+    assert cli.main(["bench", *options]) == 0
     printed = capsys.readouterr().out
-    assert status == 0
-    assert "(2, 16, 6, 6) contiguous" in printed
-    assert "(2, 16, 6, 6) channels_last" in printed
+    assert "\n(2, 16, 6, 6) contiguous\n" in printed
+    assert "\n(2, 16, 6, 6) channels_last\n" in printed
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [line["kind"] for line in lines] == ["shape"] * 4 + ["kept"] * 4 + [
-        kind for kind in ("step", "compiled step", "inference", "compiled inference") for _ in range(2)
-    ]
+    kinds = ["shape"] * 4 + ["elements"] * 3 + ["cut"] * 6 + ["kept"] * 6
+    assert [line["kind"] for line in lines] == kinds + [kind for kind in benchmark.NETWORKS for _ in range(2)]
     assert all("torch" in line["environment"] for line in lines)
-
-
-TIME = Timing(median=2.0, low=1.0, high=3.0)
 
 
 def test_the_table_shows_ratios_to_silu():
@@ -163,14 +146,7 @@ def test_the_table_shows_ratios_to_silu():
     assert cli_bench.steps_table("step", {"none": TIME, "simam": TIME}).splitlines()[-1].endswith("1.00")
 
 
-def test_the_kernels_command_says_where_the_kernel_is(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(cli_bench.kernels, "build", lambda: tmp_path / "simam.so")
-    assert cli.main(["kernels"]) == 0
-    assert str(tmp_path / "simam.so") in capsys.readouterr().out
-
-    def without_compiler():
-        raise OSError("a C++ compiler is needed")
-
-    monkeypatch.setattr(cli_bench.kernels, "build", without_compiler)
+def test_the_kernels_command_tells_what_is_needed(monkeypatch, capsys):
+    monkeypatch.setattr(cli_bench.kernels, "build", Mock(side_effect=OSError("a C++ compiler is needed")))
     assert cli.main(["kernels"]) == 2
     assert "a C++ compiler is needed" in capsys.readouterr().err

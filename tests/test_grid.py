@@ -1,77 +1,64 @@
 """The grids: which runs they are, in which order, under which names."""
 
 import hashlib
+from dataclasses import asdict
 from functools import partial
 
 import pytest
 
 from records import made_record
-from simam_edu.experiments import GRIDS, Run, grid, run_id, shard
+from simam_edu import cli
+from simam_edu.experiments import GRIDS, Run, grid, paper_table, run_id, shard
 from simam_edu.experiments.grid import PAPER_NETWORKS
-from simam_edu.experiments.paper import paper_table
-from simam_edu.training import recorded
+from simam_edu.training import TrainConfig
 
 BASE = made_record("simam")
+# Modules in their places, in the order of the grid, and the seeds of the runs.
+STUDY = [
+    ("none", "pre_norm"), ("simam", "pre_norm"), ("se", "post_norm"), ("cbam", "post_norm"),
+    ("eca", "post_norm"), ("gc", "post_norm"), ("simam", "post_norm"),
+]  # fmt: skip
+ABLATION = ["none", "simam", "shuffled", "reversed", "other_image", "one_sided", "simam", "simam"]
 
 
 def test_the_study_has_seven_columns_seed_by_seed():
     runs = grid("study")
-    assert [run.seed for run in runs] == [0] * 7 + [1] * 7 + [2] * 7
-    columns = [(run.attention, run.slot) for run in runs[:7]]
-    assert columns[1:6] == [
-        ("simam", "pre_norm"), ("se", "post_norm"), ("cbam", "post_norm"), ("eca", "post_norm"),
-        ("gc", "post_norm"),
-    ]  # fmt: skip
-    assert (columns[0][0], columns[6]) == ("none", ("simam", "post_norm"))
+    assert [(run.seed, run.attention, run.slot) for run in runs] == [
+        (seed, *variant) for seed in range(3) for variant in STUDY
+    ]
     assert {(run.network, run.dataset, run.recipe, run.epochs, run.held_out) for run in runs} == {
         ("resnet20", "cifar10", "budget", None, 0.0)
     }
+    assert grid("study", seeds=[0, 1, 2, 3])[:21] == runs, "more seeds leave the other runs as they are"
 
 
 def test_the_paper_has_the_cells_of_its_table_with_five_seeds():
     runs = grid("paper")
     cells = {(run.network, run.dataset) for run in runs}
-    assert len(cells) == len(paper_table())
-    assert len(runs) == len(cells) * 6 * 5
+    assert (len(cells), len(runs)) == (len(paper_table()), len(paper_table()) * 6 * 5)
     letters = {name.lower().replace("-", "").replace("_", "") for name, _ in paper_table()}
     assert {n.replace("_bottleneck", "").replace("_", "") for n in PAPER_NETWORKS} == letters
 
 
-@pytest.mark.parametrize("name", GRIDS)
-def test_every_run_of_a_grid_has_a_name_of_its_own_and_can_be_started(name):
-    runs = grid(name)
-    assert len({run.id for run in runs}) == len(runs)
-    for run in runs:
-        run.check()
-
-
-@pytest.mark.parametrize("name", ["study", "paper", "smoke"])
-def test_whole_seeds_come_first(name):
-    assert [run.seed for run in grid(name)] == sorted(run.seed for run in grid(name))
-
-
 def test_the_ablation_fills_its_first_four_columns_before_the_others():
     runs = grid("ablation")
-    assert [run.attention for run in runs[:4]] == ["none", "simam", "shuffled", "reversed"]
-    assert [run.seed for run in runs] == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4 + [4] * 4 + [
-        seed for seed in range(5) for _ in range(4)
+    assert [(run.seed, run.attention) for run in runs] == [
+        (seed, name) for part in (ABLATION[:4], ABLATION[4:]) for seed in range(5) for name in part
     ]
+    options = [run.arguments()[-2:] for run in runs if run.attention_options]
+    assert options == [["--statistics", "leave_one_out"], ["--lam", "0.1"]] * 5
     # The columns that the study has are the study's runs, so its records count for both.
-    study = {run.id for run in grid("study")}
-    assert {run.id for run in runs} & study == {
-        run.id for run in grid("study") if run.attention in ("none", "simam") and run.slot == "pre_norm"
-    }
+    shared = {run.id for run in grid("study")} & {run.id for run in runs}
+    assert shared == {run.id for run in runs[:2] + runs[4:6] + runs[8:10]}
 
 
-def test_options_are_in_the_name_and_in_the_arguments():
-    runs = [run for run in grid("ablation", seeds=[0]) if run.attention_options]
-    assert [run.arguments()[-2:] for run in runs] == [["--statistics", "leave_one_out"], ["--lam", "0.1"]]
-    for run in runs:
-        assert run.id == run_id(BASE | {"attention_options": dict(run.attention_options)})
-
-
-def test_more_seeds_leave_the_other_runs_as_they_are():
-    assert grid("study", seeds=[0, 1, 2, 3])[:21] == grid("study")
+@pytest.mark.parametrize("name", GRIDS)
+def test_every_run_of_a_grid_has_a_name_of_its_own_and_whole_seeds_come_first(name):
+    runs = grid(name)
+    assert len({run.id for run in runs}) == len(runs)
+    seeds = [run.seed for run in runs]
+    half = 20 if name == "ablation" else len(runs)
+    assert seeds == sorted(seeds[:half]) + sorted(seeds[half:])
 
 
 @pytest.mark.parametrize(
@@ -83,9 +70,15 @@ def test_more_seeds_leave_the_other_runs_as_they_are():
             (partial(shard, [], text), "shard must be K/N")
             for text in ("0/3", "4/3", "1", "a/b", "1/0", "-1/3", "1/3/5", "", "1.0/2", "²/3")
         ),
+        (partial(Run, network="resnet21"), "depth of .* got 21"),
+        (partial(Run, attention="gated"), "attention must be one of"),
+        (partial(Run, attention="se", attention_options={"lam": 1}), "does not take"),
+        (partial(Run, slot="middle"), "slot must be one of"),
+        (partial(Run, dataset="mnist"), "dataset must be one of"),
+        (partial(Run, recipe="fast"), "recipe must be one of"),
     ],
 )
-def test_an_unknown_grid_a_bad_seed_and_a_bad_shard_are_refused(wrong, message):
+def test_an_unknown_grid_a_bad_seed_shard_or_run_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         wrong()
 
@@ -94,8 +87,7 @@ def test_an_unknown_grid_a_bad_seed_and_a_bad_shard_are_refused(wrong, message):
 def test_the_shards_are_disjoint_and_all(count):
     runs = grid("study")
     parts = [shard(runs, f"{k + 1}/{count}") for k in range(count)]
-    together = [run.id for piece in parts for run in piece]
-    assert sorted(together) == sorted(run.id for run in runs)
+    assert sorted(run.id for piece in parts for run in piece) == sorted(run.id for run in runs)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
@@ -122,37 +114,23 @@ def test_the_name_is_the_same_on_every_machine():
     assert name.rpartition("-")[2] == hashlib.sha256(hashed.encode()).hexdigest()[:8]
 
 
-@pytest.mark.parametrize("attention", ["none", "simam"])
-@pytest.mark.parametrize("epochs", [None, 10, 20])
-@pytest.mark.parametrize("held_out", [0.0, 0.1])
-def test_a_run_and_its_record_have_the_same_name(attention, epochs, held_out):
-    changes = {"epochs": epochs or 10, "held_out": held_out}
-    run = Run(attention=attention, epochs=epochs, held_out=held_out)
-    assert run.id == run_id(made_record(attention, **changes))
-    assert len({run_id(record) for record in recorded("resnet20_cifar10")}) == 2
-
-
-def test_arguments_are_those_of_the_command_line():
-    run = grid("smoke")[1]
-    assert " ".join(run.arguments()) == (
-        "--network resnet20 --attention simam --slot pre_norm --first-weights he --dataset shapes "
-        "--recipe smoke --seed 0 --held-out 0.0 --epochs 1"
-    )
-
-
 @pytest.mark.parametrize(
-    ("change", "message"),
+    "given",
     [
-        ({"network": "resnet21"}, "network must be one of"),
-        ({"attention": "gated"}, "attention must be one of"),
-        ({"slot": "middle"}, "slot must be one of"),
-        ({"dataset": "mnist"}, "dataset must be one of"),
-        ({"recipe": "fast"}, "recipe must be one of"),
-        ({"seed": -1}, "seed must be a whole number in"),
+        *({"attention": name, "epochs": epochs} for name in ("none", "simam") for epochs in (None, 10, 20)),
+        {"held_out": 0.1},
+        {"attention_options": {"lam": 0.1}},
     ],
 )
-@pytest.mark.usefixtures("unchecked")
-def test_unknown_names_are_told(change, message):
-    Run().check()
-    with pytest.raises(ValueError, match=message):
-        Run(**change).check()
+def test_a_run_and_its_record_have_the_same_name(given):
+    run = Run(**given)
+    changes = {"epochs": run.total_epochs, "held_out": run.held_out}
+    changes["attention_options"] = dict(run.attention_options)
+    assert run.id == run_id(made_record(run.attention, **changes))
+
+
+@pytest.mark.parametrize("run", [*grid("smoke"), *grid("ablation", seeds=[3])], ids=lambda run: run.id)
+def test_the_arguments_of_a_run_make_its_configuration_again(run):
+    options = cli.parse(["train", *run.arguments()])
+    read = asdict(TrainConfig.from_options(options)) | {"dataset": options.dataset}
+    assert read == asdict(run)

@@ -11,6 +11,7 @@ import simam_edu
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+NEEDED = PROJECT["project"]["dependencies"]
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -29,11 +30,8 @@ def test_the_examples_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_every_package_of_the_source_is_installed() -> None:
-    source = ROOT / "src" / "simam_edu"
-    found = {
-        ".".join(("simam_edu", *file.parent.relative_to(source).parts))
-        for file in source.rglob("__init__.py")
-    }
+    source = ROOT / "src"
+    found = {".".join(file.parent.relative_to(source).parts) for file in source.rglob("__init__.py")}
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == found | {"simam_edu.results"}
 
 
@@ -53,31 +51,17 @@ def test_version_is_the_same_everywhere() -> None:
 
 
 def test_the_package_alone_needs_no_book_tooling() -> None:
-    needed = names(PROJECT["project"]["dependencies"])
-    assert not needed & {
-        "jupyter-book",
-        "sphinx",
-        "myst-nb",
-        "jupytext",
-        "ipykernel",
-        "torchvision",
-        "pytest",
-    }
-    assert {"numpy", "torch"} <= needed
+    book = "jupyter-book sphinx myst-nb jupytext ipykernel torchvision pytest"
+    assert not names(NEEDED) & set(book.split())
+    assert {"numpy", "torch"} <= names(NEEDED)
 
 
-FILES = {"book": "requirements.txt", "test": "requirements-test.txt"}
-
-
-@pytest.mark.parametrize("extra", FILES)
-def test_requirements_pin_all_that_an_extra_names(extra: str) -> None:
-    lines = [line for line in (ROOT / FILES[extra]).read_text().splitlines() if not line.startswith("#")]
-    pins = [line for line in lines if "==" in line]
-    assert [line for line in lines if "==" not in line] == {
-        "book": ["-e .[book]"],
-        "test": ["-r requirements.txt", "-e .[test]"],
-    }[extra]
-    if extra == "test":
-        pins += (ROOT / FILES["book"]).read_text().splitlines()
-    wanted = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"][extra]]
-    assert names(wanted) <= names(pins), f"{FILES[extra]} must pin everything that pyproject.toml names"
+@pytest.mark.parametrize(
+    ("extra", "files"),
+    [("book", ["requirements.txt"]), ("test", ["requirements-test.txt", "requirements.txt"])],
+)
+def test_requirements_pin_all_that_an_extra_names(extra: str, files: list[str]) -> None:
+    lines = [line for file in files for line in (ROOT / file).read_text().splitlines() if "==" in line]
+    wanted = [*NEEDED, *PROJECT["project"]["optional-dependencies"][extra]]
+    assert names(wanted) <= names(lines), f"{files[0]} must pin everything that pyproject.toml names"
+    assert f"-e .[{extra}]" in (ROOT / files[0]).read_text()

@@ -21,12 +21,13 @@ from simam_edu.experiments import (
     make_tables,
     markdown,
     missing_runs,
+    paper_differences,
+    paper_table,
     run_id,
     table_in_words,
 )
-from simam_edu.experiments.paper import paper_differences, paper_table
-from simam_edu.experiments.sweep import Failure, Outcome
-from simam_edu.experiments.text import accuracy_table, describe, difference_table, p_value, results_table
+from simam_edu.experiments.sweep import Outcome
+from simam_edu.experiments.text import accuracy_table, describe, p_value
 from simam_edu.training import recorded
 
 COLUMNS = [("none", "pre_norm"), ("simam", "pre_norm"), ("simam", "post_norm"), ("se", "post_norm")]
@@ -57,7 +58,7 @@ def values(study, attention, slot):
         *(
             (
                 lambda study, key=key: [study[0], {k: v for k, v in study[1].items() if k != key}],
-                rf"must be those of runs, got none of \['{key}'\] in record 2",
+                f"must be those of runs, got one without '{key}'",
             )
             for key in ("network", "test_accuracy", "environment")
         ),
@@ -72,17 +73,20 @@ def test_no_records_what_is_none_and_two_of_a_run_that_differ_are_refused(change
         make_tables(change(study))
 
 
-def test_a_table_has_the_statistics_of_its_records_corrected_for_the_columns(study):
-    (table,) = make_tables(study[::-1])
-    names = [column.name for column in table.columns]
-    assert names == ["none", "se post_norm", "simam post_norm", "simam pre_norm"]
-    none, simam = values(study, "none", "pre_norm"), values(study, "simam", "pre_norm")
+@pytest.mark.parametrize("baseline", ["none", "simam post_norm"])
+def test_a_table_has_the_statistics_of_its_records_corrected_for_the_columns(study, baseline):
+    (table,) = make_tables(study[::-1], baseline=baseline)
+    names = ["none", "se post_norm", "simam post_norm", "simam pre_norm"]
+    assert [column.name for column in table.columns] == [baseline, *(n for n in names if n != baseline)]
+    base, simam = values(study, *(baseline + " pre_norm").split()[:2]), values(study, "simam", "pre_norm")
     column = table.column("simam pre_norm")
     assert column.accuracies == dict(enumerate(simam))
     assert column.accuracy.mean == pytest.approx(simam.mean())
     assert column.accuracy.std == pytest.approx(simam.std(ddof=1))
-    test = stats.ttest_rel(simam, none)
-    assert column.difference.p == pytest.approx(test.pvalue)
+    test = stats.ttest_rel(simam, base)
+    assert (column.difference.mean, column.difference.p) == pytest.approx(
+        (np.mean(simam - base), test.pvalue)
+    )
     assert (column.difference.low, column.difference.high) == pytest.approx(tuple(test.confidence_interval()))
     assert column.minutes == pytest.approx(41.0)
     assert (table.columns[0].difference, table.columns[0].corrected_p) == (None, None)
@@ -97,21 +101,12 @@ def test_differences_that_are_equal_but_for_rounding_have_no_spread():
     records = [made_record(seed=seed, accuracy=0.8423 + seed / 1000) for seed in range(3)]
     records += [made_record("simam", seed=seed, accuracy=0.8453 + seed / 1000) for seed in range(3)]
     (table,) = make_tables(records)
-    assert table.columns[1].difference.std == 0.0
-    assert table.columns[1].difference.p is None
-
-
-def test_another_baseline_can_be_asked_for(study):
-    (table,) = make_tables(study, baseline="simam post_norm")
-    found = table.column("simam pre_norm").difference
-    expected = values(study, "simam", "pre_norm") - values(study, "simam", "post_norm")
-    assert found.mean == pytest.approx(expected.mean())
-    assert table.columns[0].name == "simam post_norm"
+    assert (table.columns[1].difference.std, table.columns[1].difference.p) == (0.0, None)
 
 
 def test_only_shared_seeds_are_compared_and_missing_runs_are_named(study):
     cut = [r for r in study if (r["attention"], r["seed"]) not in {("none", 2), ("se", 0), ("se", 1)}]
-    (table,) = make_tables(cut)
+    (table,) = make_tables([*cut, dict(study[0])])
     assert table.column("simam pre_norm").difference.n == 2
     assert table.column("simam pre_norm").accuracy.n == 3
     assert table.column("se post_norm").difference is None, "seed 2 has no baseline"
@@ -121,6 +116,11 @@ def test_only_shared_seeds_are_compared_and_missing_runs_are_named(study):
         "resnet20-se-post_norm-cifar10-budget-s1",
     }
     assert "resnet20-none-cifar10-budget-s2" in describe(table)
+    assert (table.repeated, table.column("none").accuracy.n) == (1, 2)
+    assert "there twice, word for word, and count once: 1" in describe(table)
+    assert missing_runs(study, grid("study")[:2]) == []
+    missing = missing_runs(cut, grid("study"))
+    assert (len(missing), set(missing) > set(table.missing)) == (21 - 12 + 3, True)
 
 
 def test_one_seed_and_no_baseline_give_means_and_no_more(study):
@@ -156,25 +156,21 @@ def test_what_must_be_equal_in_a_table_or_in_a_row_is_held_there_and_only_there(
 
 
 def test_cards_of_one_kind_are_one_device_and_a_record_that_does_not_say_is_of_one_process(study):
-    cards = [r | {"device": f"cuda:{k % 2}"} for k, r in enumerate(study)]
-    (table,) = make_tables([*cards[:-1], cards[-1] | {"processes": 1}])
+    (table,) = make_tables([r | {"device": f"cuda:{k % 2}"} for k, r in enumerate(study)])
     assert table.common["processes"] == 1
 
 
 def test_other_networks_data_and_recipes_are_tables_of_their_own(study):
     others = [study[0] | {"network": "resnet56"}, study[1] | {"dataset": "cifar100", "training_images": 7}]
     tables = make_tables([*study, *others])
-    assert [(t.network, t.dataset) for t in tables] == [
-        ("resnet20", "cifar10"), ("resnet20", "cifar100"), ("resnet56", "cifar10"),
-    ]  # fmt: skip
+    wanted = [("resnet20", "cifar10"), ("resnet20", "cifar100"), ("resnet56", "cifar10")]
+    assert [(t.network, t.dataset) for t in tables] == wanted
 
 
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"attention_options": {"lam": 0.1}}, "simam lam=0.1 pre_norm"),
         ({"attention_options": {"lam": 1}}, "simam lam=1 pre_norm"),
-        ({"attention_options": {"statistics": "leave_one_out"}}, "simam statistics=leave_one_out pre_norm"),
         (
             {"attention_options": {"statistics": "shared", "lam": 1e-4}},
             "simam lam=0.0001 statistics=shared pre_norm",
@@ -192,39 +188,24 @@ def test_options_and_first_weights_are_another_column_and_another_run(study, cha
 @pytest.mark.parametrize("name", GRIDS)
 def test_every_grid_has_a_column_for_each_of_its_modules(name):
     runs = grid(name, seeds=[0])
-    records = [record_of(run) for run in runs]
-    assert sum(len(table.columns) for table in make_tables(records)) == len(runs)
+    tables = make_tables([record_of(run) for run in runs])
+    assert sum(len(table.columns) for table in tables) == len(runs)
 
 
-def test_a_record_that_is_there_twice_counts_once(study):
-    (table,) = make_tables([*study, dict(study[0])])
-    assert table.repeated == 1
-    assert table.column("none").accuracy.n == 3
-    assert "there twice, word for word, and count once: 1" in describe(table)
-
-
-def test_missing_runs_of_a_grid_are_named(study):
-    missing = missing_runs(study, grid("study"))
-    assert len(missing) == 21 - 12
-    assert "resnet20-gc-post_norm-cifar10-budget-s1" in missing
-    assert missing_runs(study, grid("study")[:2]) == []
-
-
-def cells(text):
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
-
-
-def test_the_tables_of_the_page_are_the_two_halves_of_the_whole(study):
+def test_the_text_of_a_table_has_its_numbers(study):
     (table,) = make_tables(study)
-    whole, left, right = (cells(f(table)) for f in (results_table, accuracy_table, difference_table))
-    assert [row[:5] for row in whole] == left
-    assert [row[:1] + row[5:9] for k, row in enumerate(whole) if k != 2] == [r[:1] + r[2:] for r in right]
     column = table.column("simam pre_norm")
-    (row,) = (row for row in whole if row[0] == "simam pre_norm")
-    low, high = column.difference.low, column.difference.high
-    assert row[1:5] == ["3", f"{column.accuracy.mean:.2f}", f"{column.accuracy.std:.2f}", row[4]]
-    assert row[5:7] == [f"{column.difference.mean:+.2f}", f"{low:+.2f} to {high:+.2f}"]
-    assert row[9] == "41"
+    texts = (describe(table), accuracy_table(table))
+    (whole,), (left,) = (
+        [line.split("|")[1:-1] for line in text.splitlines() if "simam pre_norm" in line] for text in texts
+    )
+    accuracy, difference = column.accuracy, column.difference
+    assert whole[:5] == left
+    assert [cell.strip() for cell in whole[1:7]] == [
+        "3", f"{accuracy.mean:.2f}", f"{accuracy.std:.2f}", f"{accuracy.low:.2f} to {accuracy.high:.2f}",
+        f"{difference.mean:+.2f}", f"{difference.low:+.2f} to {difference.high:+.2f}",
+    ]  # fmt: skip
+    assert whole[9].strip() == "41"
 
 
 def test_markdown_is_aligned():
@@ -256,7 +237,15 @@ def test_differences_in_words(mean, n, p, corrected, words):
     assert re.fullmatch(words, in_words(difference, corrected))
 
 
-# The paper's table.
+def test_a_table_in_words_has_the_names_that_readers_know_and_the_same_numbers():
+    assert column_in_words("simam lam=0.1 pre_norm") == "SimAM lam=0.1 before the norm"
+    (table,) = make_tables(recorded("study"))
+    worded = table_in_words(table)
+    assert worded.baseline == worded.columns[0].name == "no module"
+    assert worded.columns[1].name == "CBAM after the norm"
+    for column in table.columns:
+        same = worded.column(column_in_words(column.name))
+        assert (same.accuracies, same.difference) == (column.accuracies, column.difference)
 
 
 def test_the_papers_table_is_whole_and_its_differences_are_as_known():
@@ -270,15 +259,8 @@ def test_the_papers_table_is_whole_and_its_differences_are_as_known():
     assert means == {"simam": 0.44, "se": 0.30, "cbam": 0.19, "gc": 0.16, "eca": 0.13}
     assert sum(d.mean > 0 for d in gains["simam"].values()) == 16
     assert sum(d.p < 0.05 for d in gains["simam"].values()) == 10
-
-
-@pytest.mark.parametrize("names", [("gated", "none"), ("simam", "gated")])
-def test_an_unknown_module_of_the_paper_is_refused(names):
     with pytest.raises(ValueError, match="module must be one of none, se, cbam, eca, gc, simam"):
-        paper_differences(*names)
-
-
-# The commands.
+        paper_differences("gated")
 
 
 @pytest.fixture
@@ -291,37 +273,29 @@ def file(study, tmp_path):
 def test_report_prints_the_table_of_all_its_files_as_text_and_json_and_says_what_is_missing(
     file, study, tmp_path, capsys
 ):
-    parts = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    other = tmp_path / "others.jsonl"
     lines = file.read_text().splitlines(keepends=True)
-    for part, some in zip(parts, (lines[:5], lines[5:]), strict=True):
-        part.write_text("".join(some))
-    assert cli.main(["report", *map(str, parts), "--grid", "study"]) == 0
+    file.write_text("".join(lines[:5]))
+    other.write_text("".join(lines[5:]))
+    assert cli.main(["report", str(file), str(other), "--grid", "study"]) == 0
     printed = capsys.readouterr()
     assert printed.out == describe(make_tables(study)[0])
     assert "9 of the 21 runs of the grid study are missing: resnet20-cbam" in printed.err
-    assert cli.main(["report", str(file), "--json", "--baseline", "se post_norm"]) == 0
+    assert cli.main(["report", str(file), str(other), "--json", "--baseline", "se post_norm"]) == 0
     (table,) = json.loads(capsys.readouterr().out)
     (expected,) = make_tables(study, baseline="se post_norm")
     assert table["columns"][1]["difference"]["p"] == expected.columns[1].difference.p
     assert table["baseline"] == "se post_norm"
-
-
-def test_report_says_what_the_recorded_study_lacks_of_the_ablation(capsys):
-    assert cli.main(["report", "--grid", "ablation"]) == 0
-    said = capsys.readouterr().err
-    there = {run_id(record) for record in recorded("study")}
-    lacking = [run.id for run in grid("ablation") if run.id not in there]
-    assert f"{len(lacking)} of the 40 runs of the grid ablation are missing: " in said
-    assert said.rpartition(": ")[2].strip().split(", ") == lacking
-    assert len(lacking) == 34
+    assert cli.main(["report", "--grid", "study"]) == 0, "without files the study that is recorded"
+    assert "0 of the 21 runs of the grid study are missing\n" in capsys.readouterr().err
 
 
 def test_report_draws_and_tells_mistakes(file, tmp_path, capsys):
     assert cli.main(["report", str(file), "--plot", str(tmp_path / "plot.png")]) == 0
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    assert "drawn to" in capsys.readouterr().err
     with file.open("a") as end:
         end.write(json.dumps(made_record(seed=0, accuracy=0.1)) + "\n")
+    capsys.readouterr()
     for path, message in ((file, "got two of resnet20-none"), (tmp_path / "nowhere.jsonl", "nowhere.jsonl")):
         assert cli.main(["report", str(path)]) == 2
         assert message in capsys.readouterr().err
@@ -338,81 +312,55 @@ def test_sweep_shows_what_is_left(tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["smoke", "--part", "3/2"], "shard must be K/N"),
-        (["smoke", "--jobs", "0"], "jobs must be at least 1"),
-        (["smoke", "--seeds", "1", "1"], "seeds must be"),
-    ],
-)
-def test_mistakes_in_a_sweep_are_told(arguments, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(cli_study, "load", Mock())
-    assert cli.main(["sweep", *arguments, "--runs", str(tmp_path)]) == 2
-    assert message in capsys.readouterr().err
-
-
 @pytest.fixture
 def swept(monkeypatch, tmp_path):
     """Call `simam-edu sweep smoke` with a sweep that starts nothing, and return what it was called with."""
 
     def call(outcome, *arguments):
-        fake = Mock(side_effect=[outcome])
-        monkeypatch.setattr(cli_study, "sweep", fake)
-        monkeypatch.setattr(cli_study, "load", Mock(return_value=Mock(source="drawn for a test")))
+        fakes = {name: Mock() for name in ("in_processes", "in_streams", "load")}
+        fakes["sweep"] = Mock(side_effect=[outcome])
+        for name, fake in fakes.items():
+            monkeypatch.setattr(cli_study, name, fake)
         monkeypatch.chdir(tmp_path)
-        return cli.main(["sweep", "smoke", *arguments]), fake.call_args
+        return cli.main(["sweep", "smoke", *arguments]), fakes
 
     return call
 
 
 def test_sweep_starts_the_training_of_this_package(swept):
     arguments = ("--jobs", "3", "--data", "images", "--device", "cpu")
-    status, (runs, options) = swept(Outcome(done=4, left=(), failures=()), *arguments)
-    assert (status, runs) == (0, (grid("smoke"),))
-    command = [sys.executable, "-m", "simam_edu.cli", "train", "--device", "cpu", "--data", "images"]
-    wanted = {"command": command, "jobs": 3, "folder": Path("runs/smoke")}
-    assert options.items() >= (wanted | {"records": Path("runs/smoke/records.jsonl")}).items()
+    status, fakes = swept(Outcome(done=4, left=(), failures={}), *arguments)
+    (runs,), options = fakes["sweep"].call_args
+    (command, jobs), _ = fakes["in_processes"].call_args
+    assert (status, runs, jobs, options["jobs"]) == (0, grid("smoke"), 3, 3)
+    assert command[0] == sys.executable
+    assert " ".join(command[1:]) == "-m simam_edu.cli train --device cpu --data images"
+    assert options["work"] is fakes["in_processes"].return_value
+    assert options["records"] == options["folder"] / "records.jsonl" == Path("runs/smoke/records.jsonl")
+
+
+def test_sweep_on_a_card_takes_streams(swept, monkeypatch):
+    monkeypatch.setattr(cli_study.World, "device", lambda *_: Mock(type="cuda"))
+    _, fakes = swept(Outcome(done=4, left=(), failures={}))
+    assert fakes["in_streams"].call_args[0][0].keys() == {"shapes"}
+    assert not fakes["in_processes"].called
 
 
 def test_sweep_tells_what_failed_what_is_elsewhere_and_how_to_go_on_when_it_was_interrupted(swept, capsys):
-    failures = (Failure(run="a", reason="ended with status 3 and no record", log="line\nlast line"),)
-    status, _ = swept(Outcome(done=2, left=("a", "b"), failures=failures), "--record", "r.jsonl")
+    end = Outcome(done=2, left=("a", "b"), failures={"a": "status 3\nlast line"})
+    assert swept(end, "--record", "r.jsonl")[0] == 1
     said = capsys.readouterr().err
-    assert status == 1
-    assert "a ended with status 3 and no record. The last lines of its log:\nline\nlast line" in said
+    assert "a failed: status 3\nlast line\n" in said
     assert "left to other sweeps, which have their locks: b\n" in said
     assert "done: 2, left: 2; `simam-edu report r.jsonl` shows the results" in said
     assert swept(KeyboardInterrupt())[0] == 130
     assert "the same command goes on" in capsys.readouterr().err
 
 
-def test_arguments_of_a_run_are_those_that_train_takes():
-    """What the sweep hands over is read by the parser of the command that it starts."""
-    for run in grid("smoke"):
-        options = cli.parse(["train", *run.arguments()])
-        found = (options.network, options.attention, options.slot, options.dataset, options.recipe)
-        assert found == (run.network, run.attention, run.slot, run.dataset, run.recipe)
-        assert (options.seed, options.epochs, options.held_out) == (run.seed, run.epochs, run.held_out)
-
-
 @pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("none", "no module"),
-        ("cbam post_norm", "CBAM after the norm"),
-        ("simam lam=0.1 pre_norm", "SimAM lam=0.1 before the norm"),
-        ("shuffled pre_norm", "shuffled before the norm"),
-    ],
+    ("arguments", "message"),
+    [(["--part", "3/2"], "shard must be K/N"), (["--seeds", "1", "1"], "seeds must")],
 )
-def test_a_column_in_words_has_the_names_that_readers_know(name, words):
-    assert column_in_words(name) == words
-
-
-def test_a_table_in_words_has_other_names_and_the_same_numbers():
-    (table,) = make_tables(recorded("study"))
-    worded = table_in_words(table)
-    assert worded.baseline == worded.columns[0].name == "no module"
-    for column in table.columns:
-        same = worded.column(column_in_words(column.name))
-        assert (same.accuracies, same.difference) == (column.accuracies, column.difference)
+def test_mistakes_in_a_sweep_are_told(arguments, message, swept, capsys):
+    assert swept(None, *arguments)[0] == 2
+    assert message in capsys.readouterr().err

@@ -23,7 +23,7 @@ from benchmarks.card.log import Log
 
 from simam_edu.datasets import ImageSet, load
 from simam_edu.experiments import GRIDS, grid
-from simam_edu.experiments.card_sweep import card_sweep
+from simam_edu.experiments.sweep import in_streams, sweep
 from simam_edu.training.record import commit
 
 PARTS = ("right", "fast", "rates", "study")
@@ -62,13 +62,17 @@ def study(log: Log, options: argparse.Namespace, device: str) -> None:
     """Train the runs of the grids that the time allows, several side by side."""
     names, seeds = (["smoke"], [0]) if options.rehearse else (options.grids, options.seeds)
     runs = {run.id: run for name in names for run in grid(name, seeds=seeds)}
-    outcome = card_sweep(
+    images = {
+        name: images_of(name, options.data, options.rehearse)
+        for name in {run.dataset for run in runs.values()}
+    }
+    outcome = sweep(
         list(runs.values()), folder=options.out / "runs", records=options.out / "records.jsonl",
-        images=lambda name: images_of(name, options.data, options.rehearse), jobs=options.jobs, device=device,
-        say=lambda text: print(text, flush=True), enough=lambda: log.seconds_left < options.reserve,
+        work=in_streams(images, device), jobs=options.jobs, say=lambda text: print(text, flush=True),
+        enough=lambda: log.seconds_left < options.reserve,
     )  # fmt: skip
-    for failure in outcome.failures:
-        print(failure, flush=True)
+    for name, reason in outcome.failures.items():
+        print(f"{name} failed: {reason}", flush=True)
 
 
 def parser() -> argparse.ArgumentParser:

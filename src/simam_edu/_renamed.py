@@ -8,9 +8,7 @@ from typing import Any
 def renamed(module: str, names: Mapping[str, tuple[str, Any]]) -> Callable[[str], Any]:
     """Return the ``__getattr__`` of a module that still answers to old names, with a DeprecationWarning.
 
-    Args:
-        module: Its ``__name__``.
-        names: For each old name how it is written now, and the object.
+    For each old name of the module ``names`` has how it is written now, and the object.
     """
 
     def find(name: str) -> Any:

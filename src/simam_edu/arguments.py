@@ -12,18 +12,12 @@ def check_number(
     above: float = -math.inf,
     why: str,
 ) -> float:
-    """Return a finite real number of Python or numpy as a float.
-
-    Args:
-        name: The argument's name, with which the message begins.
-        value: What came for it.
-        least: The least value that is allowed.
-        above: What the value must exceed.
-        why: Where a reader finds a value that will do; it ends the message.
+    """Return a finite real number of Python or numpy, of at least ``least`` and ``above``, as a float.
 
     Raises:
         ValueError: If the value is not such a number: a bool, text, a complex
-            number, an array, a tensor, nan and infinity are not.
+            number, an array, a tensor, nan and infinity are not. The message
+            begins with the name, and ``why`` ends it: where a number is found.
     """
     if isinstance(value, Real) and not isinstance(value, bool):
         try:

@@ -5,14 +5,12 @@ The floor is ``torch.nn.functional.silu``, :math:`x \cdot \operatorname{sigmoid}
 statistics, with one exponential per element, reading its input once and keeping it for the backward pass.
 """
 
-import contextlib
 import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from typing import Any
 
 import torch
@@ -25,6 +23,15 @@ from simam_edu.networks import build
 
 SHAPES = ((128, 16, 32, 32), (128, 64, 8, 8), (16, 256, 56, 56), (1, 512, 7, 7))
 """A first and a last stage of ResNet-20 at batch 128, a wide early one, and the last map of one image."""
+
+ELEMENTS = tuple((10**k, 16, 25, 25) for k in range(5))
+"""The number of elements grows: more images of 16 channels of 25 by 25."""
+
+CUTS = (
+    *((max(2**14 // side**2, 1), 64, side, side) for side in (2, 4, 7, 8, 14, 16, 28, 32, 56, 64, 128)),
+    *((2**12 // channels, channels, 16, 16) for channels in (1, 3, 16, 64, 256, 1024)),
+)
+"""About a million elements, cut into large maps or many channels."""
 
 ROUNDS = 5
 """How often each form has its turn, so that a slow minute of the machine meets all of them."""
@@ -55,40 +62,30 @@ class TenLines(nn.Module):
         return x * torch.sigmoid(squares / (4 * (var + self.lam)) + 0.5)
 
 
-def _compiled(make: Callable[[int], nn.Module]) -> Callable[[int], nn.Module]:
-    return lambda channels: torch.compile(make(channels), dynamic=False)  # type: ignore[return-value]
-
-
-def _many_compilations() -> contextlib.AbstractContextManager[object]:
-    """Forget what was compiled, and let one class be compiled for each of its modules and shapes.
-
-    Beyond a small number torch.compile would fall back to plain execution, with a warning only.
-    """
-    torch.compiler.reset()
-    return torch._dynamo.config.patch(recompile_limit=64)  # type: ignore[no-any-return]
+def _compiled(module: nn.Module) -> nn.Module:
+    return torch.compile(module, dynamic=False)  # type: ignore[return-value]
 
 
 FORMS: dict[str, Callable[[int], nn.Module]] = {
     "silu": lambda _: nn.SiLU(),
     "ten lines": lambda _: TenLines(),
-    "ten lines, compiled": _compiled(lambda _: TenLines()),
+    "ten lines, compiled": lambda _: _compiled(TenLines()),
     "simam": lambda _: SimAM(),
     "simam, torch": lambda _: SimAM(backend="torch"),
-    "simam, compiled": _compiled(lambda _: SimAM()),
+    "simam, compiled": lambda _: _compiled(SimAM()),
     **{name: attention_factory(name) for name in ATTENTION if name not in ("none", "simam", *CONTROLS)},
     "3x3 convolution": lambda channels: nn.Conv2d(channels, channels, 3, padding=1, bias=False),
 }
 """Every form by its name; each takes the number of channels."""
 
-
-WHOLE = ("none", "ten lines", "simam", "simam, torch")
-"""What a whole network is timed with; the last is what runs without a kernel, inside torch.compile too."""
+# The last is what runs without a kernel, inside torch.compile too.
+_WHOLE = ("none", "ten lines", "simam", "simam, torch")
 
 NETWORKS = {
     "step": ("none", "silu", "ten lines", "ten lines, compiled", "simam", "simam, torch"),
-    "compiled step": WHOLE,
-    "inference": WHOLE,
-    "compiled inference": WHOLE,
+    "compiled step": _WHOLE,
+    "inference": _WHOLE,
+    "compiled inference": _WHOLE,
 }
 """What is timed of a network, and with which forms."""
 
@@ -129,11 +126,11 @@ def measure(
     layout: str = "contiguous",
     seconds: float = 2.0,
 ) -> list[Row]:
-    """Measure forms, keys of :data:`FORMS`, on an input of one shape (n, c, h, w), in turns, after a warm-up.
+    """Measure forms on an input of one shape (n, c, h, w), in turns, after a warm-up.
 
     Args:
         shape: Of the input.
-        names: Of the forms.
+        names: Keys of :data:`FORMS`.
         device: ``"cpu"`` or ``"cuda"``.
         layout: A key of :data:`LAYOUTS`.
         seconds: Time to spend on each form and pass, roughly; at least fifteen calls are timed.
@@ -141,8 +138,7 @@ def measure(
     Raises:
         ValueError: If a name or the layout is unknown.
     """
-    unknown = sorted(set(names) - set(FORMS))
-    if unknown:
+    if unknown := sorted(set(names) - set(FORMS)):
         raise ValueError(f"names must be among {', '.join(FORMS)}, got {', '.join(unknown)}")
     _settle_memory()
     x, grad_output = (_input(shape, device, layout, seed) for seed in (0, 1))
@@ -153,8 +149,7 @@ def measure(
         partial(_forward_and_backward, module, [x, *module.parameters()], grad_output)
         for module in modules.values()
     ]
-    with _many_compilations():
-        forward, both = (_in_turn(some, seconds, device) for some in (forward_jobs, jobs))
+    forward, both = (_in_turn(some, seconds, device) for some in (forward_jobs, jobs))
     size = x.numel() * x.element_size()
     return [
         Row(
@@ -180,27 +175,6 @@ def compare(
     ]
 
 
-def elements_sweep(
-    sizes: Sequence[int] = (10**4, 10**5, 10**6, 10**7, 10**8),
-    names: Sequence[str] = FLOOR_AND_SIMAM,
-    *,
-    seconds: float = 2.0,
-) -> list[Row]:
-    """Measure forms while the number of elements grows: more images of 16 channels of 25 by 25.
-
-    The sizes are multiples of 10,000; the rest is as in :func:`measure`.
-    """
-    return [row for size in sizes for row in measure((size // 10**4, 16, 25, 25), names, seconds=seconds)]
-
-
-def shapes_sweep(names: Sequence[str] = FLOOR_AND_SIMAM, *, seconds: float = 1.0) -> list[Row]:
-    """Measure forms on about a million elements cut in different ways: large maps or many channels."""
-    maps = [(max(2**14 // side**2, 1), 64, side, side) for side in (2, 4, 7, 8, 14, 16, 28, 32, 56, 64, 128)]
-    channels = [(2**12 // number, number, 16, 16) for number in (1, 3, 16, 64, 256, 1024)]
-    cases = product(maps + channels, LAYOUTS)
-    return [row for shape, layout in cases for row in measure(shape, names, layout=layout, seconds=seconds)]
-
-
 def network_times(
     kind: str = "step",
     names: Iterable[str] | None = None,
@@ -219,22 +193,16 @@ def network_times(
         seconds: For each form, roughly.
         device: ``"cpu"`` or ``"cuda"``.
     """
-    compiled, training = kind.startswith("compiled"), not kind.endswith("inference")
     images = _input((batch, 3, 32, 32), device, "channels_last", 0).detach()
-    labels = torch.arange(batch, device=device) % 10
-    make = _step_job if training else _inference_job
-    jobs = {name: make(_network(name, device, compiled), images, labels) for name in names or NETWORKS[kind]}
-    with _many_compilations():
-        return dict(zip(jobs, _in_turn(list(jobs.values()), seconds, device), strict=True))
+    jobs = {name: _network_job(kind, name, images) for name in names or NETWORKS[kind]}
+    return dict(zip(jobs, _in_turn(list(jobs.values()), seconds, device), strict=True))
 
 
 def _settle_memory() -> None:
     """Free one block of nearly 32 MB, as any network soon does.
 
-    glibc takes a block from the system and gives it back each time, unless it is no larger than one that was
-    freed before; beyond 32 MB always. In a process that has freed none yet, blocks of some megabytes are
-    new or not by chance, and the times of a form jump between two values. Source: mallopt(3),
-    https://man7.org/linux/man-pages/man3/mallopt.3.html, under M_MMAP_THRESHOLD.
+    Until a process has freed one as large, glibc takes blocks of some megabytes from the system each time or
+    not, by chance, and times jump between two values. Source: mallopt(3) under M_MMAP_THRESHOLD.
     """
     torch.empty(31 * 2**20, dtype=torch.uint8)
 
@@ -280,19 +248,19 @@ def peak_bytes(job: Callable[[], object], device: str = "cpu") -> int:
     return peak
 
 
-def _network(name: str, device: str, compiled: bool) -> nn.Module:
+def _network_job(kind: str, name: str, images: Tensor) -> Callable[[], object]:
+    """Return one step or one inference of a new network with a form."""
     attention = None if name == "none" else FORMS[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = build("resnet20", num_classes=10, attention=attention)
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if compiled:
+    network.to(images.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if kind.startswith("compiled"):
         network.compile(fullgraph=True, dynamic=False)
-    return network
-
-
-def _step_job(network: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], object]:
+    if kind.endswith("inference"):
+        return torch.no_grad()(partial(network.eval(), images))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+    labels = torch.arange(len(images), device=images.device) % 10
 
     def step() -> None:
         loss = F.cross_entropy(network(images), labels)
@@ -301,10 +269,6 @@ def _step_job(network: nn.Module, images: Tensor, labels: Tensor) -> Callable[[]
         optimizer.step()
 
     return step
-
-
-def _inference_job(network: nn.Module, images: Tensor, _labels: Tensor) -> Callable[[], object]:
-    return torch.no_grad()(partial(network.eval(), images))
 
 
 def _input(shape: Shape, device: str, layout: str, seed: int) -> Tensor:
@@ -322,13 +286,15 @@ def _in_turn(jobs: Sequence[Callable[[], object]], seconds: float, device: str) 
     """Time jobs in rounds, each job several times before the next one begins.
 
     The first calls of a job in a round are not timed: what other jobs left in the caches and in the memory
-    that the process keeps would count for it. The ten lines need nine maps, and calls that take two go
-    through all of it in turn, each time through memory that the system has to hand out anew.
+    that the process keeps would count for it.
     """
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     times: list[list[float]] = [[] for _ in jobs]
-    for job in jobs:  # warm up, compile
-        job()
+    torch.compiler.reset()
+    # Beyond a small number of modules and shapes of one class torch.compile would run it uncompiled.
+    with torch._dynamo.config.patch(recompile_limit=64):
+        for job in jobs:  # warm up, compile
+            job()
     once = sum(_seconds(job, wait) for job in jobs) / len(jobs)
     calls = min(max(3, round(seconds / once / ROUNDS)), 200)
     for _ in range(ROUNDS):

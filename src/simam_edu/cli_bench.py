@@ -6,13 +6,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from simam_edu import benchmark, kernels
-from simam_edu.benchmark import FLOOR_AND_SIMAM, FORMS, Row, Timing
+from simam_edu.benchmark import FLOOR_AND_SIMAM, FORMS, LAYOUTS, Row, Shape, Timing, measure
 from simam_edu.training.distributed import keep_freed_memory
 from simam_edu.training.record import environment
 
@@ -46,25 +47,22 @@ def _bench(options: argparse.Namespace) -> None:
     lines: list[dict[str, Any]] = []
     seconds, device = options.seconds, options.device
 
-    def show(kind: str, rows: Sequence[Row]) -> None:
-        lines.extend({"kind": kind, **asdict(row)} for row in rows)
-        print(table(rows), flush=True)
-
-    def show_shapes(kind: str, forms: Sequence[str]) -> None:
-        for shape in benchmark.SHAPES:
-            for layout in ("contiguous", "channels_last"):
-                show(kind, benchmark.measure(shape, forms, device=device, layout=layout, seconds=seconds))
+    def show(kind: str, shapes: Sequence[Shape], forms: Sequence[str], seconds: float = seconds) -> None:
+        for shape, layout in product(shapes, ("contiguous",) if kind == "elements" else LAYOUTS):
+            rows = measure(shape, forms, device=device, layout=layout, seconds=seconds)
+            lines.extend({"kind": kind, **asdict(row)} for row in rows)
+            print(table(rows), flush=True)
 
     path = kernels.backend_for(torch.zeros(1, 1, 2, 2, device=device))
     print(f"{torch.get_num_threads()} threads, path of SimAM: {path}", file=sys.stderr)
-    show_shapes("shape", options.forms)
+    show("shape", benchmark.SHAPES, options.forms)
     if options.sweeps:
-        show("elements", benchmark.elements_sweep(seconds=seconds))
-        show("cut", benchmark.shapes_sweep(seconds=seconds / 2))
+        show("elements", benchmark.ELEMENTS, FLOOR_AND_SIMAM)
+        show("cut", benchmark.CUTS, FLOOR_AND_SIMAM, seconds / 2)
     if options.steps:
         keep_freed_memory()
         print("\nFrom here on the process keeps the memory that it frees, as simam-edu train does.")
-        show_shapes("kept", [form for form in FLOOR_AND_SIMAM if form in options.forms])
+        show("kept", benchmark.SHAPES, FLOOR_AND_SIMAM)
         print(f"processor: {environment()['processor']}, {torch.get_num_threads()} threads")
         for kind in benchmark.NETWORKS:
             times = benchmark.network_times(kind, seconds=10 * seconds, device=device)
@@ -79,15 +77,12 @@ def _bench(options: argparse.Namespace) -> None:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return rows as text: times in milliseconds with quartiles, and ratios to SiLU on the same shape."""
-    silu = {(row.shape, row.layout): row for row in rows if row.name == "silu"}
+    """Return the rows of one shape as text: times in milliseconds with quartiles, and ratios to SiLU."""
+    floor = next((row for row in rows if row.name == "silu"), None)
     heads = ("forward ms", "/ SiLU", "forward and backward ms", "/ SiLU", "saved", "peak")
-    lines: list[str] = []
-    for before, row in zip([None, *rows], rows, strict=False):
-        if before is None or (before.shape, before.layout) != (row.shape, row.layout):
-            lines += [f"\n{row.shape} {row.layout}", LINE.format("", *heads)]
+    lines = [f"\n{rows[0].shape} {rows[0].layout}", LINE.format("", *heads)]
+    for row in rows:
         name = row.name if row.path is None else f"{row.name} ({row.path})"
-        floor = silu.get((row.shape, row.layout))
         forward = _times(row.forward, floor.forward if floor else None)
         both = _times(row.both, floor.both if floor else None)
         lines.append(LINE.format(name, *forward, *both, f"{row.saved:.2f}", f"{row.peak:.1f}"))

@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from simam_edu.datasets import NAMES, ImageSet, Split, load
 from simam_edu.experiments import GRIDS, grid, make_tables, missing_runs, shard
-from simam_edu.experiments.card_sweep import card_sweep
-from simam_edu.experiments.sweep import finished_records, sweep
+from simam_edu.experiments.sweep import finished_records, in_processes, in_streams, sweep
 from simam_edu.experiments.text import describe
 from simam_edu.training import (
     RECIPES,
@@ -105,7 +104,11 @@ def _train(options: argparse.Namespace) -> None:
     keep_freed_memory()
     world = join(config.device)
     _take_recorded_threads(folder)
-    images = _load(options, world)
+    if world.local_rank:  # the first process of a machine fetches the images, and the others wait for it
+        world.gather(None)
+    images = _load(options, options.dataset)
+    if not world.local_rank:
+        world.gather(None)
 
     def run(on_step: Callable[[Progress], None] | None) -> Record:
         if folder is not None:
@@ -115,25 +118,26 @@ def _train(options: argparse.Namespace) -> None:
         file.open("a").close()
         return make_record(config, images[0], train(config, *images, on_step=on_step, world=world))
 
-    finished = folder is not None and (folder / RECORD_FILE).exists()
-    if world.rank or finished:
+    if world.rank:
         run(None)
-        if not world.rank:
-            _say(f"{folder} holds this run, and it is finished")
-    else:
-        _say(f"{options.dataset}: {images[0].source}")
-        learned = len(images[0].labels) - round(config.held_out * len(images[0].labels))
-        with _shown(options, config.total_epochs * learned) as on_step:
-            record = run(on_step)
-        with signals_wait():
-            print(json.dumps(record), flush=True)
-            if folder is None:
-                append_record(file, record)
-            options.kept = "the run was finished, and its record is kept"
-        _say(
-            f"test accuracy {record['test_accuracy']:.4f} after {record['epochs']} epochs and "
-            f"{record['minutes']:.1f} minutes; record {f'in {folder}' if folder else f'appended to {file}'}"
-        )
+        return
+    if folder is not None and (folder / RECORD_FILE).exists():
+        run(None)  # says whether it is this run's
+        _say(f"{folder} holds this run, and it is finished")
+        return
+    _say(f"{options.dataset}: {images[0].source}")
+    learned = len(images[0].labels) - round(config.held_out * len(images[0].labels))
+    with _shown(options, config.total_epochs * learned) as on_step:
+        record = run(on_step)
+    with signals_wait():
+        print(json.dumps(record), flush=True)
+        if folder is None:
+            append_record(file, record)
+        options.kept = "the run was finished, and its record is kept"
+    _say(
+        f"test accuracy {record['test_accuracy']:.4f} after {record['epochs']} epochs and "
+        f"{record['minutes']:.1f} minutes; record {f'in {folder}' if folder else f'appended to {file}'}"
+    )
 
 
 def _take_recorded_threads(folder: Path | None) -> None:
@@ -144,17 +148,7 @@ def _take_recorded_threads(folder: Path | None) -> None:
         _say(f"{folder} began with {threads} threads and goes on so, not with {before}")
 
 
-def _load(options: argparse.Namespace, world: World) -> tuple[ImageSet, ImageSet]:
-    """Load the images; the first process of a machine fetches them, and the others wait for it."""
-    if world.local_rank:
-        world.gather(None)
-    images = _load_named(options, options.dataset)
-    if not world.local_rank:
-        world.gather(None)
-    return images
-
-
-def _load_named(options: argparse.Namespace, name: str) -> tuple[ImageSet, ImageSet]:
+def _load(options: argparse.Namespace, name: str) -> tuple[ImageSet, ImageSet]:
     train_set, test_set = (load(name, part, root=options.data, download=options.download) for part in PARTS)
     return train_set, test_set
 
@@ -162,16 +156,16 @@ def _load_named(options: argparse.Namespace, name: str) -> tuple[ImageSet, Image
 @contextlib.contextmanager
 def _shown(options: argparse.Namespace, images: int) -> Iterator[Callable[[Progress], None]]:
     """Yield what shows the progress of a run: a bar, and the curves that were asked for."""
-    with contextlib.ExitStack() as stack:
-        curves = None
-        if options.tensorboard:
-            curves = stack.enter_context(tensorboard_curves(options.folder / "tensorboard"))
-        bar = stack.enter_context(tqdm(total=images, unit=" images", smoothing=0.05))
+    curves: contextlib.AbstractContextManager[Callable[[Progress], None]] = contextlib.nullcontext(
+        lambda _: None
+    )
+    if options.tensorboard:
+        curves = tensorboard_curves(options.folder / "tensorboard")
+    with curves as draw, tqdm(total=images, unit=" images", smoothing=0.05) as bar:
 
         def on_step(progress: Progress) -> None:
             _show(bar, progress)
-            if curves is not None:
-                curves(progress)
+            draw(progress)
 
         yield on_step
 
@@ -197,27 +191,26 @@ def _sweep(options: argparse.Namespace) -> int:
             print(f"{'done' if run.id in done else 'left'}  {run.id}")
         _say(f"runs: {len(runs)}, done: {len(done)}, left: {len(runs) - len(done)}")
         return 0
-    images = {  # found or fetched once, and not in each run
-        name: _load_named(options, name) for name in dict.fromkeys(run.dataset for run in runs)
-    }
+    # Found or fetched here once; processes load their own again.
+    images = {name: _load(options, name) for name in dict.fromkeys(run.dataset for run in runs)}
     for name, (train_set, _) in images.items():
         _say(f"{name}: {train_set.source}")
-    records: Path = options.record or folder / "records.jsonl"
-    shared = {"folder": folder, "records": records, "jobs": options.jobs, "say": _say}
     if World().device(options.device).type == "cuda":
-        end = card_sweep(runs, images=images.__getitem__, device=options.device, **shared)
+        work = in_streams(images, options.device)
     else:
-        images.clear()  # each process loads its own
+        images.clear()
         command = [sys.executable, "-m", "simam_edu.cli", "train", "--device", options.device]
-        command += ["--data", str(options.data)] if options.data else []
-        end = sweep(runs, command=command, **shared)
-    for failure in end.failures:
-        _say(f"\n{failure.run} {failure.reason}. The last lines of its log:\n{failure.log}")
-    failed = {failure.run for failure in end.failures}
-    if elsewhere := [name for name in end.left if name not in failed]:
+        work = in_processes(
+            [*command, *(["--data", str(options.data)] if options.data else [])], options.jobs
+        )
+    records: Path = options.record or folder / "records.jsonl"
+    end = sweep(runs, folder=folder, records=records, work=work, jobs=options.jobs, say=_say)
+    for name, reason in end.failures.items():
+        _say(f"\n{name} failed: {reason}")
+    if elsewhere := [name for name in end.left if name not in end.failures]:
         _say(f"left to other sweeps, which have their locks: {', '.join(elsewhere)}")
     _say(f"done: {end.done}, left: {len(end.left)}; `simam-edu report {records}` shows the results")
-    return 1 if failed else 0
+    return 1 if end.failures else 0
 
 
 def _report(options: argparse.Namespace) -> None:

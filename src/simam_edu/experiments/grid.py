@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -9,21 +10,20 @@ from typing import Any
 
 from simam_edu.attention import attention_factory
 from simam_edu.datasets import NAMES
-from simam_edu.networks import NETWORKS, Slot
+from simam_edu.networks import Slot, find
 from simam_edu.training import RECIPES, TrainConfig
-from simam_edu.training.config import check_seed
 
-Column = tuple[str, Slot, Mapping[str, float | str]]
+Variant = tuple[str, Slot, Mapping[str, float | str]]
 """An attention module, its place in the block, and its options."""
 
 # Each module where its authors put it; for none the place is void.
-_AUTHORS: tuple[Column, ...] = (
+_AUTHORS: tuple[Variant, ...] = (
     ("none", "pre_norm", {}),
     ("simam", "pre_norm", {}),
     *((name, "post_norm", {}) for name in ("se", "cbam", "eca", "gc")),
 )
 # What makes SimAM work: its gains moved, reversed, halved, and two of its own options.
-_ABLATION: tuple[Column, ...] = (
+_ABLATION: tuple[Variant, ...] = (
     *((name, "pre_norm", {}) for name in ("none", "simam", "shuffled", "reversed")),
     *((name, "pre_norm", {}) for name in ("other_image", "one_sided")),
     ("simam", "pre_norm", {"statistics": "leave_one_out"}),
@@ -45,10 +45,20 @@ class Run(TrainConfig):
     Attributes:
         dataset: A name of :data:`simam_edu.datasets.NAMES`.
         held_out: None by default, because in a study nothing is chosen.
+
+    Raises:
+        ValueError: If the run could not be started, so that a sweep does not learn it after hours.
     """
 
     dataset: str = "cifar10"
     held_out: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        find(self.network)
+        attention_factory(self.attention, **dict(self.attention_options))
+        if self.dataset not in NAMES:
+            raise ValueError(f"dataset must be one of {', '.join(NAMES)}, got {self.dataset!r}")
 
     @property
     def id(self) -> str:
@@ -58,20 +68,11 @@ class Run(TrainConfig):
 
     def arguments(self) -> list[str]:
         """Return what ``simam-edu train`` is called with for this run, but for the device."""
-        keys = ("network", "attention", "slot", "first_weights", "dataset", "recipe", "seed", "held_out")
-        options = {key: getattr(self, key) for key in (*keys, "epochs")} | dict(self.attention_options)
+        options = asdict(self)
+        del options["device"]
+        options |= dict(options.pop("attention_options"))
         given = {key.replace("_", "-"): value for key, value in options.items() if value is not None}
         return [text for key, value in given.items() for text in (f"--{key}", str(value))]
-
-    def check(self) -> None:
-        """Raise a ValueError if a name is not registered, or the module does not take its options.
-
-        A sweep checks all of its runs before the first one starts, not after hours.
-        """
-        for what, name, names in (("network", self.network, NETWORKS), ("dataset", self.dataset, NAMES)):
-            if name not in names:
-                raise ValueError(f"{what} must be one of {', '.join(names)}, got {name!r}")
-        attention_factory(self.attention, **dict(self.attention_options))
 
 
 UNSAID: dict[str, Any] = {"first_weights": "he", "processes": 1}
@@ -81,9 +82,9 @@ UNSAID: dict[str, Any] = {"first_weights": "he", "processes": 1}
 def run_id(record: Mapping[str, Any]) -> str:
     """Return the name of the run of a record, such as ``resnet20-simam-pre_norm-cifar10-budget-s0``.
 
-    It is made of network, attention, slot, data set, recipe and seed. Where anything else of the
-    configuration is not the usual (options of the module, first weights, other epochs than the recipe's own,
-    held-out images), the first eight digits of a hash of the whole configuration follow.
+    It is made of network, attention, slot, data set, recipe and seed. Where anything else is not the usual
+    (options of the module, first weights, epochs, held-out images), the first eight digits of a hash of the
+    whole configuration follow.
     """
     keys = ("network", "attention", "slot", "dataset", "recipe")
     parts = [record[key] for key in keys if key != "slot" or record["attention"] != "none"]
@@ -102,24 +103,12 @@ def run_id(record: Mapping[str, Any]) -> str:
 class Grid:
     """What the runs of a grid are made of."""
 
-    parts: Sequence[Sequence[Column]]  # full, over all seeds, before those of the next part begin
+    parts: Sequence[Sequence[Variant]]  # full, over all seeds, before those of the next part begin
     seeds: tuple[int, ...]  # the usual ones
     networks: Sequence[str] = ("resnet20",)  # the outer rows
     datasets: Sequence[str] = ("cifar10",)  # the inner rows
     recipe: str = "budget"
     epochs: int | None = None  # None for the recipe's own number
-
-    def runs(self, seeds: Sequence[int]) -> list[Run]:
-        """Return the runs with those seeds, in their order."""
-        cells = product(self.parts, seeds, self.networks, self.datasets)
-        return [
-            Run(
-                network=network, attention=attention, slot=slot, attention_options=options,
-                dataset=dataset, recipe=self.recipe, epochs=self.epochs, seed=seed,
-            )
-            for columns, seed, network, dataset in cells
-            for attention, slot, options in columns
-        ]  # fmt: skip
 
 
 GRIDS: dict[str, Grid] = {
@@ -150,24 +139,32 @@ def grid(name: str, *, seeds: Sequence[int] | None = None) -> list[Run]:
     """
     if name not in GRIDS:
         raise ValueError(f"grid must be one of {', '.join(GRIDS)}, got {name!r}")
-    chosen = GRIDS[name].seeds if seeds is None else tuple(seeds)
-    if not chosen or len(set(chosen)) < len(chosen):
-        raise ValueError(f"seeds must be numbers, each once, got {list(chosen)}")
-    for seed in chosen:
-        check_seed(seed)
-    return GRIDS[name].runs(chosen)
+    chosen = GRIDS[name]
+    seeds = chosen.seeds if seeds is None else seeds
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds must be numbers, each once, got {list(seeds)}")
+    return [
+        Run(
+            network=network, attention=attention, slot=slot, attention_options=options,
+            dataset=dataset, recipe=chosen.recipe, epochs=chosen.epochs, seed=seed,
+        )
+        for variants, seed, network, dataset in product(
+            chosen.parts, seeds, chosen.networks, chosen.datasets
+        )
+        for attention, slot, options in variants
+    ]  # fmt: skip
 
 
 def shard(runs: Sequence[Run], text: str) -> list[Run]:
     """Return every N-th of the runs from the K-th on, for a job of a scheduler's array.
 
-    Shards are disjoint and together all runs. They are cut from the whole grid, not from what is left, so a
-    job has the same shard whenever it starts.
+    Shards are cut from the whole grid, not from what is left: they are the same whenever a job starts.
 
     Raises:
         ValueError: If the text is not ``"K/N"`` with K from 1 to N.
     """
-    first, _, count = text.partition("/")
-    if not (text.isascii() and first.isdigit() and count.isdigit() and 1 <= int(first) <= int(count)):
+    found = re.fullmatch("([0-9]+)/([0-9]+)", text)
+    first, count = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= first <= count:
         raise ValueError(f"shard must be K/N with K from 1 to N, such as 2/8, got {text!r}")
-    return list(runs[int(first) - 1 :: int(count)])
+    return list(runs[first - 1 :: count])

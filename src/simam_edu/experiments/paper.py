@@ -27,10 +27,10 @@ def paper_table() -> dict[Cell, dict[str, tuple[float, float]]]:
 
 
 def paper_differences(module: str, baseline: str = "none") -> dict[Cell, Estimate]:
-    """Return the difference of two modules in each cell, in percentage points, by Welch's interval and test.
+    """Return the difference of two modules in each cell, in percentage points, by :func:`.welch`.
 
-    The paper does not print the single runs, so they cannot be paired. It does not say how it divides in its
-    standard deviation; one less than the number of runs is assumed.
+    The paper does not say how it divides in its standard deviation; one less than the number of runs is
+    assumed.
 
     Raises:
         ValueError: If a module is none of ``"none"``, ``"se"``, ``"cbam"``, ``"eca"``, ``"gc"``, ``"simam"``.

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from simam_edu.experiments.grid import UNSAID, Run, run_id
@@ -15,19 +16,15 @@ EQUAL_IN_A_TABLE = (
 )  # fmt: skip
 """What changes the quantity that is measured: all records of a table must agree in it."""
 
-EQUAL_IN_A_ROW = ("torch", "device")
+EQUAL_IN_A_ROW: dict[str, Callable[[Record], str]] = {
+    "torch": lambda record: record["environment"]["torch"],
+    "device": lambda record: record["device"].partition(":")[0],  # cuda:0 and cuda:1 are the same
+}
 """What changes the rounding and the random numbers: the records of one seed must agree in it.
 
 A paired difference is to be the module's alone. Between seeds these may differ, as the seeds do, so that
 seeds can be added on another machine or with a later torch.
 """
-
-NEEDED = (
-    *("network", "attention", "attention_options", "slot", "dataset", "recipe", "seed", "test_accuracy"),
-    *("minutes", "finished", "device", "environment"),
-    *EQUAL_IN_A_TABLE,
-)
-"""What a record must say to be in a table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +74,11 @@ def make_tables(records: Iterable[Record], *, baseline: str = "none") -> list[Ta
     every = [UNSAID | record for record in records]
     if not every:
         raise ValueError("records must be at least one, got none; run a sweep first")
-    for number, record in enumerate(every, start=1):
-        if lacking := [key for key in NEEDED if key not in record]:
-            raise ValueError(f"records must be those of runs, got none of {lacking} in record {number}")
-    by_table = _grouped(every, lambda record: (record["network"], record["dataset"], record["recipe"]))
-    return [_table(rows, baseline) for _, rows in sorted(by_table.items())]
+    try:
+        by_table = _grouped(every, itemgetter("network", "dataset", "recipe"))
+        return [_table(rows, baseline) for _, rows in sorted(by_table.items())]
+    except KeyError as error:
+        raise ValueError(f"records must be those of runs, got one without {error}") from error
 
 
 def missing_runs(records: Iterable[Record], runs: Iterable[Run]) -> list[str]:
@@ -114,45 +111,55 @@ def _grouped(records: Iterable[Record], key: Callable[[Record], Any]) -> dict[An
 
 def _table(records: list[Record], baseline: str) -> Table:
     unique = _without_repeats(records)
-    common = {key: _agree(unique, key, "all records of a table") for key in EQUAL_IN_A_TABLE}
-    by_seed = _grouped(unique, lambda record: record["seed"])
+    runs = sorted(unique.values(), key=itemgetter("seed"))
+    common = {key: _agreed(runs, key, itemgetter(key), "all records of a table") for key in EQUAL_IN_A_TABLE}
+    by_seed = _grouped(runs, itemgetter("seed"))
     for seed, row in by_seed.items():
-        for key in EQUAL_IN_A_ROW:
-            _agree(row, key, f"all records of seed {seed}")
-    by_column = _grouped(sorted(unique, key=lambda record: int(record["seed"])), column_name)
-    accuracies = {
-        name: {record["seed"]: 100 * record["test_accuracy"] for record in by_column[name]}
-        for name in sorted(by_column, key=lambda name: (name != baseline, name))
-    }
-    differences = _differences(accuracies, baseline)
-    tested = {name: found.p for name, found in differences.items() if found.p is not None}
-    corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
-    wanted = [run_id({**rows[0], "seed": seed}) for seed in sorted(by_seed) for rows in by_column.values()]
-    there = {run_id(record) for record in unique}
+        for key, value in EQUAL_IN_A_ROW.items():
+            _agreed(row, key, value, f"all records of seed {seed}")
+    by_column = _grouped(runs, column_name)
+    wanted = [run_id({**rows[0], "seed": seed}) for seed in by_seed for rows in by_column.values()]
     return Table(
         network=records[0]["network"],
         dataset=records[0]["dataset"],
         recipe=records[0]["recipe"],
         common=common,
         baseline=baseline,
-        columns=tuple(
-            Column(
-                name=name,
-                accuracies=of_seed,
-                accuracy=estimate(list(of_seed.values())),
-                difference=differences.get(name),
-                corrected_p=corrected.get(name),
-                minutes=sum(record["minutes"] for record in by_column[name]) / len(by_column[name]),
-            )
-            for name, of_seed in accuracies.items()
-        ),
-        missing=tuple(name for name in wanted if name not in there),
+        columns=_columns(by_column, baseline),
+        missing=tuple(name for name in wanted if name not in unique),
         repeated=len(records) - len(unique),
-        machines=tuple(sorted({_machine(record) for record in unique})),
+        machines=tuple(sorted({_machine(record) for record in runs})),
     )
 
 
-def _without_repeats(records: list[Record]) -> list[Record]:
+def _columns(by_column: Mapping[str, list[Record]], baseline: str) -> tuple[Column, ...]:
+    accuracies = {
+        name: {record["seed"]: 100 * record["test_accuracy"] for record in by_column[name]}
+        for name in sorted(by_column, key=lambda name: (name != baseline, name))
+    }
+    base = accuracies.get(baseline, {})
+    differences = {
+        # Accuracies are counts over counts: what differs behind the ninth decimal is rounding.
+        name: estimate([round(of_seed[seed] - base[seed], 9) for seed in of_seed if seed in base])
+        for name, of_seed in accuracies.items()
+        if name != baseline and of_seed.keys() & base.keys()
+    }
+    tested = {name: found.p for name, found in differences.items() if found.p is not None}
+    corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
+    return tuple(
+        Column(
+            name=name,
+            accuracies=of_seed,
+            accuracy=estimate(list(of_seed.values())),
+            difference=differences.get(name),
+            corrected_p=corrected.get(name),
+            minutes=sum(record["minutes"] for record in by_column[name]) / len(of_seed),
+        )
+        for name, of_seed in accuracies.items()
+    )
+
+
+def _without_repeats(records: list[Record]) -> dict[str, Record]:
     unique: dict[str, Record] = {}
     for record in records:
         name = run_id(record)
@@ -161,40 +168,18 @@ def _without_repeats(records: list[Record]) -> list[Record]:
                 f"each run must have one record, got two of {name} that differ, finished "
                 f"{unique[name]['finished']} and {record['finished']}; leave one of them out"
             )
-    return list(unique.values())
+    return unique
 
 
-def _agree(records: list[Record], key: str, which: str) -> Any:
-    """Return the value that all records have under a key."""
-    found: dict[str, str] = {}
-    for record in records:
-        found.setdefault(json.dumps(_value(record, key), sort_keys=True), run_id(record))
+def _agreed(records: list[Record], key: str, value: Callable[[Record], Any], which: str) -> Any:
+    """Return the value that all records have."""
+    found = {json.dumps(value(record), sort_keys=True): run_id(record) for record in records}
     if len(found) > 1:
         told = " and ".join(f"{value} ({name})" for value, name in list(found.items())[:2])
         raise ValueError(f"{which} must have the same {key}, got {told}; report on them apart")
-    return _value(records[0], key)
-
-
-def _value(record: Record, key: str) -> Any:
-    if key == "torch":
-        return record["environment"]["torch"]
-    if key == "device":  # cuda:0 and cuda:1 are the same
-        return record["device"].partition(":")[0]
-    return record[key]
+    return value(records[0])
 
 
 def _machine(record: Record) -> str:
     where = record["environment"]
     return f"{where['processor']}, threads: {where['threads']}, {record['device']}, torch {where['torch']}"
-
-
-def _differences(accuracies: Mapping[str, Mapping[int, float]], baseline: str) -> dict[str, Estimate]:
-    """Return the difference of each column that shares seeds with the baseline, in percentage points."""
-    base = accuracies.get(baseline, {})
-    # Accuracies are counts over counts: what differs behind the ninth decimal is rounding, and no spread.
-    differences = {
-        name: [round(of_seed[seed] - base[seed], 9) for seed in of_seed if seed in base]
-        for name, of_seed in accuracies.items()
-        if name != baseline
-    }
-    return {name: estimate(found) for name, found in differences.items() if found}

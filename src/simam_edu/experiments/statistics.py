@@ -60,18 +60,16 @@ def estimate(values: ArrayLike, *, level: float = 0.95) -> Estimate:
     return _student(n, mean, std, dof=n - 1, level=level)
 
 
-def welch(
-    mean: float, std: float, other_mean: float, other_std: float, *, n: int, level: float = 0.95
-) -> Estimate:
-    r"""Return the difference ``mean - other_mean`` of independent runs, with Welch's interval and test.
+def welch(mean: float, std: float, other_mean: float, other_std: float, *, n: int) -> Estimate:
+    r"""Return the difference ``mean - other_mean`` of independent runs, with Welch's 95 % interval and test.
 
     For tables that print means and standard deviations only, so that nothing can be paired.
 
     .. math:: T = \frac{m_1 - m_2}{\sqrt{(s_1^2 + s_2^2) / n}}, \qquad
         f = \frac{(n - 1)(s_1^2 + s_2^2)^2}{s_1^4 + s_2^4}
 
-    Each column has ``n`` runs, at least 2; ``level`` is as in :func:`estimate`. The ``std`` that is
-    returned is that of a difference of two single runs.
+    Each column has ``n`` runs, at least 2. The ``std`` that is returned is that of a difference of two
+    single runs.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -82,10 +80,9 @@ def welch(
             "means and standard deviations must be finite and the latter at least 0, "
             f"got {mean} ± {std} and {other_mean} ± {other_std}"
         )
-    _check_fraction("level", level)
     variances = np.array([std, other_std]) ** 2
     dof = (n - 1) * variances.sum() ** 2 / (variances**2).sum() if variances.any() else n - 1
-    return _student(n, mean - other_mean, float(np.sqrt(variances.sum())), dof=dof, level=level)
+    return _student(n, mean - other_mean, float(np.sqrt(variances.sum())), dof=dof, level=0.95)
 
 
 def _student(n: int, mean: float, std: float, *, dof: float, level: float) -> Estimate:
@@ -137,7 +134,7 @@ def power(delta: float, std: float, *, n: int, paired: bool = True, alpha: float
         ValueError: If an argument is out of its range.
     """
     _check_runs(n)
-    if not (np.isfinite(delta) and np.isfinite(std) and std > 0):
+    if not (np.isfinite(delta) and 0 < std < np.inf):
         raise ValueError(f"delta must be finite and std finite and above 0, got {delta} and {std}")
     _check_fraction("alpha", alpha)
     dof = n - 1 if paired else 2 * (n - 1)
@@ -154,21 +151,17 @@ def runs_needed(
     """Return the smallest number of seeds, at least 2, for which :func:`power` reaches a chance in (0, 1).
 
     Raises:
-        ValueError: If an argument is out of its range, ``delta`` is 0, or a million runs are not enough.
+        ValueError: If an argument is out of its range, or a million runs are not enough.
     """
     _check_fraction("chance", chance)
-    if delta == 0:
-        raise ValueError("delta must not be 0, got 0; no number of runs finds a difference that is not there")
 
     def reached(n: int) -> float:
         return power(delta, std, n=n, paired=paired, alpha=alpha)
 
-    enough = 2
-    while reached(enough) < chance:
-        enough *= 2
-        if enough > MAX_RUNS:
-            raise ValueError(f"delta must be found by at most {MAX_RUNS} runs, got {delta} with std {std}")
-    return bisect_left(range(enough), chance, lo=max(2, enough // 2 + 1), key=reached)
+    needed = bisect_left(range(MAX_RUNS + 1), chance, lo=2, key=reached)
+    if needed > MAX_RUNS:
+        raise ValueError(f"delta must be found by at most {MAX_RUNS} runs, got {delta} with std {std}")
+    return needed
 
 
 def _check_runs(n: int) -> None:

@@ -6,10 +6,6 @@ from dataclasses import replace
 from simam_edu.experiments.report import Column, Table
 from simam_edu.experiments.statistics import Estimate
 
-Cells = dict[str, Callable[[Column], str]]
-"""What stands in each cell of a row, by the head of the table's column."""
-
-
 WORDS = {
     "none": "no module", "simam": "SimAM", "se": "SE", "cbam": "CBAM", "eca": "ECA", "gc": "GC",
     "other_image": "another image", "one_sided": "one-sided",
@@ -29,21 +25,23 @@ def p_value(p: float | None) -> str:
     return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-NAME: Cells = {"module": lambda c: c.name}
-ACCURACY: Cells = {
-    "runs": lambda c: str(c.accuracy.n),
-    "accuracy, %": lambda c: f"{c.accuracy.mean:.2f}",
-    "std": lambda c: "" if c.accuracy.std is None else f"{c.accuracy.std:.2f}",
-    "95 % interval": lambda c: interval(c.accuracy, ".2f"),
-}
-SEEDS: Cells = {"seeds": lambda c: str(c.difference.n if c.difference else 0)}
-DIFFERENCE: Cells = {
-    "minus {baseline}, points": lambda c: f"{c.difference.mean:+.2f}" if c.difference else "",
-    "95 % interval": lambda c: interval(c.difference, "+.2f"),
-    "p": lambda c: p_value(c.difference.p if c.difference else None),
-    "p, corrected": lambda c: p_value(c.corrected_p),
-}
-MINUTES: Cells = {"minutes": lambda c: f"{c.minutes:.0f}" if c.minutes >= 10 else f"{c.minutes:.1f}"}
+Cells = tuple[tuple[str, Callable[[Column], str]], ...]
+"""The head of each column of a text, and what stands in its cells."""
+
+ACCURACY: Cells = (
+    ("module", lambda c: c.name),
+    ("runs", lambda c: str(c.accuracy.n)),
+    ("accuracy, %", lambda c: f"{c.accuracy.mean:.2f}"),
+    ("std", lambda c: "" if c.accuracy.std is None else f"{c.accuracy.std:.2f}"),
+    ("95 % interval", lambda c: interval(c.accuracy, ".2f")),
+)
+DIFFERENCE: Cells = (
+    ("minus {baseline}, points", lambda c: f"{c.difference.mean:+.2f}" if c.difference else ""),
+    ("95 % interval", lambda c: interval(c.difference, "+.2f")),
+    ("p", lambda c: p_value(c.difference.p if c.difference else None)),
+    ("p, corrected", lambda c: p_value(c.corrected_p)),
+    ("minutes", lambda c: f"{c.minutes:.0f}" if c.minutes >= 10 else f"{c.minutes:.1f}"),
+)
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -61,26 +59,14 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in padded)
 
 
-def results_table(table: Table) -> str:
-    """Return the columns of a table with their intervals, differences, p-values and minutes."""
-    return _markdown(table, table.columns, NAME, ACCURACY, DIFFERENCE, MINUTES)
-
-
 def accuracy_table(table: Table) -> str:
     """Return the columns of a table, each by itself: runs, mean, standard deviation and interval."""
-    return _markdown(table, table.columns, NAME, ACCURACY)
+    return _markdown(table, ACCURACY)
 
 
-def difference_table(table: Table) -> str:
-    """Return the differences to the baseline: over how many seeds, mean, interval and p-values."""
-    others = [column for column in table.columns if column.name != table.baseline]
-    return _markdown(table, others, NAME, SEEDS, DIFFERENCE)
-
-
-def _markdown(table: Table, columns: Sequence[Column], *groups: Cells) -> str:
-    cells = [item for group in groups for item in group.items()]
+def _markdown(table: Table, cells: Cells) -> str:
     heads = [head.format(baseline=table.baseline) for head, _ in cells]
-    return markdown(heads, [[cell(column) for _, cell in cells] for column in columns])
+    return markdown(heads, [[cell(column) for _, cell in cells] for column in table.columns])
 
 
 def describe(table: Table) -> str:
@@ -93,7 +79,7 @@ def describe(table: Table) -> str:
         f"Images: {common['source']}",
         *(f"Machine: {machine}" for machine in table.machines),
         "",
-        results_table(table),
+        _markdown(table, ACCURACY + DIFFERENCE),
         "",
     ]
     if table.column(table.baseline) is None:
