@@ -70,8 +70,8 @@ def test_an_old_argument_makes_the_same_module_and_names_the_new_one(make, name,
     [
         ({"correction": 2}, "correction must be 1, as in the authors' code, or 0"),
         ({"correction": True}, "correction must be 1, as in the authors' code, or 0"),
-        ({"correction": 0, "statistics": "leave_one_out"}, "correction must not contradict statistics="),
-        ({"correction": 1, "statistics": "population"}, "correction must not contradict statistics="),
+        ({"correction": 0, "statistics": "leave_one_out"}, "correction must .* not contradict statistics="),
+        ({"correction": 1, "statistics": "population"}, "correction must .* not contradict statistics="),
     ],
 )
 def test_a_correction_that_is_none_or_contradicts_the_statistics_is_refused(options, message) -> None:
