@@ -87,7 +87,7 @@ def applied(module: nn.Module, generator: np.random.Generator) -> tuple[Any, dic
 def of_a_block(generator: np.random.Generator) -> dict[str, Any]:
     """What a random block makes of images, and its correction by bare convolutions."""
     torch.manual_seed(int(generator.integers(2**31)))
-    block = BasicBlock(4, 4, stride=1, attention=attention_factory("none"), slot="pre_norm").double()
+    block = BasicBlock(4, 4, stride=1, attention=attention_factory("none"), position="pre_norm").double()
     image = torch.from_numpy(generator.normal(size=(2, 4, 6, 6)))
     with torch.no_grad():
         output, correction = block(image).numpy(), image
