@@ -30,7 +30,7 @@ def test_the_shares_are_those_of_least_squares_and_of_the_nearest_product(rank_s
     assert np.isclose(found["positions"], share_of_a_fit(table, columns))
     assert np.isclose(found["additive"], share_of_a_fit(table, np.hstack([rows, columns])))
     u, v = np.ones(5), np.ones(7)
-    for _ in range(2000):  # alternating least squares finds the nearest product
+    for _ in range(200):  # alternating least squares finds the nearest product
         u = table @ v / (v @ v)
         v = table.T @ u / (u @ u)
     nearest = 1 - np.sum((table - np.outer(u, v)) ** 2) / np.sum((table - table.mean()) ** 2)
