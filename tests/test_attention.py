@@ -12,7 +12,7 @@ import torch
 
 import simam_edu
 from simam_cases import draw
-from simam_edu import SimAM, energy, gradient, solvers
+from simam_edu import SimAM
 from simam_edu.attention import (
     ATTENTION,
     CBAM,
@@ -50,26 +50,6 @@ def test_lam_is_any_real_number_of_python_or_numpy(lam: Any) -> None:
     module = SimAM(lam=lam)
     assert module.lam == float(lam)
     assert type(module.lam) is float
-
-
-@pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
-@pytest.mark.usefixtures("unchecked")
-def test_energy_and_solvers_take_the_lam_that_the_module_takes(value: Any) -> None:
-    x, others = np.arange(12.0).reshape(3, 4), np.arange(3.0)
-    least = solvers.condition_number, solvers.largest_stable_step, solvers.energy_hessian
-    for function, *arguments in (
-        (energy.gain, x),
-        (energy.importance, x),
-        (energy.neuron_energy, 1.0, 0.0, 4.0, others),
-        (energy.minimal_energy, 4.0, 1.0, 1.0),
-        (energy.optimal_weight_bias, 4.0, 1.0, 1.0),
-        (gradient.simam_gradient, x, np.ones_like(x)),
-        *((solve, 4.0, others) for solve in (solvers.solve_linear, solvers.solve_newton, solvers.solve_bfgs)),
-        *((look, 4.0, others) for look in least),
-    ):
-        function(*arguments, lam=1e-4)
-        with pytest.raises(ValueError, match="lam must be a finite number of at least 0"):
-            function(*arguments, lam=value)
 
 
 @pytest.mark.parametrize("value", [64, 1e-4, None], ids=repr)

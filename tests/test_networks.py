@@ -24,7 +24,6 @@ from simam_edu.networks import (
     WideBlock,
     build,
 )
-from simam_edu.training import recorded
 
 POSITIONS: tuple[Position, ...] = ("before_norm", "after_norm")
 # The smallest network with each kind of block, the block, and how many it has.
@@ -302,20 +301,6 @@ def test_the_authors_first_weights_are_what_torch_draws_but_for_wide_networks(na
     for made in (part for part in network.modules() if isinstance(part, nn.Conv2d)):
         bound = made.weight[0].numel() ** -0.5
         assert 0.8 * bound < made.weight.abs().max() <= bound
-
-
-def test_the_recorded_pairs_differ_in_nothing_but_their_first_weights() -> None:
-    """A run began as its record says: the same images and recipe, and one of both for each seed."""
-    by_seed: dict[int, dict[str, dict[str, object]]] = {}
-    for run in recorded("first_weights"):
-        by_seed.setdefault(run["seed"], {})[run["first_weights"]] = run
-    assert sorted(by_seed) == [0, 1]
-    varying = {"first_weights", "test_accuracy", "test_loss", "minutes", "finished", "history"}
-    for pair in by_seed.values():
-        he, authors = (
-            {k: v for k, v in pair[kind].items() if k not in varying} for kind in ("he", "authors")
-        )
-        assert he == authors
 
 
 def test_a_network_and_an_attention_of_the_readers_need_not_know_first_weights(

@@ -73,7 +73,7 @@ def test_it_trains_once_measures_folders_too_and_has_what_the_page_reads(rank_sh
     out, runs = tmp_path / "shares.jsonl", tmp_path / "runs"
     short = ["--out", str(out), "--images", "2"]
     training = [*short, "--runs", str(runs), "--dataset", "shapes", "--recipe", "smoke", "--epochs", "1"]
-    rank_share.main([*training, "--train-images", "64", "--seeds", "3"])
+    rank_share.main([*training, "--train-images", "32", "--seeds", "3"])
     (record,) = read_records(out)
     monkeypatch.setattr(rank_share, "finish", lambda *_, **__: pytest.fail("nothing is trained"))
     rank_share.main([*short, "--checkpoints", *map(str, runs.iterdir())])
@@ -84,8 +84,5 @@ def test_it_trains_once_measures_folders_too_and_has_what_the_page_reads(rank_sh
         assert entry.keys() == record.keys()
         assert entry["images"] == 100
         assert [module.keys() for module in entry["modules"]] == [m.keys() for m in record["modules"]]
-
-
-def test_a_folder_without_a_checkpoint_is_refused(rank_share, tmp_path):
     with pytest.raises(FileNotFoundError, match="must be the folder of a run"):
         rank_share.measure(tmp_path, 2)

@@ -137,8 +137,7 @@ def check(
     Args:
         run: Takes an array (n, c, h, w) in float32 and returns the output of a converted SimAM, an
             array or a tensor of the same shape.
-        shapes: The shapes to feed. What was converted for one size takes that one only, and then it
-            is not seen whether another would be wrong.
+        shapes: The shapes to feed. What was converted for one size takes that one only.
         feeds: Which of :data:`FEEDS`. A statically quantized model is right for the scale it was
             calibrated with, and is fed that alone.
         lam: That of the module.

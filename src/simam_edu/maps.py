@@ -25,14 +25,11 @@ def gains(
 ) -> dict[str, Float[Tensor, "n c *map"]]:
     """Return what each SimAM of a network multiplies its input by, by the name of the module.
 
-    A gain does not change when its channel is moved by a constant, so each module is asked once
-    more for a copy that is nowhere near zero, and the answer is divided by that copy. Whatever its
-    options or its mask, the gain is the module's own, in float64 on the CPU; :math:`(n, c, h, w)`
-    for images.
+    Whatever a module's options or its mask, the gain is its own, in float64 on the CPU;
+    :math:`(n, c, h, w)` for images.
 
     Args:
-        network: Any network; a module that runs twice has its second gains under
-            ``"name, call 2"``.
+        network: Any network; a module that runs twice has its second gains at ``"name, call 2"``.
         inputs: What the network is called with.
         kind: The class of the modules, for a SimAM of your own. It must take float64.
 
@@ -62,6 +59,7 @@ def gains(
 
 
 def _gain(module: nn.Module, x: Tensor, *rest: Any, **options: Any) -> Tensor:
+    # A gain stays when its channel is moved by a constant: asked for a copy that is nowhere near zero.
     values = x.detach().to("cpu", torch.float64)
     peak = values.abs().amax(tuple(range(2, values.ndim)), keepdim=True)
     moved = values + torch.where(peak > 0, 2 * peak, 1.0)  # at least as large as the largest neuron
@@ -128,8 +126,7 @@ def occlusion(
 ) -> Float[Tensor, "n h w"]:
     """Return by how much the score of a class falls where the image is covered by a square.
 
-    Each pixel has the mean over all squares that cover it, so a negative one stands in the way of
-    the class.
+    Each pixel has the mean over all squares that cover it; a negative one is in the class's way.
 
     Source: Zeiler, Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014,
     https://arxiv.org/abs/1311.2901, where the square is gray.
@@ -139,20 +136,15 @@ def occlusion(
         images: As the network takes them.
         classes: Whose score (logit); by default the one that the network answers.
         size: Side of the square in pixels, at most that of the image.
-        stride: From one square to the next, at most the size, so that every pixel is covered; the
-            last square of a row ends at the border.
+        stride: From one square to the next, at most the size, so that every pixel is covered.
         fill: The value of the square; 0 is the mean color where images are normalized.
 
     Raises:
-        ValueError: If size or stride is out of its range, the network returns no logits, or there
-            is no such class.
+        ValueError: If size or stride is out of its range, or as :func:`grad_cam`.
     """
     height, width = images.shape[2:]
     if not 1 <= stride <= size <= min(height, width):
-        raise ValueError(
-            f"size must be from 1 to the image's side and stride from 1 to size, got {size} and {stride} "
-            f"for {height}x{width} pixels"
-        )
+        raise ValueError(f"size must be from 1 to the image's side and stride to size, got {size}, {stride}")
     tops, lefts = ([*range(0, side - size, stride), side - size] for side in (height, width))
     with _looking(network), torch.no_grad():
         logits = network(images.clone())  # the first layer may write into its input

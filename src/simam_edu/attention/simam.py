@@ -34,8 +34,6 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 }
 """The values that each option may take."""
 
-DEFAULTS = {"dims": 2, "statistics": "shared", "one_position": "refuse", "backend": "auto"}
-
 RENAMED = {"correction": "statistics", "path": "backend"}
 """What the options of the first edition are called now."""
 
@@ -48,22 +46,19 @@ class SimAM(Attention):
         y = x \odot \operatorname{sigmoid}\!\Bigl(\frac12 + \frac{(x - \mu)^2}{4 (\sigma^2 + \lambda)}\Bigr)
 
     with :math:`\mu` and :math:`\sigma^2` the mean and the :math:`1/(M-1)` variance of each channel
-    of each image over its :math:`M` positions. The input is (n, c, h, w) in a floating dtype, or
-    has the map axes that ``dims`` says; the output has its shape, dtype and memory format. Every
-    gain (attention weight) lies in [0.6225, 1]. Statistics are computed in float32 at least, for
-    any finite magnitude, inside autocast as outside.
+    of each image over its :math:`M` positions. The input is (n, c, h, w) in a floating dtype; the
+    output has its shape, dtype and memory format. Every gain (attention weight) lies in
+    [0.6225, 1]. Statistics are computed in float32 at least, inside autocast as outside.
 
     A call with a mask, ``module(x, mask)``, takes the statistics over its valid positions only and
-    returns the others unchanged, as for letterboxes and padded utterances; where the valid part is
-    a rectangle this equals cropping it. The mask is boolean, True where ``x`` is valid, and
-    broadcastable to (n, 1, h, w). What stands outside must be finite: nan or infinity spoils its
-    channel. An image without a valid position comes back unchanged; a single one has the gain
-    sigmoid(1/2). Masked calls are computed in the form of the reference backend.
+    returns the others unchanged, as for letterboxes and padded utterances. The mask is boolean,
+    True where ``x`` is valid, and broadcastable to (n, 1, h, w). What stands outside must be
+    finite: nan or infinity spoils its channel. A single valid position has the gain sigmoid(1/2).
+    Masked calls are computed in the form of the reference backend.
 
     A program recorded by torch.export, torch.jit.trace or an ONNX exporter holds the formula in
-    the form of :mod:`simam_edu.kernels.exported`, which is right where a runtime computes in
-    float16 too, and not the checks: where its sizes are dynamic, a map of one position gets the
-    gain sigmoid(1/2), whatever ``one_position`` says. torch.fx takes SimAM as one call.
+    the form of :mod:`simam_edu.kernels.exported`, and not the checks: where its sizes are dynamic,
+    a map of one position gets the gain sigmoid(1/2). torch.fx takes SimAM as one call.
 
     Args:
         lam: The regularization coefficient :math:`\lambda \ge 0`, in units of the input squared.
@@ -140,8 +135,9 @@ class SimAM(Attention):
 
     def extra_repr(self) -> str:
         """Show ``lam``, and what differs from the defaults, where torch prints the module."""
-        options = ((name, getattr(self, name), usual) for name, usual in DEFAULTS.items())
-        shown = [f"{name}={value}" for name, value, usual in options if value != usual]
+        usual: Any = SimAM.__init__.__kwdefaults__
+        options = {name: getattr(self, name) for name in CHOICES}
+        shown = [f"{name}={value}" for name, value in options.items() if value != usual[name]]
         return ", ".join([f"lam={self.lam:g}", *shown])
 
     def forward(

@@ -22,16 +22,14 @@ class SqueezeExcite(ImageAttention):
 
     Args:
         channels: Channels of the input.
-        reduction: The paper's :math:`r`: the hidden width is :math:`\lfloor C / r \rfloor`. The
-            default 16 is the paper's.
+        reduction: The paper's :math:`r`, 16 by default: the hidden width is :math:`\lfloor C / r \rfloor`.
         min_hidden: The least hidden width. Where the relu of a single unit is off, as for half of
             the inputs, all gains are one half and no gradient comes through; with the default 4
             that is about one input in sixteen. 1 gives the paper's own count.
 
     Raises:
-        ValueError: If an argument is not a whole number of at least 1; when called, as any of
-            these modules, if the input is not a floating tensor of four axes with this number of
-            channels.
+        ValueError: If an argument is not a whole number of at least 1; when called, if the input
+            is not a floating tensor of four axes with this number of channels.
 
     >>> SqueezeExcite(16)(torch.zeros(1, 16, 4, 4)).shape
     torch.Size([1, 16, 4, 4])

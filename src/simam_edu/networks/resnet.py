@@ -15,15 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from simam_edu.attention import AttentionFactory
-from simam_edu.networks.blocks import (
-    BasicBlock,
-    Block,
-    InvertedResidual,
-    Position,
-    Slot,
-    WideBlock,
-    convolution,
-)
+from simam_edu.networks import blocks as kinds
+from simam_edu.networks.blocks import Block, Position, Slot, convolution
 
 FirstWeights = Literal["he", "authors"]
 r"""How the weights are drawn before training.
@@ -78,7 +71,7 @@ class ResNet(nn.Module):
         num_classes: int,
         attention: AttentionFactory,
         position: Position | Slot = "before_norm",
-        block: type[Block] = BasicBlock,
+        block: type[Block] = kinds.BasicBlock,
         width: int = 1,
         first_weights: FirstWeights = "he",
     ) -> None:
@@ -94,7 +87,7 @@ class ResNet(nn.Module):
         last = nn.Sequential(nn.BatchNorm2d(widths[-1]), nn.ReLU(inplace=True))
         self.norm = last if norms_first else nn.Identity()
         self.head = nn.Linear(widths[-1], num_classes)
-        _draw(self, first_weights, wide=block is WideBlock)
+        _draw(self, first_weights, wide=block is kinds.WideBlock)
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
         """Return one logit per class."""
@@ -118,7 +111,7 @@ class MobileNetV2(nn.Module):
         first_weights: FirstWeights = "he",
     ) -> None:
         super().__init__()
-        make = partial(InvertedResidual, attention=attention, position=position)
+        make = partial(kinds.InvertedResidual, attention=attention, position=position)
         self.stem = _normed(convolution(3, 32, 3))
         self.stages = _stages(32, [(partial(make, expansion=wide), *row) for wide, row in MOBILE_STAGES])
         self.last = _normed(convolution(320, 1280, 1))
