@@ -35,6 +35,7 @@ def test_shuffled_draws_anew_in_training_never_in_evaluation_and_apart_from_othe
     module.eval()
     assert torch.equal(module(X), first)
     assert torch.equal(module(X), first)
+    assert torch.equal(module.train()(X), other(X)), "evaluation draws and counts nothing"
 
 
 def test_shuffled_gives_each_place_the_highest_gain_equally_often() -> None:

@@ -82,7 +82,7 @@ def test_in_it_changes_the_output_and_no_key_and_out_it_is_the_network_that_it_w
 def test_it_stands_where_it_was_asked_for():
     model, simam = make(residual), SimAM()
     insert(model, before="1.0.bn2", after="1.0.bn1")
-    insert(model, after="1.1")
+    insert(model, after="1")  # the last of a Sequential
     first, second = model[1]
     plain_first, plain_second = make(residual)[1]
     y = model[0](X)
