@@ -1,8 +1,7 @@
 """How well the maps of a network find the object, and what the gains are worth to it; see localisation.py."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from simam_edu import SimAM, energy
 from simam_edu.attention import CBAM
 from simam_edu.datasets import ImageSet
-from simam_edu.maps import enlarged, grad_cam
+from simam_edu.maps import enlarged, grad_cam, hooked
 
 STAGES = (0, 1, 2)
 THRESHOLDS = np.linspace(0.05, 0.95, 19)  # of a map that is scaled to [0, 1]
@@ -22,17 +21,6 @@ WINDOWS = (32, 26, 21, 17, 14, 11)  # sides of the crops that make an object fil
 BINS = np.linspace(0, 1, 11)  # of the share that it fills
 
 Maps = dict[str, Tensor]
-
-
-@contextmanager
-def hooked(modules: Sequence[nn.Module], hook: Any) -> Iterator[None]:
-    """Call a function after each of some modules, within the block."""
-    handles = [module.register_forward_hook(hook) for module in modules]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 # The maps
@@ -230,22 +218,15 @@ def randomized(
 
     Source: Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, https://arxiv.org/abs/1810.03292.
     """
-    first, state, new = all_maps(network, x, labels), dict(network.state_dict()), fresh.state_dict()
-    kept = {name: value.clone() for name, value in state.items()}
+    first, new = all_maps(network, x, labels), fresh.state_dict()
+    changed = copy.deepcopy(network)
     found: dict[str, dict[str, float]] = {}
     for layer in ("head", "stages.2", "stages.1", "stages.0", "stem"):
-        kept |= {name: value for name, value in new.items() if name.startswith(f"{layer}.")}
-        fresh_below = new_copy(network, kept)
-        maps = all_maps(fresh_below, x, labels)
+        anew = {name: value for name, value in new.items() if name.startswith(f"{layer}.")}
+        changed.load_state_dict(anew, strict=False)
+        maps = all_maps(changed, x, labels)
         found[layer] = {name: correlation(first[name], maps[name]) for name in first}
     return found
-
-
-def new_copy(network: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
-    """Return a copy of a network with other weights."""
-    other = copy.deepcopy(network)
-    other.load_state_dict(state)
-    return other
 
 
 def correlation(one: Tensor, other: Tensor) -> float:

@@ -21,9 +21,9 @@ CLASSES = [3, 0]
 
 
 def by_formula(network: nn.Module) -> nn.Module:
-    """Fill every weight and buffer of a network by a sine of a size that keeps the scale of the maps.
+    """Fill every weight and buffer by a sine of a size that keeps the scale of the maps.
 
-    The last layer's are a thousand times as large, so that the 1e-7 that the package adds to a map is little.
+    The last layer's are a thousand times as large: the package adds 1e-7 to a map.
     """
     with torch.no_grad():
         for k, values in enumerate(network.state_dict().values()):

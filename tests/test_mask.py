@@ -10,7 +10,6 @@ from simam_edu import SimAM
 
 every_statistics = pytest.mark.parametrize("statistics", STATISTICS)
 TOLERANCES = {torch.float16: 1e-3, torch.bfloat16: 8e-3, torch.float32: 1e-6, torch.float64: 1e-14}
-OUTSIDE = {"zeros": 0.0, "ones far off": 1e6}
 MASK = torch.zeros(2, 1, 9, 8, dtype=torch.bool)
 MASK[0, :, 2:7, 1:6] = True
 MASK[1, :, :4, :] = True
@@ -21,13 +20,12 @@ def crop(maps):
 
 
 def batch(dtype=torch.float32, outside=0.0, mean=0.5, std=2.0):
-    return torch.where(MASK, draw(2, 3, 9, 8, dtype=dtype, mean=mean, std=std), min(outside, 6e4))
+    return torch.where(MASK, draw(2, 3, 9, 8, dtype=dtype, mean=mean, std=std), outside)
 
 
 @every_statistics
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("outside", OUTSIDE.values(), ids=OUTSIDE)
-@pytest.mark.parametrize("layout", [torch.Tensor.contiguous, channels_last], ids=["contiguous", "last"])
+@pytest.mark.parametrize(("outside", "layout"), [(0.0, channels_last), (6e4, torch.Tensor.contiguous)])
 def test_inside_a_rectangle_it_is_cropping_and_outside_nothing_changes(
     backend, statistics, dtype, outside, layout
 ):
@@ -47,10 +45,19 @@ def test_inside_a_rectangle_it_is_cropping_and_outside_nothing_changes(
 
 
 @every_statistics
+@pytest.mark.parametrize(("mean", "std"), [(1e6, 1.0), (0.0, 1e37), (0.0, 1e-30)], ids=str)
+def test_magnitudes_are_those_of_the_valid_part(statistics, mean, std):
+    x = batch(mean=mean, std=std, outside=3 * (mean + std))
+    module = SimAM(statistics=statistics, lam=0.0)
+    for part, cropped in zip(crop(module(x, MASK)), crop(x), strict=True):
+        torch.testing.assert_close(part, module(cropped), rtol=2e-6, atol=0)
+
+
+@every_statistics
 @pytest.mark.parametrize("lam", [0.0, 0.3])
 def test_first_and_second_derivative_are_those_by_differences(statistics, lam):
-    x = draw(2, 2, 3, 4, dtype=torch.float64).requires_grad_()
-    mask = torch.rand(2, 1, 3, 4, generator=torch.Generator().manual_seed(1)) < 0.6
+    x = draw(1, 2, 3, 3, dtype=torch.float64).requires_grad_()
+    mask = torch.arange(9).reshape(1, 1, 3, 3) % 4 > 0
     module = SimAM(lam=lam, statistics=statistics)
     assert torch.autograd.gradcheck(lambda t: module(t, mask), (x,))
     assert torch.autograd.gradgradcheck(lambda t: module(t, mask), (x,))
@@ -62,23 +69,12 @@ def test_an_image_without_a_valid_position_comes_back_unchanged_and_one_alone_ha
     x, mask = draw(2, 3, 4, 4), torch.zeros(2, 1, 4, 4, dtype=torch.bool)
     mask[1, 0, 2, 1] = True
     module = SimAM(lam=lam, statistics=statistics)
-    y = module(x, mask)
     wanted = x.clone()
     wanted[1, :, 2, 1] *= torch.tensor(0.5).sigmoid()
-    assert torch.equal(y[0], x[0])
-    torch.testing.assert_close(y, wanted)
+    torch.testing.assert_close(module(x, mask), wanted)
     found = gradient(lambda t: module(t, mask), x, torch.ones_like(x))
     assert found.isfinite().all()
     assert (found[0] == 1.0).all()
-
-
-@every_statistics
-@pytest.mark.parametrize(("mean", "std"), [(1e6, 1.0), (0.0, 1e37), (0.0, 1e-30)], ids=str)
-def test_magnitudes_are_those_of_the_valid_part(statistics, mean, std):
-    x = torch.where(MASK, draw(2, 3, 9, 8, mean=mean, std=std), 3 * (abs(mean) + std))
-    module = SimAM(statistics=statistics, lam=0.0)
-    for part, cropped in zip(crop(module(x, MASK)), crop(x), strict=True):
-        torch.testing.assert_close(part, module(cropped), rtol=2e-6, atol=0)
 
 
 def test_a_value_that_is_not_finite_spoils_its_channel_and_no_other():
@@ -101,7 +97,7 @@ def test_a_mask_is_broadcast_over_batch_and_channels_for_any_dims(dims):
 
 
 @pytest.mark.filterwarnings("ignore")  # of torch.jit.trace
-@every_statistics
+@pytest.mark.parametrize("statistics", ["shared", "leave_one_out"])
 def test_compiled_exported_and_traced_it_holds_for_other_masks(statistics):
     module, other = SimAM(statistics=statistics), MASK.flip(0, 2)
     inputs, x = (batch(), MASK), batch(outside=3.0)
@@ -113,10 +109,9 @@ def test_compiled_exported_and_traced_it_holds_for_other_masks(statistics):
         torch.export.export(module, inputs, dynamic_shapes=(sizes, sizes)).module(),
         torch.jit.trace(module, inputs),
     ):
-        torch.testing.assert_close(program(x, other), module(x, other))
-        torch.testing.assert_close(
-            program(x[:, :, :7], other[:, :, :7]), module(x[:, :, :7], other[:, :, :7])
-        )
+        for rows in (9, 7):
+            part, valid = x[:, :, :rows], other[:, :, :rows]
+            torch.testing.assert_close(program(part, valid), module(part, valid))
 
 
 @pytest.mark.filterwarnings("ignore")  # of the exporter, of its own older parts
@@ -135,22 +130,12 @@ def test_in_onnx_the_mask_is_an_input(tmp_path):
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        ([[True]], r"mask must be a torch.Tensor of torch.bool, got list; make one with torch.as_tensor\("),
-        (MASK.float(), r"mask must be of torch.bool, got torch.float32; take mask > 0"),
-        (MASK[:, 0], r"broadcastable to \(2, 1, 9, 8\), got shape \(2, 9, 8\); .* mask\[:, None\]"),
-        (MASK.expand(2, 3, 9, 8), r"broadcastable to \(2, 1, 9, 8\), got shape \(2, 3, 9, 8\)"),
-        (MASK[..., :7], r"broadcastable to \(2, 1, 9, 8\), got shape \(2, 1, 9, 7\)"),
-        (MASK[None], r"broadcastable to \(2, 1, 9, 8\), got shape \(1, 2, 1, 9, 8\)"),
+        ([[True]], "mask must be a tensor of torch.bool, .*, got list"),
+        (MASK.float(), "mask must be a tensor of torch.bool, .*, got torch.float32"),
+        *((mask, r"broadcastable to \(2, 1, 9, 8\), got shape .* mask\[:, None\]")
+          for mask in (MASK[:, 0], MASK.expand(2, 3, 9, 8), MASK[..., :7], MASK[None])),
     ],
-)
+)  # fmt: skip
 def test_what_is_no_mask_of_the_positions_is_refused(mask, message):
     with pytest.raises(ValueError, match=message):
         SimAM()(batch(), mask)
-
-
-def test_maps_of_one_position_are_refused_or_half_with_a_mask_too():
-    x, mask = draw(2, 3, 1, 1), torch.tensor([True, False]).reshape(2, 1, 1, 1)
-    with pytest.raises(ValueError, match="at least two positions"):
-        SimAM()(x, mask)
-    y = SimAM(one_position="half")(x, mask)
-    torch.testing.assert_close(y, torch.where(mask, x * torch.tensor(0.5).sigmoid(), x))

@@ -16,7 +16,6 @@ from simam_edu.kernels import reference
 from simam_edu.kernels.options import Options
 
 two_statistics = pytest.mark.parametrize("statistics", ["shared", "leave_one_out"])
-ignore_script = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # torch's own
 
 
 @two_statistics
@@ -79,7 +78,7 @@ def test_vmap_is_a_loop(statistics):
     torch.testing.assert_close(moved.movedim(2, 0), torch.func.vmap(module)(x))
 
 
-@ignore_script
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # torch's own
 def test_jvp_grad_and_hessian_of_func_are_those_of_autograd():
     x, direction = draw(1, 1, 2, 3, dtype=torch.float64), draw(1, 1, 2, 3, dtype=torch.float64, seed=1)
 
@@ -125,15 +124,22 @@ def test_what_is_recorded_on_one_input_holds_for_another(record):
     torch.testing.assert_close(recorded(x), SimAM()(x))
 
 
-def test_a_view_that_is_negative_in_name_only_is_negated():
+def test_a_negative_view_a_meta_tensor_and_a_subclass_are_taken_as_what_they_are():
     x = torch._neg_view(draw(2, 3, 4, 5))
     assert x.is_neg()
     torch.testing.assert_close(SimAM()(x), SimAM()(x.resolve_neg()))
+    assert SimAM()(torch.empty(2, 3, 4, 4, device="meta")).is_meta
+
+    class Marked(torch.Tensor):
+        pass
+
+    y = SimAM()(x.as_subclass(Marked))
+    assert isinstance(y, Marked)
+    torch.testing.assert_close(y.as_subclass(torch.Tensor), reference.simam(x, Options()))
 
 
 def test_an_input_that_is_changed_before_the_backward_pass_is_noticed():
-    x = draw(2, 3, 8, 8).requires_grad_()
-    held = x * 1.0
+    held = draw(2, 3, 8, 8).requires_grad_() * 1.0
     y = SimAM()(held)
     held.add_(1.0)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
@@ -149,54 +155,16 @@ def test_copies_and_pickles_are_the_same_module():
         assert torch.equal(twin(x), module(x))
 
 
-def old_pickle(**state):
-    """A module as one of an earlier version is pickled: without dims, with other names, and with any lam."""
-    module = SimAM()
-    for name in ("dims", "backend"):
-        del module.__dict__[name]
-    module.__dict__.update({"correction": 1, "path": "plain"} | state)
-    return pickle.dumps(nn.Sequential(module))
-
-
-def test_a_pickle_of_an_earlier_version_is_the_module_that_it_was():
-    module = pickle.loads(old_pickle(lam=0.1, correction=0))
-    x = draw(2, 3, 4, 4)
-    assert torch.equal(module(x), SimAM(lam=0.1, statistics="population", backend="reference")(x))
-    assert repr(module[0]) == "SimAM(lam=0.1, statistics=population, backend=reference)"
-    with pytest.raises(ValueError, match=r"\(n, c, l\) is for SimAM\(dims=1\)"):
-        module(draw(2, 3, 4))
-    with pytest.raises(ValueError, match="lam must be a number of Python or numpy, got a Tensor"):
-        pickle.loads(old_pickle(lam=torch.tensor(0.1)))
-
-
 def test_in_a_network_under_ddp(tmp_path):
     network = nn.Sequential(nn.Conv2d(3, 4, 3), SimAM(), nn.Flatten(), nn.Linear(4 * 36, 2))
-    twin = copy.deepcopy(network)
+    twin, x = copy.deepcopy(network), draw(5, 3, 8, 8)
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
     )
     try:
-        parallel = nn.parallel.DistributedDataParallel(network)
-        x = draw(5, 3, 8, 8)
-        parallel(x).square().sum().backward()
-        twin(x).square().sum().backward()
+        nn.parallel.DistributedDataParallel(network)(x).square().sum().backward()
     finally:
         torch.distributed.destroy_process_group()
+    twin(x).square().sum().backward()
     for ours, theirs in zip(network.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad)
-
-
-def test_the_meta_device_gives_the_shape():
-    y = SimAM()(torch.empty(2, 3, 4, 4, device="meta"))
-    assert y.shape == (2, 3, 4, 4)
-    assert y.is_meta
-
-
-def test_a_subclass_of_tensor_takes_the_plain_form():
-    class Marked(torch.Tensor):
-        pass
-
-    x = draw(1, 2, 3, 3).as_subclass(Marked)
-    y = SimAM()(x)
-    assert isinstance(y, Marked)
-    torch.testing.assert_close(y.as_subclass(torch.Tensor), reference.simam(draw(1, 2, 3, 3), Options()))

@@ -1,20 +1,19 @@
 """Is SimAM still right after a conversion?
 
-In float16, in int8, or at another map size than it was converted for, a runtime can switch attention off or
-saturate it without a word. :func:`check` brings that out, and :func:`simam_nodes` names what a quantizer
-should leave alone::
+In float16, in int8, or at another map size than it was converted for, a runtime can switch attention
+off or saturate it without a word. :func:`check` brings that out, and :func:`simam_nodes` names what
+a quantizer should leave alone::
 
     session = onnxruntime.InferenceSession("simam.onnx")
     print(check(lambda x: session.run(None, {"x": x})[0]))
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from simam_edu._onnx import simam_nodes
 from simam_edu.energy import DEFAULT_LAM, Statistics, gain
 
 __all__ = ["FEEDS", "OFF", "SHAPES", "VERDICTS", "Finding", "Report", "check", "feed", "simam_nodes"]
@@ -35,17 +34,17 @@ Shape = tuple[int, int, int, int]
 
 
 class Finding(NamedTuple):
-    """What one module did with one input."""
+    """What came out for one input."""
 
-    module: str  #: its name; empty where there is one only
     feed: str  #: the input, one of :data:`FEEDS`
     shape: Shape  #: the input's shape
-    #: Of the worst channel. ``"right"``: no gain is off by more than the tolerance. ``"rounded"``: some are,
-    #: by no more than eight bits of input and output explain, or ``kept`` is near 1. ``"off"``: every gain is
-    #: sigmoid(1/2). ``"saturated"``: gains near 1. ``"NaN"``: NaN or infinity came out. ``"wrong"``: else.
+    #: Of the worst channel. ``"right"``: no gain is off by more than the tolerance. ``"rounded"``:
+    #: some are, by no more than eight bits of input and output explain, or ``kept`` is near 1.
+    #: ``"off"``: every gain is sigmoid(1/2). ``"saturated"``: gains near 1. ``"NaN"``: NaN or
+    #: infinity came out. ``"wrong"``: else.
     verdict: str
-    #: The largest error of a gain y/x where the size of x is at least half its root mean square; infinite
-    #: with a NaN.
+    #: The largest error of a gain y/x where the size of x is at least half its root mean square;
+    #: infinite with a NaN.
     error: float
     #: How much of the attention is there in the worst channel, by least squares: 1 is right, 0 off.
     kept: float
@@ -55,7 +54,7 @@ class Finding(NamedTuple):
 class Report:
     """All findings of :func:`check`; printed, it is a table and what to change."""
 
-    findings: tuple[Finding, ...]  #: one for each module, shape and input
+    findings: tuple[Finding, ...]  #: one for each shape and input
 
     @property
     def verdict(self) -> str:
@@ -65,25 +64,50 @@ class Report:
     @property
     def advice(self) -> tuple[str, ...]:
         """What to change, the likeliest cause first; nothing where all is right."""
-        return tuple(_advice(self.findings))
+        causes = {_cause(found, self.findings) for found in self.findings if found.verdict != "right"}
+        return tuple(cure for cause, cure in CURES.items() if cause in causes)
 
     def __str__(self) -> str:
-        lines = [f"{'module':<24} {'input':<9} {'map':>9} {'verdict':<9} {'error':>8} {'kept':>6}"]
-        for module, feed, shape, verdict, error, kept in self.findings:
+        lines = [f"{'input':<9} {'map':>9} {'verdict':<9} {'error':>8} {'kept':>6}"]
+        for feed, shape, verdict, error, kept in self.findings:
             size = "x".join(map(str, shape[2:]))
-            lines.append(f"{module or 'SimAM':<24} {feed:<9} {size:>9} {verdict:<9} {error:8.1e} {kept:6.2f}")
+            lines.append(f"{feed:<9} {size:>9} {verdict:<9} {error:8.1e} {kept:6.2f}")
         return "\n".join([*lines, *self.advice])
 
 
-def feed(name: str, shape: Shape, seed: int = 0) -> np.ndarray:
+CURES = {
+    "size": "wrong at one size and right at another: the conversion froze the map size; convert for the "
+    "size that is used, or export simam_edu.SimAM",
+    "scale": "wrong for large values alone: float16 overflows or loses digits; export simam_edu.SimAM, or "
+    "keep the nodes that simam_nodes names in float32",
+    "mixed": "wrong where channels differ in scale: they share the steps of int8 inside SimAM; exclude "
+    "the nodes that simam_nodes names from quantization",
+    "everywhere": "wrong for every input: check was told another lam or other statistics, or SimAM was "
+    "quantized; exclude the nodes that simam_nodes names",
+    "rounded": "the attention is right, and input and output are rounded to few steps; take 16 bits for "
+    "activations, or dynamic quantization, if that is too coarse",
+}
+
+
+def _cause(finding: Finding, findings: Sequence[Finding]) -> str:
+    """Return the likeliest cause, a key of CURES, by what is right beside it."""
+    if finding.verdict == "rounded":
+        return "rounded"
+    small = {other.verdict for other in findings if (other.feed, other.shape) == ("std 1", finding.shape)}
+    if small <= {"right", "rounded"}:
+        return "mixed" if finding.feed == "mixed" else "scale"
+    same = {other.verdict for other in findings if other.feed == finding.feed}
+    return "size" if "right" in same else "everywhere"
+
+
+def feed(name: str, shape: Shape) -> np.ndarray:
     """Return an input (n, c, h, w) in float32, normal in each channel, of numbers that float16 has too.
 
     Args:
         name: ``"std 1"``, ``"std 30"`` or ``"std 300"`` have that standard deviation and mean 0,
-            ``"mean 100"`` has mean 100 and standard deviation 1, and in ``"mixed"`` the channels have
-            standard deviations from 0.1 to 3, as far apart as in trained networks.
+            ``"mean 100"`` has mean 100 and standard deviation 1, and in ``"mixed"`` the channels
+            have standard deviations from 0.1 to 3, as far apart as in trained networks.
         shape: Its shape.
-        seed: Of the generator.
 
     Raises:
         ValueError: If there is no input of that name.
@@ -93,7 +117,7 @@ def feed(name: str, shape: Shape, seed: int = 0) -> np.ndarray:
     kind, _, number = name.partition(" ")
     mean, std = (100.0, 1.0) if kind == "mean" else (0.0, float(number or 1))
     stds = np.geomspace(0.1, 3.0, shape[1]) if kind == "mixed" else np.full(shape[1], std)
-    values = mean + stds[:, None, None] * np.random.default_rng(seed).standard_normal(shape)
+    values = mean + stds[:, None, None] * np.random.default_rng(0).standard_normal(shape)
     return values.astype(np.float16).astype(np.float32)
 
 
@@ -111,17 +135,15 @@ def check(
     The gain y/x is compared with :func:`simam_edu.energy.gain` of the same input, in float64.
 
     Args:
-        run: Takes an array (n, c, h, w) in float32 and returns the output of a converted SimAM, an array or
-            a tensor of the same shape. Or, for a network whose SimAMs' inputs and outputs are outputs, too,
-            a dict of those pairs by name; its input is then scaled, and not that of each module.
-        shapes: The shapes to feed. What was converted for one size takes that one only, and then it is not
-            seen whether another would be wrong.
-        feeds: Which of :data:`FEEDS`. A statically quantized model is right for the scale it was calibrated
-            with, and is fed that alone.
+        run: Takes an array (n, c, h, w) in float32 and returns the output of a converted SimAM, an
+            array or a tensor of the same shape.
+        shapes: The shapes to feed. What was converted for one size takes that one only.
+        feeds: Which of :data:`FEEDS`. A statically quantized model is right for the scale it was
+            calibrated with, and is fed that alone.
         lam: That of the module.
         statistics: Those of the module.
-        tolerance: The largest error of a gain that is right: float16 and bfloat16 need 0.002 and 0.02, and
-            attention that is off has an error of 0.37.
+        tolerance: The largest error of a gain that is right: float16 and bfloat16 need 0.002 and
+            0.02, and attention that is off has an error of 0.37.
 
     Raises:
         ValueError: If there is no shape or no input, or an output has not the shape of its input.
@@ -132,47 +154,33 @@ def check(
     for shape in shapes:
         for name in feeds:
             x = feed(name, shape)
-            outputs = run(x.copy())  # some runtimes compute in place
-            pairs = outputs if isinstance(outputs, Mapping) else {"": (x, outputs)}
-            for module, (entered, left) in pairs.items():
-                measured = _compare(_array(entered), _array(left), lam, statistics, tolerance)
-                findings.append(Finding(module, name, shape, *measured))
+            y = run(x.copy())  # some runtimes compute in place
+            y = y.detach().cpu().double() if hasattr(y, "detach") else y  # numpy has no bfloat16
+            y = np.asarray(y, np.float64)
+            if y.shape != shape:
+                raise ValueError(
+                    f"run must return an output of its input's shape {shape}, got {y.shape}; "
+                    "take the output of SimAM, not that of the network"
+                )
+            wanted = gain(x.astype(np.float64), lam=lam, statistics=statistics)
+            findings.append(Finding(name, shape, *_compare(x.astype(np.float64), y, wanted, tolerance)))
     return Report(tuple(findings))
 
 
-def _array(values: Any) -> np.ndarray:
-    # numpy has no bfloat16
-    values = values.detach().cpu().double() if hasattr(values, "detach") else values
-    return np.asarray(values, np.float64)
-
-
-def _compare(
-    x: np.ndarray, y: np.ndarray, lam: float, statistics: Statistics, tolerance: float
-) -> tuple[str, float, float]:
-    """Return verdict, error and kept of an input and its output."""
-    if x.shape != y.shape:
-        raise ValueError(
-            f"run must return an output of its input's shape {x.shape}, got {y.shape}; "
-            "take the output of SimAM, not that of the network"
-        )
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+def _compare(x: np.ndarray, y: np.ndarray, wanted: np.ndarray, tolerance: float) -> tuple[str, float, float]:
+    """Return verdict, error and kept of an input and its output, given the gain that is right."""
+    if not np.isfinite(y).all():
         return "NaN", np.inf, np.nan
-    wanted, axes = gain(x, lam=lam, statistics=statistics), (-2, -1)
+    axes = (-2, -1)
     square = np.square(x).mean(axes, keepdims=True)
-    # 0 for 0 is right, as in a channel that a ReLU has silenced; anything else for 0 is infinitely wrong.
-    far = (np.square(x) >= square / 4) & ((x != 0) | (y != 0))
-    with np.errstate(divide="ignore"):
-        error = np.abs(np.divide(y, x, out=wanted.copy(), where=far) - wanted).max(axes)
-    smallest = np.finfo(float).tiny
-    whole = (x * y).mean(axes) / np.maximum(square[..., 0, 0], smallest)  # one gain for all
+    far = np.square(x) >= square / 4
+    error = np.abs(np.divide(y, x, out=wanted.copy(), where=far) - wanted).max(axes)
+    whole = (x * y).mean(axes) / square[..., 0, 0]  # one gain for all
     signal = x * (wanted - OFF)
-    power = np.maximum(np.square(signal).sum(axes), smallest)
-    kept = (signal * (y - x * OFF)).sum(axes) / power
+    kept = (signal * (y - x * OFF)).sum(axes) / np.square(signal).sum(axes)
     explained = np.abs(y - x * wanted).max(axes) <= 1.5 * _step(y)
-    verdicts = [
-        VERDICTS.index(_verdict(*channel, tolerance))
-        for channel in zip(error.flat, kept.flat, whole.flat, explained.flat, strict=True)
-    ]
+    channels = zip(error.flat, kept.flat, whole.flat, explained.flat, strict=True)
+    verdicts = [VERDICTS.index(_verdict(*channel, tolerance)) for channel in channels]
     worst = max(range(len(verdicts)), key=lambda k: (verdicts[k], error.flat[k]))
     return VERDICTS[verdicts[worst]], float(error.max()), float(kept.flat[worst])
 
@@ -193,39 +201,56 @@ def _verdict(error: float, kept: float, whole: float, explained: bool, tolerance
     return "saturated" if whole >= 0.9 else "wrong"
 
 
-CURES = {
-    "size": "wrong at one size and right at another: the conversion froze the map size; convert for the size "
-    "that is used, or export simam_edu.SimAM",
-    "scale": "wrong for large values alone: float16 overflows or loses digits; export simam_edu.SimAM, or "
-    "keep the nodes that simam_nodes names in float32",
-    "mixed": "wrong where channels differ in scale: they share the steps of int8 inside SimAM; exclude the "
-    "nodes that simam_nodes names from quantization",
-    "everywhere": "wrong for every input: check was told another lam or other statistics, or SimAM was "
-    "quantized; exclude the nodes that simam_nodes names",
-    "rounded": "the attention is right, and input and output are rounded to few steps; take 16 bits for "
-    "activations, or dynamic quantization, if that is too coarse",
-}
+REDUCTIONS = {"ReduceMean", "ReduceSum", "GlobalAveragePool", "InstanceNormalization"}
+WEIGHTED = {"BatchNormalization", "Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 
-def _advice(findings: Sequence[Finding]) -> list[str]:
-    """Return the cures of what is not right."""
-    causes: dict[str, list[str]] = {}
-    for finding in findings:
-        if finding.verdict != "right":
-            causes.setdefault(_cause(finding, findings), []).append(finding.module)
-    return [
-        f"{', '.join(dict.fromkeys(filter(None, modules))) or 'SimAM'}: {CURES[cause]}"
-        for cause, modules in sorted(causes.items(), key=lambda item: list(CURES).index(item[0]))
-    ]
+def simam_nodes(model: Any) -> tuple[tuple[str, ...], ...]:
+    """Return the names of the nodes of each SimAM in an ONNX model, for a quantizer's exclusions.
+
+    Found by structure, in a model of either exporter, whether of the ten lines, of this package or
+    with a built-in instance norm: x times a sigmoid of what only x enters, with a mean or a sum and
+    without weights. So SiLU, squeeze-and-excitation and ECA are none. With
+    ``model = onnx.load(file)``,
+
+    - onnxruntime takes ``quantize_static(..., nodes_to_exclude=sum(simam_nodes(model), ()))``,
+    - nncf takes ``nncf.IgnoredScope(names=[*sum(simam_nodes(model), ())], validate=False)``, since
+      what a conversion folds is not there any more.
+
+    Args:
+        model: An ``onnx.ModelProto`` in float, before it is quantized.
+
+    Raises:
+        ValueError: If a node that belongs to one has no name.
+    """
+    maker = {name: node for node in model.graph.node for name in node.output}
+    constants = {tensor.name for tensor in model.graph.initializer}
+    found = []
+    for last in model.graph.node:
+        if last.op_type != "Mul":
+            continue
+        for x, weight in (last.input, reversed(last.input)):
+            nodes = _nodes_between(x, weight, maker, constants)
+            kinds = {node.op_type for node in nodes}
+            if nodes and nodes[0].op_type == "Sigmoid" and kinds & REDUCTIONS and not kinds & WEIGHTED:
+                found.append(tuple(node.name for node in (*reversed(nodes), last)))
+    if not all(name for names in found for name in names):
+        raise ValueError("model must have names for its nodes, got some without; export it anew")
+    return tuple(found)
 
 
-def _cause(finding: Finding, findings: Sequence[Finding]) -> str:
-    """Return the likeliest cause, a key of CURES, by what is right beside it."""
-    if finding.verdict == "rounded":
-        return "rounded"
-    others = [other for other in findings if other.module == finding.module]
-    small = {other.verdict for other in others if (other.feed, other.shape) == ("std 1", finding.shape)}
-    if small <= {"right", "rounded"}:
-        return "mixed" if finding.feed == "mixed" else "scale"
-    right = any(other.feed == finding.feed and other.verdict == "right" for other in others)
-    return "size" if right else "everywhere"
+def _nodes_between(x: str, y: str, maker: dict[str, Any], constants: set[str]) -> list[Any]:
+    """Return the nodes that make y of x, the last one first; none where anything else enters but sizes."""
+    nodes, names, seen = [], [y], {x, "", *constants}
+    while names:
+        name = names.pop(0)
+        if name in seen:
+            continue
+        seen.add(name)
+        if name not in maker:  # an input of the graph
+            return []
+        node = maker[name]
+        if node.op_type != "Shape":
+            nodes.append(node)
+            names += node.input
+    return nodes

@@ -1,7 +1,7 @@
 """Attention put into a network that is there already, and taken out again.
 
-Nothing is hooked: the class of each module that gets one becomes a subclass with another ``forward``, so that
-names, weights, ``isinstance``, torch.compile, torch.export, copies and pickles go on as before.
+Nothing is hooked: the class of each module that gets one becomes a subclass with another ``forward``,
+so that names, weights, ``isinstance``, torch.compile, torch.export, copies and pickles go on as before.
 """
 
 from collections.abc import Callable
@@ -49,10 +49,6 @@ def _new(kind: Any) -> nn.Module:
     return made
 
 
-def _is_changed(module: nn.Module) -> bool:
-    return type(module).__bases__[0] is _Inserted
-
-
 @dataclass(frozen=True)
 class Insertion:
     """What :func:`insert` put where.
@@ -74,15 +70,15 @@ class Insertion:
         In a copy or a pickle, ``Insertion(copy, insertion.names).remove()`` does it.
 
         Raises:
-            ValueError: If one is not there any more, or its module has got another class since; then none is
-                taken out.
+            ValueError: If one is not there any more, or its module has got another class since;
+                then none is taken out.
         """
         modules = dict(self.network.named_modules())
         places = []
         for name in self.names:
             path, _, place = name.rpartition(".")
-            module = modules.get(path)
-            if module is None or place not in module._modules or not _is_changed(module):
+            module: Any = modules.get(path)
+            if type(module).__bases__[0] is not _Inserted or place not in module._modules:
                 raise ValueError(
                     f"names must be those of inserted modules, got {name!r}; each is taken out once, and "
                     "what changed the class of its module later, such as a parametrization, goes first"
@@ -103,22 +99,24 @@ def insert(
 ) -> Insertion:
     """Put attention before or after modules of a network, and return what was put where.
 
-    The network is changed itself, before torch.compile, export or training. Names of its modules, keys of its
-    state dict and its weights stay, since SimAM has none; modules with weights of their own add theirs. A
-    module that is called several times, as a shared activation, has the attention at each call. What stands
-    before or after an ``nn.Sequential`` is put before its first or after its last module.
+    The network is changed itself, before torch.compile, export or training. Names of its modules,
+    keys of its state dict and its weights stay, since SimAM has none; modules with weights of their
+    own add theirs. A module that is called several times, as a shared activation, has the attention
+    at each call. What stands before or after an ``nn.Sequential`` is put before its first or after
+    its last module.
 
     Args:
         network: Any network.
-        before: The modules whose first input goes through attention: a class, such as ``nn.BatchNorm2d``, or
-            a pattern of names, such as ``"layer*.bn2"``, as in ``network.named_modules()``.
+        before: The modules whose first input goes through attention: a class, such as
+            ``nn.BatchNorm2d``, or a pattern of names, such as ``"layer*.bn2"``, as in
+            ``network.named_modules()``.
         after: Those whose output does.
         make: Makes one module for each place, ``SimAM`` with its defaults, or another, such as
             ``lambda: SimAM(lam=0.1)``.
 
     Raises:
-        ValueError: If neither place is given, one matches no module, a module has attention there already or
-            cannot be called, or ``make`` returns no module; then nothing is changed.
+        ValueError: If neither place is given, one matches no module, a module has attention there
+            already or cannot be called, or ``make`` returns no module; then nothing is changed.
 
     >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
     >>> insert(network, after=nn.BatchNorm2d)
@@ -126,47 +124,40 @@ def insert(
     """
     if before is None and after is None:
         raise ValueError("before or after must say where, got neither; give a class of modules or a name")
-    found = [*_targets(network, "before", before), *_targets(network, "after", after)]
-    made = [(name, module, place, make()) for name, module, place in found]
-    for name, module, place, new in made:
-        if not isinstance(new, nn.Module):
-            raise ValueError(f"make must return a torch.nn.Module, got {type(new).__name__}; pass a class")
-        if place in module._modules:
-            raise ValueError(f"{place[9:]} must name modules without one, got {name!r}; call remove() first")
-    for _, module, place, new in made:
+    found = _targets(network, BEFORE, before) | _targets(network, AFTER, after)
+    made = [make() for _ in found]
+    if not all(isinstance(new, nn.Module) for new in made):
+        raise ValueError(f"make must return a torch.nn.Module, got {type(made[0]).__name__}; pass a class")
+    for (name, module), new in zip(found.items(), made, strict=True):
         kind: Any = type(module)
-        if not _is_changed(module):
+        if not isinstance(module, _Inserted):
             module.__class__ = _subclass(kind)
-        module.add_module(place, new.train(module.training))
-    return Insertion(network, tuple(f"{name}.{place}".lstrip(".") for name, _, place, _ in made))
+        module.add_module(name.rpartition(".")[2], new.train(module.training))
+    return Insertion(network, tuple(found))
 
 
-def _targets(network: nn.Module, argument: str, where: Where | None) -> list[tuple[str, nn.Module, str]]:
-    """Return the name and module of each match, with the place in it; one of a Sequential is its end."""
+def _targets(network: nn.Module, place: str, where: Where | None) -> dict[str, nn.Module]:
+    """Return the module of each match by the name that what is inserted there will have."""
     if where is None:
-        return []
-    place, end = (BEFORE, 0) if argument == "before" else (AFTER, -1)
+        return {}
+    argument, end = place.removeprefix("inserted_"), 0 if place == BEFORE else -1
     every = dict(network.named_modules())
-    matches = [
-        name
-        for name, module in every.items()
-        if (fnmatchcase(name, where) if isinstance(where, str) else isinstance(module, where))
-    ]
-    if not matches:
+    found = {}
+    for name, module in every.items():
+        if not (fnmatchcase(name, where) if isinstance(where, str) else isinstance(module, where)):
+            continue
+        while isinstance(module, nn.Sequential) and len(module):  # what is put at one is at its end
+            name = f"{name}.{list(module._modules)[end]}".lstrip(".")
+            module = module[end]
+        if place in module._modules or isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict):
+            raise ValueError(
+                f"{argument} must match modules that compute and have no attention there, got {name!r}, "
+                f"a {type(module).__name__}; name others, or call remove() first"
+            )
+        found[f"{name}.{place}".lstrip(".")] = module
+    if not found:
         raise ValueError(
             f"{argument} must match a module, got {where!r}; the network has the modules "
             f"{', '.join(filter(None, every))}"
         )
-    found = {}
-    for name in matches:
-        module = every[name]
-        while isinstance(module, nn.Sequential) and len(module):
-            last = list(module._modules)[end]
-            name, module = f"{name}.{last}".lstrip("."), module[end]
-        if isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict):
-            kind = type(module).__name__
-            raise ValueError(
-                f"{argument} must match modules that compute, got {name!r}, a {kind}; name those"
-            )
-        found[id(module)] = (name, module, place)
-    return list(found.values())
+    return found

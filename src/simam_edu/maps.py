@@ -1,12 +1,11 @@
 """Where a network looks: the gains of its SimAM modules, Grad-CAM and occlusion, as maps over an image.
 
-Three answers to three questions. A gain says what a module amplifies; Grad-CAM which positions of a layer
-would raise the score of a class; occlusion what the score loses where the image is covered. Each function
-takes any torch network, looks at it in evaluation mode, and leaves it as it was: its hooks are gone, every
-module is in the mode that it had, and no gradient is added to a parameter.
+Three answers to three questions. A gain says what a module amplifies; Grad-CAM which positions of a
+layer would raise the score of a class; occlusion what the score loses where the image is covered.
+Each function takes any torch network, looks at it in evaluation mode, and leaves it as it was.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,12 +25,11 @@ def gains(
 ) -> dict[str, Float[Tensor, "n c *map"]]:
     """Return what each SimAM of a network multiplies its input by, by the name of the module.
 
-    A gain does not change when its channel is moved by a constant, so each module is asked once more for a
-    copy that is nowhere near zero, and the answer is divided by that copy. Whatever its options or its mask,
-    the gain is the module's own, in float64 on the CPU; :math:`(n, c, h, w)` for images.
+    Whatever a module's options or its mask, the gain is its own, in float64 on the CPU;
+    :math:`(n, c, h, w)` for images.
 
     Args:
-        network: Any network; a module that runs twice has its second gains under ``"name, call 2"``.
+        network: Any network; a module that runs twice has its second gains at ``"name, call 2"``.
         inputs: What the network is called with.
         kind: The class of the modules, for a SimAM of your own. It must take float64.
 
@@ -43,16 +41,14 @@ def gains(
     {'1': (1, 4, 6, 6)}
     """
     found: dict[str, Tensor] = {}
-    names = {module: name for name, module in network.named_modules()}
+    names = {module: name for name, module in network.named_modules() if isinstance(module, kind)}
 
     def keep(module: nn.Module, args: tuple[Any, ...], options: dict[str, Any], _: Any) -> None:
-        x, *rest = args
         calls = sum(key.split(", call ")[0] == names[module] for key in found)
         key = names[module] + (f", call {calls + 1}" if calls else "")
-        found[key] = _gain(module, x, *rest, **options)
+        found[key] = _gain(module, *args, **options)
 
-    chosen = [module for module in names if isinstance(module, kind)]
-    with _looking(network), torch.no_grad(), _hooks(chosen, keep, with_kwargs=True):
+    with _looking(network), torch.no_grad(), hooked(names, keep, with_kwargs=True):
         network(*inputs)
     if not found:
         raise ValueError(
@@ -60,6 +56,17 @@ def gains(
             "for another class of modules say kind=..."
         )
     return found
+
+
+def _gain(module: nn.Module, x: Tensor, *rest: Any, **options: Any) -> Tensor:
+    # A gain stays when its channel is moved by a constant: asked for a copy that is nowhere near zero.
+    values = x.detach().to("cpu", torch.float64)
+    peak = values.abs().amax(tuple(range(2, values.ndim)), keepdim=True)
+    moved = values + torch.where(peak > 0, 2 * peak, 1.0)  # at least as large as the largest neuron
+    others = [value.cpu() if isinstance(value, Tensor) else value for value in rest]
+    options = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in options.items()}
+    gain: Tensor = module.forward(moved, *others, **options) / moved  # module(...) would call these hooks
+    return gain
 
 
 def grad_cam(
@@ -72,8 +79,8 @@ def grad_cam(
 
     .. math:: \operatorname{relu}\Bigl(\sum_c \frac{1}{M} \sum_i \frac{\partial s}{\partial A_{ci}} A_c\Bigr)
 
-    with :math:`A` the output of the layer, of :math:`M` positions a channel, and :math:`s` the score (logit)
-    of the class. At least 0, in units of the score.
+    with :math:`A` the output of the layer, of :math:`M` positions a channel, and :math:`s` the
+    score (logit) of the class. At least 0, in units of the score.
 
     Source: Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
     Localization", ICCV 2017, https://arxiv.org/abs/1610.02391.
@@ -85,8 +92,8 @@ def grad_cam(
         classes: Whose score; by default the one that the network answers.
 
     Raises:
-        ValueError: If the layer has not run, its output has no map or the score does not depend on it, the
-            network returns no logits, or there is no such class.
+        ValueError: If the layer has not run or its output has no map, the network returns no
+            logits, or there is no such class.
     """
     seen: list[Any] = []
 
@@ -94,17 +101,15 @@ def grad_cam(
         seen[:] = [output]
         return output.clone() if isinstance(output, Tensor) else output  # what follows may write into it
 
-    with _looking(network), torch.enable_grad(), _hooks([layer], keep):
-        # An input with a gradient reaches every layer, though all parameters may be frozen. The first layer
-        # may write into its input, which a leaf of autograd does not allow, and the caller does not expect.
+    with _looking(network), torch.enable_grad(), hooked([layer], keep):
+        # An input with a gradient reaches every layer, though all parameters may be frozen. The first
+        # layer may write into its input, which neither a leaf of autograd nor the caller expects.
         logits = network(images.detach().clone().requires_grad_().clone())
         score = _score(logits, _chosen(logits, classes)).sum()
     if not seen or getattr(seen[0], "ndim", 0) != 4:
         shape = tuple(getattr(seen[0], "shape", ())) if seen else "no call of it"
         raise ValueError(f"layer must return maps (n, c, h, w), got {shape}; take the last one that does")
-    (gradient,) = torch.autograd.grad(score, seen[0], allow_unused=True)
-    if gradient is None:
-        raise ValueError("layer must be one that the score depends on; its output is not used")
+    (gradient,) = torch.autograd.grad(score, seen[0])
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     cam: Tensor = (weights * seen[0]).sum(dim=1).relu().detach()
     return cam
@@ -121,7 +126,7 @@ def occlusion(
 ) -> Float[Tensor, "n h w"]:
     """Return by how much the score of a class falls where the image is covered by a square.
 
-    Each pixel has the mean over all squares that cover it, so a negative one stands in the way of the class.
+    Each pixel has the mean over all squares that cover it; a negative one is in the class's way.
 
     Source: Zeiler, Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014,
     https://arxiv.org/abs/1311.2901, where the square is gray.
@@ -131,27 +136,23 @@ def occlusion(
         images: As the network takes them.
         classes: Whose score (logit); by default the one that the network answers.
         size: Side of the square in pixels, at most that of the image.
-        stride: From one square to the next, at most the size, so that every pixel is covered; the last
-            square of a row ends at the border.
+        stride: From one square to the next, at most the size, so that every pixel is covered.
         fill: The value of the square; 0 is the mean color where images are normalized.
 
     Raises:
-        ValueError: If size or stride is out of its range, the network returns no logits, or there is no such
-            class.
+        ValueError: If size or stride is out of its range, or as :func:`grad_cam`.
     """
     height, width = images.shape[2:]
-    if not 1 <= size <= min(height, width) or not 1 <= stride <= size:
-        raise ValueError(
-            f"size must be from 1 to the image's side and stride from 1 to size, got {size} and {stride} "
-            f"for {height}x{width} pixels"
-        )
+    if not 1 <= stride <= size <= min(height, width):
+        raise ValueError(f"size must be from 1 to the image's side and stride to size, got {size}, {stride}")
+    tops, lefts = ([*range(0, side - size, stride), side - size] for side in (height, width))
     with _looking(network), torch.no_grad():
         logits = network(images.clone())  # the first layer may write into its input
         chosen = _chosen(logits, classes)
         whole = _score(logits, chosen)
         total, covers = torch.zeros_like(images[:, 0]), images.new_zeros(height, width)
-        for top in _starts(height, size, stride):
-            for left in _starts(width, size, stride):
+        for top in tops:
+            for left in lefts:
                 square = (..., slice(top, top + size), slice(left, left + size))
                 covered = images.clone()
                 covered[square] = fill
@@ -166,68 +167,41 @@ def enlarged(maps: Float[Tensor, "n h w"], size: tuple[int, int]) -> Float[Tenso
 
 
 def overlay(
-    image: Float[np.ndarray, "3 h w"],
-    shown: Float[Tensor, "h_map w_map"],
-    *,
-    strength: float = 0.6,
-    colors: str = "viridis",
+    image: Float[np.ndarray, "3 h w"], shown: Float[Tensor, "h_map w_map"], *, strength: float = 0.6
 ) -> Float[np.ndarray, "h w 3"]:
-    """Return an image with a map over it, ready for imshow.
+    """Return an image with a map over it in the colors of viridis, ready for imshow.
 
     Args:
         image: Its planes in [0, 1].
-        shown: The map; it is enlarged, and its own least and largest value are the ends of the colors.
+        shown: The map; its own least and largest value are the ends of the colors.
         strength: Of the map, in [0, 1]; the rest is the image.
-        colors: A color map of matplotlib.
-
-    Raises:
-        ValueError: If ``strength`` is out of its range.
 
     >>> overlay(np.zeros((3, 8, 8)), torch.eye(4), strength=0.5).shape
     (8, 8, 3)
     """
     from matplotlib import colormaps  # only who draws needs it
 
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength must be in [0, 1], got {strength}; 0 shows the image alone")
     over = enlarged(shown[None], image.shape[1:])[0].double().cpu().numpy()
     span = np.ptp(over)
-    painted = colormaps[colors]((over - over.min()) / (span if span > 0 else 1.0))[..., :3]
+    painted = colormaps["viridis"]((over - over.min()) / (span if span > 0 else 1.0))[..., :3]
     blended: np.ndarray = strength * painted + (1 - strength) * image.transpose(1, 2, 0)
     return blended
-
-
-def _gain(module: nn.Module, x: Tensor, *rest: Any, **options: Any) -> Tensor:
-    values = x.detach().to("cpu", torch.float64)
-    axes = tuple(range(2, values.ndim))
-    peak = values.abs().amax(axes, keepdim=True)
-    moved = values + torch.where(peak > 0, 2 * peak, 1.0)  # at least as large as the largest neuron
-    others = [value.cpu() if isinstance(value, Tensor) else value for value in rest]
-    options = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in options.items()}
-    gain: Tensor = module.forward(moved, *others, **options) / moved  # module(...) would call these hooks
-    return gain
 
 
 def _chosen(logits: Any, classes: Classes | None) -> Int64[Tensor, "n"]:
     """Return the class of each image, or refuse what is none, which on a card would end the process."""
     if getattr(logits, "ndim", 0) != 2:
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"network must return logits (n, classes), got {got}; wrap it in one that does")
+    number, count = logits.shape
+    chosen = torch.as_tensor(logits.argmax(dim=1) if classes is None else classes, device=logits.device)
+    fits = chosen.dtype in (torch.int64, torch.int32) and chosen.shape in ((), (1,), (number,))
+    if not fits or (chosen < 0).any() or (chosen >= count).any():
         raise ValueError(
-            f"network must return logits (n, classes), got {got}; wrap it in one that returns those alone"
+            f"classes must be one whole number from 0 to {count - 1}, or one for each of {number} images, "
+            f"got {classes}"
         )
-    if classes is None:
-        answers: Tensor = logits.argmax(dim=1)
-        return answers
-    count = logits.shape[1]
-    chosen = torch.as_tensor(classes, device=logits.device)
-    whole = chosen.dtype != torch.bool and not chosen.is_floating_point()
-    fits = chosen.shape in ((), (1,), (len(logits),))
-    if not (whole and fits and bool(((chosen >= 0) & (chosen < count)).all())):
-        raise ValueError(
-            f"classes must be one whole number from 0 to {count - 1}, or one for each of {len(logits)} "
-            f"images, got {classes}; leave it out for the class that the network answers"
-        )
-    return chosen.long().expand(len(logits))
+    return chosen.long().expand(number)
 
 
 def _score(logits: Tensor, chosen: Int64[Tensor, "n"]) -> Float[Tensor, "n"]:
@@ -235,16 +209,12 @@ def _score(logits: Tensor, chosen: Int64[Tensor, "n"]) -> Float[Tensor, "n"]:
     return logits.gather(1, chosen[:, None])[:, 0]
 
 
-def _starts(side: int, size: int, stride: int) -> list[int]:
-    return [*range(0, side - size, stride), side - size]
-
-
 @contextmanager
 def _looking(network: nn.Module) -> Iterator[None]:
     """Put a network into evaluation mode, and each module back into the mode that it had.
 
-    What torch.compile has made of it runs as it was written, since a compiled program calls no hooks; and
-    inside torch.inference_mode there are gradients. Outside of torch.no_grad, since this turns gradients on.
+    What torch.compile has made of it runs as it was written, since a compiled program calls no
+    hooks; and inside torch.inference_mode there are gradients.
     """
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
@@ -257,7 +227,7 @@ def _looking(network: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _hooks(modules: list[nn.Module], hook: Callable[..., Any], **options: bool) -> Iterator[None]:
+def hooked(modules: Iterable[nn.Module], hook: Callable[..., Any], **options: bool) -> Iterator[None]:
     """Call a function after each of some modules, until the end of the block."""
     handles = [module.register_forward_hook(hook, **options) for module in modules]
     try:

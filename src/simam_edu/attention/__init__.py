@@ -1,7 +1,7 @@
 """The attention modules by name, and the one type a network asks for.
 
-A network takes an :data:`AttentionFactory`, never a name, so that ``lambda channels: MyGate(channels)``
-is as good as anything registered here.
+A network takes an :data:`AttentionFactory`, never a name, so that
+``lambda channels: MyGate(channels)`` is as good as anything registered here.
 """
 
 from collections.abc import Callable
@@ -20,22 +20,12 @@ from simam_edu.attention.simam import SimAM
 from simam_edu.attention.squeeze_excite import SqueezeExcite
 
 __all__ = [
-    "ATTENTION",
-    "CBAM",
-    "CONTROLS",
-    "ECA",
-    "Attention",
-    "AttentionFactory",
-    "GlobalContext",
-    "SimAM",
-    "SqueezeExcite",
-    "attention_factory",
-    "eca_kernel",
-]
+    "ATTENTION", "CBAM", "CONTROLS", "ECA", "Attention", "AttentionFactory", "GlobalContext", "SimAM",
+    "SqueezeExcite", "attention_factory", "eca_kernel",
+]  # fmt: skip
 
 AttentionFactory = Callable[[int], nn.Module]
 """Makes one attention module for a given number of channels."""
-
 
 ATTENTION: dict[str, Callable[..., nn.Module]] = {
     "none": lambda _channels: nn.Identity(),
@@ -46,24 +36,24 @@ ATTENTION: dict[str, Callable[..., nn.Module]] = {
     "gc": GlobalContext,
     **CONTROLS,
 }
-"""Every attention module and control of SimAM by its name; each takes the channels and its own options."""
+"""Every attention module and control of SimAM by its name; each takes the channels and its options."""
 
 
 def attention_factory(name: str, **options: Any) -> AttentionFactory:
-    """Return the factory of the attention module that is registered under a name, with its own options.
+    """Return the factory of the attention module that is registered under a name, with its options.
 
     ``attention_factory("simam", lam=0.1)(64)`` is a new ``SimAM(lam=0.1)``.
 
     Raises:
-        ValueError: If :data:`ATTENTION` has no such name, or an option is not one of the module's or has a
-            bad value.
+        ValueError: If :data:`ATTENTION` has no such name, or an option is not one of the module's
+            or has a bad value.
     """
     if name not in ATTENTION:
         raise ValueError(f"attention must be one of {', '.join(sorted(ATTENTION))}, got {name!r}")
     factory = partial(ATTENTION[name], **options)
     try:
-        # A bad option is reported here, not in the middle of a network. The meta device draws no random
-        # numbers, so the weights of a network do not depend on when its factory was made.
+        # A bad option is reported here, not in the middle of a network. The meta device draws no
+        # random numbers, so the weights of a network do not depend on when its factory was made.
         with torch.device("meta"):
             factory(1)
     except TypeError as error:

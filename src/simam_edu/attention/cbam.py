@@ -3,12 +3,12 @@ r"""CBAM: one gain per channel, then one gain per position.
 Woo, Park, Lee, Kweon, "CBAM: Convolutional Block Attention Module", ECCV 2018,
 https://arxiv.org/abs/1807.06521
 
-Where this differs: the hidden layer has a least width, ``min_hidden``, and no biases, as in the paper's
-equations. The batch norm after the convolution and its momentum are those of the authors' code
-(Jongchan/attention-module); its scale starts at 1, as in the SimAM authors' copy, where the residual network
-there starts it at 0, so that every position begins with a gain of one half. Among equal largest values, which
-come from half precision and from relu, the gradient of a maximum is shared (``amax``); the authors' code
-gives all of it to one.
+Where this differs: the hidden layer has a least width, ``min_hidden``, and no biases, as in the
+paper's equations. The batch norm after the convolution and its momentum are those of the authors'
+code (Jongchan/attention-module); its scale starts at 1, as in the SimAM authors' copy, where the
+residual network there starts it at 0, so that every position begins with a gain of one half. Among
+equal largest values, which come from half precision and from relu, the gradient of a maximum is
+shared (``amax``); the authors' code gives all of it to one.
 """
 
 import torch
@@ -29,10 +29,9 @@ class CBAM(ImageAttention):
         y &= \operatorname{sigmoid}\bigl(\operatorname{norm}(K * [\operatorname{max}_c x',
         \operatorname{mean}_c x'])\bigr)\, x'
 
-    :math:`K` is one zero-padded filter of side :math:`k` on two channels, the norm a batch norm of one
-    channel. With :math:`h` hidden units it has :math:`2 C h + 2 k^2 + 2` parameters. The gains lie in (0, 1);
-    shapes, dtypes, ``reduction``, ``min_hidden`` and errors are those of
-    :class:`~simam_edu.attention.SqueezeExcite`.
+    :math:`K` is one zero-padded filter of side :math:`k` on two channels, the norm a batch norm of
+    one channel. With :math:`h` hidden units it has :math:`2 C h + 2 k^2 + 2` parameters. The gains
+    lie in (0, 1); all else, errors too, is as in :class:`~simam_edu.attention.SqueezeExcite`.
 
     Args:
         channels: Channels of the input.
@@ -49,11 +48,8 @@ class CBAM(ImageAttention):
     ) -> None:
         super().__init__(channels)
         hidden = hidden_width(self.channels, reduction, min_hidden)
-        check_whole("kernel_size", kernel_size, least=1, why="the paper uses 7")
-        if kernel_size % 2 == 0:
-            raise ValueError(
-                f"kernel_size must be odd, so that a map keeps its size, got {kernel_size}; the paper uses 7"
-            )
+        if check_whole("kernel_size", kernel_size, least=1, why="the paper uses 7") % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, so that a map keeps its size, got {kernel_size}")
         self.reduce = nn.Linear(self.channels, hidden, bias=False)
         self.expand = nn.Linear(hidden, self.channels, bias=False)
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
@@ -73,6 +69,6 @@ class CBAM(ImageAttention):
         return torch.sigmoid(mean + largest).to(x.dtype)[:, :, None, None]
 
     def _position_gain(self, x: Tensor) -> Tensor:
-        pooled = torch.cat((x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)), dim=1)  # (n, 2, h, w)
+        pooled = torch.cat((x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)), dim=1)
         logits = self.norm(self.conv(pooled.to(self.conv.weight.dtype)))  # (n, 1, h, w)
         return torch.sigmoid(logits).to(x.dtype)

@@ -1,10 +1,10 @@
 r"""Controls of SimAM: the same gains, given to the wrong neurons.
 
-What makes SimAM work? A control takes one property away and keeps the rest. Each multiplies the map by gains
-that are made of SimAM's own, :math:`g = \operatorname{sigmoid}(1/2 + d^2 / (4 (\sigma^2 + \lambda)))` with
-:math:`d = x - \mu`, Eqs. (5) and (6), and moves them instead of scaling them: a batch norm behind the module,
-as in the authors' place, takes a common factor back. There is no source; the grid ``ablation`` of
-:mod:`simam_edu.experiments` trains them.
+What makes SimAM work? A control takes one property away and keeps the rest. Each multiplies the map
+by gains that are made of SimAM's own, :math:`g = \operatorname{sigmoid}(1/2 + d^2 / (4 (\sigma^2 +
+\lambda)))` with :math:`d = x - \mu`, Eqs. (5) and (6), and moves them instead of scaling them: a
+batch norm behind the module, as in the authors' place, takes a common factor back. There is no
+source; the grid ``ablation`` of :mod:`simam_edu.experiments` trains them.
 """
 
 from abc import ABC, abstractmethod
@@ -25,16 +25,16 @@ FLOOR = 0.5
 class Control(Attention, ABC):
     r"""Multiply every neuron by a gain that is made of SimAM's gains.
 
-    The input is (n, c, h, w), and the statistics are computed in float32 at least: the controls are for
-    training, not for use.
+    The input is (n, c, h, w), and the statistics are computed in float32 at least: the controls are
+    for training, not for use.
 
     Args:
-        channels: Of the input; not used, but every attention module is made for a number of channels.
+        channels: Of the input; not used, but every attention module is made for a number of them.
         lam: The regularization coefficient :math:`\lambda \ge 0`, by default 1e-4 as in SimAM.
 
     Raises:
-        ValueError: If ``channels`` or ``lam`` is out of its range; when called, if the input is not a dense
-            floating tensor of four axes, or torch.jit.trace records.
+        ValueError: If ``channels`` or ``lam`` is out of its range; when called, if the input is not
+            a dense floating tensor of four axes, or torch.jit.trace records.
     """
 
     def __init__(self, channels: int, *, lam: float = 1e-4) -> None:
@@ -45,10 +45,7 @@ class Control(Attention, ABC):
         """Return ``x`` times the gain of the control."""
         check_maps(x)
         if is_traced():  # a recorded draw would be the same for ever
-            raise ValueError(
-                f"module must be one to be recorded, got the control {type(self).__name__}; "
-                "train and test with it"
-            )
+            raise ValueError(f"module must be one to be recorded, got the control {type(self).__name__}")
         values = x.to(accumulation_dtype(x.dtype))
         deviation = values - values.mean(AXES, keepdim=True)
         variance = deviation.square().sum(AXES, keepdim=True) / (x[0, 0].numel() - 1)
@@ -63,10 +60,10 @@ class Control(Attention, ABC):
 class Shuffled(Control):
     """The place of a gain: each channel's gains are permuted over its positions.
 
-    In training, every call draws new permutations, one for each channel, the same for all images; in
-    evaluation they are always those of the first call. What they are drawn from is part of the state: where
-    the module began, by torch's random state, and how many calls there were. So a run that was interrupted
-    draws the same ones when it goes on.
+    In training, every call draws new permutations, one for each channel, the same for all images;
+    in evaluation they are always those of the first call. What they are drawn from is part of the
+    state: where the module began, by torch's random state, and how many calls there were. So an
+    interrupted run draws the same ones when it goes on.
     """
 
     start: Tensor
@@ -87,7 +84,7 @@ class Shuffled(Control):
 
 
 class OtherImage(Control):
-    """The owner of a gain: each image is given the gains of the one before it in the batch.
+    """The owner of a gain: each image is given those of the one before it in the batch.
 
     The first is given those of the last. In a batch of one image it is SimAM.
     """
@@ -99,8 +96,8 @@ class OtherImage(Control):
 class Reversed(Control):
     r"""The direction: the nearer a neuron is to its channel's mean, the higher its gain.
 
-    The gains are mirrored at their own mean, :math:`2 \bar g - g`, so that each channel keeps the mean and
-    the variance of its gains. They lie in (0.24, 1).
+    The gains are mirrored at their own mean, :math:`2 \bar g - g`, so that each channel keeps the
+    mean and the variance of its gains. They lie in (0.24, 1).
     """
 
     def _moved(self, gain: Tensor, _deviation: Tensor) -> Tensor:
@@ -111,8 +108,7 @@ class OneSided(Control):
     """The sign: only neurons above their channel's mean are raised, all others have the least gain."""
 
     def _moved(self, gain: Tensor, deviation: Tensor) -> Tensor:
-        least = torch.sigmoid(gain.new_tensor(FLOOR))
-        return torch.where(deviation > 0, gain, least)
+        return torch.where(deviation > 0, gain, torch.sigmoid(gain.new_tensor(FLOOR)))
 
 
 def _mixed(x: Tensor) -> Tensor:

@@ -1,12 +1,9 @@
 """Networks for 32x32 images by name, with attention and its place as arguments."""
 
-import inspect
 import re
 from collections.abc import Callable
 from functools import partial
-from inspect import Parameter
 from numbers import Integral
-from typing import Any
 
 import torch
 from torch import nn
@@ -14,7 +11,6 @@ from torch import nn
 from simam_edu._renamed import renamed
 from simam_edu.attention import AttentionFactory, SimAM, attention_factory
 from simam_edu.networks.blocks import (
-    FIRST_NAMES,
     BasicBlock,
     BottleneckBlock,
     InvertedResidual,
@@ -23,10 +19,8 @@ from simam_edu.networks.blocks import (
     PreBottleneckBlock,
     Slot,
     WideBlock,
-    checked_position,
 )
-from simam_edu.networks.first_weights import FirstWeights, checked_first_weights
-from simam_edu.networks.resnet import MobileNetV2, ResNet
+from simam_edu.networks.resnet import FirstWeights, MobileNetV2, ResNet
 
 __all__ = [
     "NETWORKS", "BasicBlock", "BottleneckBlock", "FirstWeights", "InvertedResidual", "MobileNetV2",
@@ -41,13 +35,13 @@ __getattr__ = renamed(
     },
 )
 
-# The form of a name, the layers that one more block a stage adds, the layers besides the blocks, the network.
-_FAMILIES: tuple[tuple[str, int, int, Callable[..., nn.Module]], ...] = (
-    ("resnet{}", 6, 2, partial(ResNet, block=BasicBlock)),
-    ("resnet{}_bottleneck", 9, 2, partial(ResNet, block=BottleneckBlock)),
-    ("preresnet{}", 6, 2, partial(ResNet, block=PreBasicBlock)),
-    ("preresnet{}_bottleneck", 9, 2, partial(ResNet, block=PreBottleneckBlock)),
-    ("wrn{}_{}", 6, 4, partial(ResNet, block=WideBlock)),
+# A name, the layers that one more block a stage adds, the layers besides the blocks, the block.
+_FAMILIES = (
+    ("resnet{}", 6, 2, BasicBlock),
+    ("resnet{}_bottleneck", 9, 2, BottleneckBlock),
+    ("preresnet{}", 6, 2, PreBasicBlock),
+    ("preresnet{}_bottleneck", 9, 2, PreBottleneckBlock),
+    ("wrn{}_{}", 6, 4, WideBlock),
 )
 
 
@@ -55,9 +49,9 @@ def find(name: str) -> Callable[..., nn.Module]:
     """Return what makes a network of ``num_classes``, ``attention``, ``position`` and ``first_weights``.
 
     Args:
-        name: Of :data:`NETWORKS`, or another depth :math:`6n + 2` (``"resnet20"``, ``"preresnet20"``),
-            :math:`9n + 2` (``"resnet110_bottleneck"``, ``"preresnet110_bottleneck"``), or depth
-            :math:`6n + 4` and width (``"wrn28_10"``).
+        name: Of :data:`NETWORKS`, or another depth :math:`6n + 2` (``"resnet20"``,
+            ``"preresnet20"``), :math:`9n + 2` (``"resnet110_bottleneck"``,
+            ``"preresnet110_bottleneck"``), or depth :math:`6n + 4` and width (``"wrn28_10"``).
 
     Raises:
         ValueError: If the name is of no such form or its depth is not one of those.
@@ -66,7 +60,7 @@ def find(name: str) -> Callable[..., nn.Module]:
 
 
 def _of_depth(name: str) -> Callable[..., nn.Module]:
-    for form, step, rest, network in _FAMILIES:
+    for form, step, rest, block in _FAMILIES:
         match = re.fullmatch(form.replace("{}", "([1-9][0-9]{0,3})"), str(name))
         if match:
             depth, *width = map(int, match.groups())
@@ -77,7 +71,7 @@ def _of_depth(name: str) -> Callable[..., nn.Module]:
                     f"the depth of {form.format('D', 'K')} must be {step}n + {rest} with n at least 1, "
                     f"got {depth} in {name!r}; the nearest is {nearest}"
                 )
-            return partial(network, blocks=blocks, **({"width": width[0]} if width else {}))
+            return partial(ResNet, block=block, blocks=blocks, width=width[0] if width else 1)
     forms = (form.format(f"{{{step}n+{rest}}}", "{k}") for form, step, rest, _ in _FAMILIES)
     raise ValueError(
         f"network must be one of {', '.join(NETWORKS)}, got {name!r}; "
@@ -85,10 +79,13 @@ def _of_depth(name: str) -> Callable[..., nn.Module]:
     )
 
 
-_USUAL = "resnet20 resnet32 resnet56 resnet110 resnet110_bottleneck preresnet20 preresnet56 preresnet110"
+_USUAL = (
+    "resnet20 resnet32 resnet56 resnet110 resnet110_bottleneck preresnet20 preresnet56 preresnet110 "
+    "preresnet110_bottleneck wrn28_10"
+)
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    **{name: _of_depth(name) for name in (*_USUAL.split(), "preresnet110_bottleneck", "wrn28_10")},
+    **{name: _of_depth(name) for name in _USUAL.split()},
     "mobilenetv2": MobileNetV2,
 }
 """The networks of the paper's Table 2, and a few beside them; :func:`find` takes other depths and widths."""
@@ -105,33 +102,34 @@ def build(
 ) -> nn.Module:
     """Return a new network in training mode on the CPU, its weights drawn from torch's random state.
 
-    The attention modules draw theirs from streams of their own. So all else in the network starts from the
-    same weights, to the last bit, whatever the module, its position and its parameters.
+    The attention modules draw theirs from streams of their own. So all else in the network starts
+    from the same weights, to the last bit, whatever the module, its position and its parameters.
 
     Args:
         name: A key of :data:`NETWORKS`, or another depth or width; see :func:`find`.
         num_classes: Classes to tell apart, at least 2.
-        attention: From a number of channels to a module, or SimAM's class; ``None`` for no attention.
+        attention: From a number of channels to a module, or SimAM's class; ``None`` for no
+            attention.
         position: Where in a block the module stands, by default at the SimAM authors' place,
             ``"before_norm"``; see :data:`.Position`.
         slot: The position by its first name, in place of ``position``, as records have it.
-        first_weights: How the convolutions are drawn: ``"he"`` as in the residual networks' papers and in all
-            recorded runs, ``"authors"`` as in the SimAM authors' repository; see :data:`FirstWeights`.
+        first_weights: How the convolutions are drawn: ``"he"`` as in the residual networks' papers
+            and in all recorded runs, ``"authors"`` as in the SimAM authors' repository; see
+            :data:`FirstWeights`.
 
     Raises:
-        ValueError: If the name, the position or ``first_weights`` is unknown, there are fewer than two
-            classes, or ``attention`` is no function, a module that all blocks would share, or returns none.
+        ValueError: If the name, the position or ``first_weights`` is unknown, there are fewer than
+            two classes, both ``position`` and ``slot`` are given, or ``attention`` is no function,
+            a module that all blocks would share, or returns none.
     """
     network = find(name)
     if not isinstance(num_classes, Integral) or num_classes < 2:
         raise ValueError(f"num_classes must be an integer of at least 2, got {num_classes!r}")
-    options: dict[str, Any] = {"position": checked_position(position, slot)}
-    # A network of the reader's may know neither the new name of the position nor first_weights.
-    if "position" not in inspect.signature(network).parameters:
-        first = {place: name for name, place in FIRST_NAMES.items()}
-        options = {"slot": first[options["position"]]}
-    if checked_first_weights(first_weights) != "he":
-        options["first_weights"] = first_weights
+    if position is not None and slot is not None:
+        raise ValueError(f"slot must be left out beside position={position!r}, got {slot!r}")
+    given = {"position": position if slot is None else slot, "first_weights": first_weights}
+    # A network of the reader's may know neither.
+    options = {name: value for name, value in given.items() if value not in (None, "he")}
     factory = _apart(attention_factory("none") if attention is None else attention)
     return network(num_classes=num_classes, attention=factory, **options)
 
@@ -143,18 +141,14 @@ def _apart(attention: AttentionFactory) -> AttentionFactory:
             f"attention must be a function from channels to a module, got {attention!r}; "
             "attention_factory makes one from a name"
         )
-    # SimAM's class, and a subclass of it that asks for no channels, are called without any.
-    asks = True
-    if isinstance(attention, type) and issubclass(attention, SimAM):
-        kinds = {value.kind for value in inspect.signature(attention).parameters.values()}
-        asks = bool(kinds & {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD})
+    factory = attention_factory("simam") if attention is SimAM else attention
 
     def make(channels: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):  # the network is made on the CPU
-            # The fork is at the numbers that the network's next layer will draw. A seed taken from there
-            # starts others.
+            # The fork is at the numbers that the network's next layer will draw. A seed taken from
+            # there starts others.
             torch.default_generator.manual_seed(int(torch.randint(2**62, (), device="cpu")))
-            module = attention(channels) if asks else attention()  # type: ignore[call-arg]
+            module = factory(channels)
         if not isinstance(module, nn.Module):
             raise ValueError(
                 f"attention must return a module, got {type(module).__name__} for {channels} channels"

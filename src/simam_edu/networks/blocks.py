@@ -1,10 +1,10 @@
 r"""The blocks of the networks, each a line that reads from left to right, with one attention module.
 
 He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016 (basic, bottleneck),
-https://arxiv.org/abs/1512.03385, and "Identity Mappings in Deep Residual Networks", ECCV 2016 (their
-pre-activation forms), https://arxiv.org/abs/1603.05027; Zagoruyko, Komodakis, "Wide Residual Networks",
-BMVC 2016, https://arxiv.org/abs/1605.07146; Sandler et al., "MobileNetV2: Inverted Residuals and Linear
-Bottlenecks", CVPR 2018, https://arxiv.org/abs/1801.04381.
+https://arxiv.org/abs/1512.03385, and "Identity Mappings in Deep Residual Networks", ECCV 2016
+(their pre-activation forms), https://arxiv.org/abs/1603.05027; Zagoruyko, Komodakis, "Wide Residual
+Networks", BMVC 2016, https://arxiv.org/abs/1605.07146; Sandler et al., "MobileNetV2: Inverted
+Residuals and Linear Bottlenecks", CVPR 2018, https://arxiv.org/abs/1801.04381.
 
 Where they differ, as the SimAM authors have it: a shortcut across a change of shape is a 1x1
 convolution, with a batch norm in the blocks that end with one (option B, not the padded identity of
@@ -12,7 +12,7 @@ option A); a bottleneck has its stride in the 3x3 convolution; and an inverted r
 that changes the width has a shortcut.
 """
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -25,42 +25,29 @@ Slot = Literal["pre_norm", "post_norm"]
 Position = Literal["before_norm", "after_norm"]
 """Where in a block the module stands: where the SimAM authors put SimAM, or its rivals.
 
-``"before_norm"`` is right after the last 3x3 convolution, before the batch norm behind it where there
-is one: where the SimAM authors put SimAM. ``"after_norm"`` is at the end of the branch, before the
-addition: where they put SE and CBAM. The ``layout`` of each block shows both, and the channels that
-the module sees there are those of the convolution before it. In :class:`PreBasicBlock` and
+``"before_norm"`` is right after the last 3x3 convolution, before the batch norm behind it where
+there is one: where the SimAM authors put SimAM. ``"after_norm"`` is at the end of the branch, before
+the addition: where they put SE and CBAM. The ``layout`` of each block shows both, and the channels
+that the module sees there are those of the convolution before it. In :class:`PreBasicBlock` and
 :class:`WideBlock` nothing but the addition follows the second convolution, so the two are one place.
 The first names ``"pre_norm"`` and ``"post_norm"`` (:data:`Slot`) stay valid.
 Source: the repository ZjjConan/SimAM, last commit of October 2022.
 """
 
-FIRST_NAMES: dict[Slot, Position] = {"pre_norm": "before_norm", "post_norm": "after_norm"}
-
-
-def checked_position(position: Position | Slot | None, slot: Slot | None = None) -> Position:
-    """Return the position that one of the arguments names, by default the SimAM authors' own.
-
-    Raises:
-        ValueError: If it is not one of :data:`Position` or :data:`Slot`, or both arguments are given.
-    """
-    if position is not None and slot is not None:
-        raise ValueError(f"slot must be left out beside position={position!r}, got {slot!r}")
-    given: Any = next((name for name in (position, slot) if name is not None), "before_norm")
-    found: Position = FIRST_NAMES.get(given, given)
-    if found not in get_args(Position):
-        raise ValueError(
-            f"position must be one of {', '.join(get_args(Position))} (slot: {', '.join(get_args(Slot))}), "
-            f"got {given!r}"
-        )
-    return found
+_POSITIONS: dict[str, Position] = {
+    "before_norm": "before_norm",
+    "after_norm": "after_norm",
+    "pre_norm": "before_norm",
+    "post_norm": "after_norm",
+}
 
 
 def convolution(
     channels_in: int, channels_out: int, size: int, *, stride: int = 1, groups: int = 1
 ) -> nn.Conv2d:
-    """Return a square convolution of odd size that keeps the map at stride 1.
+    """Return a square convolution of odd size that keeps the map at stride 1, without a bias.
 
-    It has no bias, because a batch norm takes a constant out again.
+    The batch norm behind it would take a constant out again.
     """
     return nn.Conv2d(
         channels_in, channels_out, size, stride=stride, padding=size // 2, groups=groups, bias=False
@@ -72,9 +59,9 @@ class Block(nn.Module):
 
     .. math:: y = F(x) + S(x)
 
-    :math:`F` are the steps of ``layout`` from left to right, with the attention at one of the two places in
-    brackets. :math:`S` is the identity or, where the shape changes, a 1x1 convolution. The input is
-    (n, channels_in, h, w), the output (n, channels_out, h / stride, w / stride).
+    :math:`F` are the steps of ``layout`` from left to right, with the attention at one of the two
+    places in brackets. :math:`S` is the identity or, where the shape changes, a 1x1 convolution.
+    The input is (n, channels_in, h, w), the output (n, channels_out, h / stride, w / stride).
 
     Args:
         channels_in: Channels of the input.
@@ -82,17 +69,16 @@ class Block(nn.Module):
         stride: 1, or 2 to halve the map.
         attention: Makes the attention module from the number of channels at its place.
         position: Which place; see :data:`Position`.
-        slot: The position by its first name, in place of ``position``.
 
     Raises:
         ValueError: If the position is unknown.
     """
 
     layout: ClassVar[str]
-    sizes: ClassVar[tuple[int, ...]]  # of the convolutions; the first of size 3 has the stride
+    sizes: ClassVar[tuple[int, ...]] = (3, 3)  # of the convolutions; the first of size 3 has the stride
     expansion: ClassVar[int] = 1  # how many times wider the output is than the 3x3 convolution
-    depthwise: ClassVar[bool] = False  # whether the 3x3 convolution takes each channel by itself
     shortcut_norm: ClassVar[bool] = False  # whether a norm follows the 1x1 convolution of the shortcut
+    shortcut_from: ClassVar[int] = 0  # how many steps of the branch the 1x1 convolution shares
     last_relu: ClassVar[bool] = False  # whether a relu follows the addition
 
     def __init__(
@@ -102,11 +88,12 @@ class Block(nn.Module):
         *,
         stride: int,
         attention: AttentionFactory,
-        position: Position | Slot | None = None,
-        slot: Slot | None = None,
+        position: Position | Slot = "before_norm",
     ) -> None:
         super().__init__()
-        self.position = checked_position(position, slot)
+        if position not in _POSITIONS:
+            raise ValueError(f"position must be one of {', '.join(_POSITIONS)}, got {position!r}")
+        self.position = _POSITIONS[position]
         convolutions = iter(self._convolutions(channels_in, channels_out, stride))
         channels = channels_in
         steps = self.layout.replace(f"[{self.position}]", "attention").split()
@@ -124,24 +111,11 @@ class Block(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.attention = attention(attended)
 
-    def _hidden(self, channels_in: int, channels_out: int) -> int:  # noqa: ARG002
-        if channels_out % self.expansion:
-            raise ValueError(f"channels_out must be a multiple of {self.expansion}, got {channels_out!r}")
-        return channels_out // self.expansion
-
     def _convolutions(self, channels_in: int, channels_out: int, stride: int) -> list[nn.Conv2d]:
-        hidden = self._hidden(channels_in, channels_out)
-        inner = [hidden] * (len(self.sizes) - 1)
-        channels = zip([channels_in, *inner], [*inner, channels_out], self.sizes, strict=True)
-        strided = self.sizes.index(3)
-        return [
-            convolution(
-                *layer,
-                stride=stride if k == strided else 1,
-                groups=hidden if self.depthwise and k == strided else 1,
-            )
-            for k, layer in enumerate(channels)
-        ]
+        widths = [channels_in, *[channels_out // self.expansion] * (len(self.sizes) - 1), channels_out]
+        strides = [stride if k == self.sizes.index(3) else 1 for k in range(len(self.sizes))]
+        rows = zip(widths, widths[1:], self.sizes, strides, strict=False)
+        return [convolution(*row, stride=step) for *row, step in rows]
 
     def _shortcut(self, channels_in: int, channels_out: int, stride: int) -> nn.Module | None:
         if stride == 1 and channels_in == channels_out:
@@ -149,17 +123,15 @@ class Block(nn.Module):
         across = convolution(channels_in, channels_out, 1, stride=stride)
         return nn.Sequential(across, nn.BatchNorm2d(channels_out)) if self.shortcut_norm else across
 
-    def branch(self, x: Tensor, *, first: int = 0) -> Tensor:
-        """Return what the steps of the layout make of ``x``, from the one numbered ``first`` on."""
-        for step in self.steps[first:]:
-            x = getattr(self, step)(x)
-        return x
-
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
         """Return the block's output; the map is divided by the stride."""
-        y = self.branch(x)
+        y = beside = x
+        for number, step in enumerate(self.steps):
+            if number == self.shortcut_from and not isinstance(self.shortcut, nn.Identity):
+                beside = y
+            y = getattr(self, step)(y)
         if self.shortcut is not None:
-            y = y + self.shortcut(x)
+            y = y + self.shortcut(beside)
         return self.relu(y) if self.last_relu else y
 
 
@@ -167,14 +139,13 @@ class BasicBlock(Block):
     """Two 3x3 convolutions, each with its norm, and a relu after the addition; see :class:`Block`."""
 
     layout = "conv1 bn1 relu conv2 [before_norm] bn2 [after_norm]"
-    sizes = (3, 3)
     shortcut_norm = last_relu = True
 
 
 class BottleneckBlock(Block):
-    """A 1x1 convolution that narrows to a quarter, a 3x3 and a 1x1 that widens again; see :class:`Block`.
+    """A 1x1 convolution that narrows to a quarter, a 3x3 and a 1x1 that widens; see :class:`Block`.
 
-    Before the norm the attention sees a quarter of ``channels_out``, which must be a multiple of four.
+    Before the norm the attention sees a quarter of ``channels_out``, a multiple of four.
     """
 
     layout = "conv1 bn1 relu conv2 [before_norm] bn2 relu conv3 bn3 [after_norm]"
@@ -187,7 +158,6 @@ class PreBasicBlock(Block):
     """Two 3x3 convolutions, each after its norm and relu; see :class:`Block`. Both positions are one."""
 
     layout = "bn1 relu conv1 bn2 relu conv2 [before_norm] [after_norm]"
-    sizes = (3, 3)
 
 
 class PreBottleneckBlock(Block):
@@ -204,35 +174,29 @@ class WideBlock(PreBasicBlock):
     There is no dropout, which the paper has as an option (the SimAM authors take 0.3 for WRN-28-10).
     """
 
-    bn1: nn.BatchNorm2d
-    shortcut: nn.Module
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
-        """Return the block's output; the map is divided by the stride."""
-        active = self.relu(self.bn1(x))
-        y = self.branch(active, first=2)
-        beside: Tensor = self.shortcut(x if isinstance(self.shortcut, nn.Identity) else active)
-        return y + beside
+    shortcut_from = 2
 
 
 class InvertedResidual(Block):
     """A 1x1 convolution that widens ``expansion`` times, a depthwise 3x3 and a 1x1 that narrows.
 
-    The rest is as in :class:`Block`. At stride 2 there is no shortcut. Before the norm the attention sees
-    the wide map.
+    The rest is as in :class:`Block`. At stride 2 there is no shortcut. Before the norm the
+    attention sees the wide map.
     """
 
-    layout = "conv1 bn1 relu conv2 [before_norm] bn2 relu conv3 bn3 [after_norm]"
-    sizes = (1, 3, 1)
-    depthwise = True
+    layout = BottleneckBlock.layout
     shortcut_norm = True
 
     def __init__(self, channels_in: int, channels_out: int, *, expansion: int, **options: Any) -> None:
         self.wide = expansion * channels_in  # before the layers are made of it
         super().__init__(channels_in, channels_out, **options)
 
-    def _hidden(self, *_channels: int) -> int:
-        return self.wide
+    def _convolutions(self, channels_in: int, channels_out: int, stride: int) -> list[nn.Conv2d]:
+        return [
+            convolution(channels_in, self.wide, 1),
+            convolution(self.wide, self.wide, 3, stride=stride, groups=self.wide),
+            convolution(self.wide, channels_out, 1),
+        ]
 
     def _shortcut(self, channels_in: int, channels_out: int, stride: int) -> nn.Module | None:
         return super()._shortcut(channels_in, channels_out, stride) if stride == 1 else None

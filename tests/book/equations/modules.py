@@ -70,7 +70,7 @@ def applied(module: Any, generator: np.random.Generator) -> dict[str, Any]:
 
 def of_a_block(generator: np.random.Generator) -> dict[str, Any]:
     """A map, what a block makes of it, and its correction by the block's own layers."""
-    block = BasicBlock(CHANNELS, CHANNELS, stride=1, attention=attention_factory("none"), slot="pre_norm")
+    block = BasicBlock(CHANNELS, CHANNELS, stride=1, attention=attention_factory("none"), position="pre_norm")
     layers = nn.Sequential(block.conv1, block.bn1, nn.ReLU(), block.conv2, block.bn2)
     return applied(block, generator) | {"f": of_maps(layers)}
 
