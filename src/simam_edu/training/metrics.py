@@ -1,8 +1,9 @@
-"""Loss and accuracy: added up, evaluated, and what a run reports of them."""
+"""Loss and accuracy: measured, added up, evaluated, and what a run reports of them."""
 
 import math
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Self
 
@@ -25,12 +26,11 @@ class Metrics:
     loss: float  #: their mean cross-entropy in nats
     accuracy: float  #: the fraction of them, in [0, 1], that was classified correctly
 
-    def require_finite(self, what: str) -> None:
-        """Raise a FloatingPointError, which says over which images, if the loss is not finite."""
-        if not math.isfinite(self.loss):
-            raise FloatingPointError(
-                f"the loss over the {what} must be finite, got {self.loss}; lower the learning rate"
-            )
+    @classmethod
+    def of(cls, sums: Sequence[float]) -> Self:
+        """Return the metrics of a sum of losses, a number of right answers and one of images."""
+        loss, correct, images = sums
+        return cls(images=int(images), loss=loss / images, accuracy=correct / images)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +76,20 @@ class TrainResult:
     network: nn.Module  #: trained, on the device it was trained on, in evaluation mode
     epochs: tuple[EpochResult, ...]  #: one entry per epoch
     test: Metrics  #: over the test set, evaluated once, after the last epoch
-    minutes: float  #: from the first step to the end of the test, over all parts of an interrupted run
+    minutes: float  #: from the first step to the end of the test, over all parts of the run
     device: str  #: where it ran
     precision: str  #: ``"float32"`` or ``"bfloat16"``
     processes: int  #: how many shared each batch
     training_images: int  #: how many images it learned from
+
+
+def require_finite(loss: float, where: str) -> None:
+    """Raise a FloatingPointError, which says where, if a loss is not finite."""
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"the loss {where} must be finite, got {loss}; lower the learning rate, or look "
+            "for a division by zero in the network or in std of the images"
+        )
 
 
 def measure(mean_loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
@@ -90,44 +99,12 @@ def measure(mean_loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     return torch.stack([loss, correct, torch.full_like(loss, len(labels))])
 
 
-@dataclass(kw_only=True)
-class RunningMetrics:
-    """Sums over the images of an epoch, of all processes, as far as they were read."""
-
-    loss: float = 0.0
-    correct: int = 0
-    images: int = 0
-    batches: int = 0
-    first_bad: int = 0  # the first batch, from 1, whose loss was not finite; 0 for none
-    last_loss: float = math.inf  # the mean over the last batch before that
-    _unread: list[Tensor] = field(default_factory=list)
-
-    def add(self, measured: Tensor) -> None:
-        """Add what :func:`measure` returned of one batch, or of this process's shard of it."""
-        self._unread.append(measured)
-
-    def read(self, world: World) -> Metrics:
-        """Wait for the device and return the metrics over what all processes have added."""
-        own = torch.stack(self._unread).tolist() if self._unread else []
-        self._unread.clear()
-        # A process may have no image in the last batch of an evaluation.
-        for shards in zip_longest(*world.gather(own), fillvalue=(0.0, 0.0, 0.0)):
-            loss, correct, images = map(sum, zip(*shards, strict=True))
-            self.batches += 1
-            if not self.first_bad and math.isfinite(loss):
-                self.last_loss = loss / images
-            elif not self.first_bad:
-                self.first_bad = self.batches
-            self.loss += loss
-            self.correct += int(correct)
-            self.images += int(images)
-        n = self.images
-        return Metrics(images=n, loss=self.loss / n, accuracy=self.correct / n)
-
-    def saved(self) -> dict[str, float]:
-        """Return the arguments that make these metrics, which are finite, anew."""
-        names = ("loss", "correct", "images", "batches", "last_loss")
-        return {name: getattr(self, name) for name in names}
+def over_processes(measured: Sequence[Tensor], world: World) -> list[list[float]]:
+    """Wait for the device and return, of each batch, what all processes measured, added up."""
+    own = torch.stack(list(measured)).tolist() if measured else []
+    # A process may have no image in the last batch of an evaluation.
+    batches = zip_longest(*world.gather(own), fillvalue=(0.0, 0.0, 0.0))
+    return [[sum(column) for column in zip(*shards, strict=True)] for shards in batches]
 
 
 @torch.no_grad()
@@ -138,12 +115,13 @@ def evaluate(
     *,
     world: World = ALONE,
 ) -> Metrics:
-    """Return the metrics over images as they are, each counted once, by a network in evaluation mode."""
+    """Return the metrics over images as they are, each counted once, in evaluation mode."""
     network.eval()
-    metrics = RunningMetrics()
+    measured = []
     for batch, labels in images.plain_batches(EVALUATION_BATCH, shard=world.shard):
         if len(labels):  # none where there are fewer images than processes
             with autocast(images.device, precision):
                 logits = network(batch)
-            metrics.add(measure(F.cross_entropy(logits.float(), labels), logits, labels))
-    return metrics.read(world)
+            measured.append(measure(F.cross_entropy(logits.float(), labels), logits, labels))
+    batches = over_processes(measured, world)
+    return Metrics.of([sum(column) for column in zip(*batches, strict=True)])
