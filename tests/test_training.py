@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import math
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -148,28 +149,22 @@ def test_every_field_of_a_run_is_in_record_and_fingerprint():
 
 
 def test_a_record_names_the_commit_of_its_source(tmp_path, monkeypatch):
-    source, inside = tmp_path / "src" / "simam_edu", tmp_path / "venv" / "simam_edu"
-    source.mkdir(parents=True)
-    inside.mkdir(parents=True)
-    file = source / "__init__.py"
-    file.write_text("")
-    monkeypatch.setattr(record_module.simam_edu, "__file__", str(file))
+    source, inside = (tmp_path / place / "simam_edu/__init__.py" for place in ("src", "venv"))
     commit = record_module.commit.__wrapped__
+    for file in (source, inside):
+        file.parent.mkdir(parents=True)
+        file.write_text("")
+    monkeypatch.setattr(record_module.simam_edu, "__file__", str(source))
     assert commit() is None, "no repository"
-
-    def git(*arguments):
-        command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
-        return subprocess.check_output(command, cwd=tmp_path, text=True).strip()
-
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-q", "-m", "first")
-    head = git("rev-parse", "--short=12", "HEAD")
+    person = ("-c", "user.name=a", "-c", "user.email=a@b")
+    for command in (["init"], ["add", "src"], [*person, "commit", "-m", "first"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)
     (tmp_path / "src" / "beside.txt").write_text("not of the package")
-    assert commit() == head
-    file.write_text("changed = 1")
+    head = commit()
+    assert re.fullmatch("[0-9a-f]{12}", head)
+    source.write_text("changed = 1")
     assert commit() == head + "+"
-    monkeypatch.setattr(record_module.simam_edu, "__file__", str(inside / "__init__.py"))
+    monkeypatch.setattr(record_module.simam_edu, "__file__", str(inside))
     assert commit() is None, "installed inside the repository of something else"
 
 
@@ -222,7 +217,7 @@ class ZeroOverZero(torch.nn.Module):
         ({"recipe": "wild"}, {}, 1, "at step 2, in epoch 1, must be finite"),
         ({"recipe": "wild"}, {}, 5, "at step 2, in epoch 1"),
         ({"attention": "zero over zero"}, {}, 1, "at step 1, in epoch 1"),
-        ({}, {"mean": (math.nan,) * 3}, 1, "over the test images must be finite"),
+        ({}, {"mean": (math.nan,) * 3}, 1, "over 8 images in evaluation must be finite"),
     ],
     ids=["learning rate", "read every few steps", "network", "test images"],
 )

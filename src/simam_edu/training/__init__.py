@@ -1,4 +1,4 @@
-"""Training on images in memory: recipes, loop, evaluation, checkpoints, several processes, record."""
+"""Training on images in memory: recipes, loop, checkpoints, several processes, record."""
 
 from simam_edu._renamed import renamed
 from simam_edu.training.config import TrainConfig

@@ -18,11 +18,7 @@ _NAMES = f"checkpoint-{'[0-9]' * 8}-{'[0-9a-f]' * 16}.pt"  # as a pattern; no ot
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, whenever the machine stops.
-
-    Raises:
-        OSError: If it cannot be written, for example on a full disk; what was there before stays.
-    """
+    """Write a file that is there whole, or as it was before: a full disk is an OSError."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # no two processes write into one
     try:
         with temporary.open("wb") as file:
@@ -37,10 +33,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 def save_checkpoint(folder: Path, content: Mapping[str, Any], *, step: int, keep: Path | None = None) -> Path:
     """Write a checkpoint of so many steps, remove the older ones but ``keep``, and return its file.
 
-    ``keep`` is the one before it, for the case that the new one is damaged later.
-
-    Raises:
-        OSError: If it cannot be written; all older ones stay then.
+    ``keep`` is the one before it, in case that the new one is damaged later.
     """
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)

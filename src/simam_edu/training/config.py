@@ -1,4 +1,4 @@
-"""What a run is: its fields, in the one list from which options, fingerprint and record are made."""
+"""What a run is: its fields, in one list that makes options, fingerprint and record."""
 
 import argparse
 import re
@@ -78,11 +78,10 @@ class TrainConfig:
     def definition(self, images: ImageSet) -> dict[str, Any]:
         """Return what defines the run wherever it runs, ready for JSON: all fields but the device.
 
-        The epochs are those that it has, and ``recipe_values`` are what the recipe's name stands for. Of
-        the training images it has name and source.
+        To these come ``recipe_values``, and name and source of the training images.
         """
-        own = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "device"}
-        return own | {
+        names = [entry.name for entry in fields(self) if entry.name != "device"]
+        return {name: getattr(self, name) for name in names} | {
             "attention_options": dict(self.attention_options),
             "epochs": self.total_epochs,
             "recipe_values": RECIPES[self.recipe].values(),
@@ -118,6 +117,6 @@ def _defaults() -> dict[str, Any]:
 
 
 def check_seed(seed: int) -> None:
-    """Raise a ValueError if torch's generators do not take a seed, or would change it to take it."""
+    """Raise a ValueError if torch's generators do not take a seed as it is."""
     if type(seed) is not int or not 0 <= seed < 2**64:
         raise ValueError(f"seed must be a whole number in [0, 2**64), got {seed!r}")

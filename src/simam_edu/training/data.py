@@ -50,7 +50,7 @@ class DeviceImages:
         return self.labels.device
 
     def batch(self, draw: Int64[Tensor, "4 b"]) -> tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]:
-        """Return one window of each chosen image, normalized, in channels_last memory, and the labels.
+        """Return a window of each chosen image, normalized, in channels_last memory, and the labels.
 
         The rows of a draw are the images' numbers, the first row and the first column of the
         window, from 0 to twice :data:`PADDING`, which itself gives the whole image, and 1 where
@@ -69,14 +69,10 @@ class DeviceImages:
     def draws(
         self, batch_size: int, *, generator: torch.Generator, skip: int = 0
     ) -> Iterator[Int64[Tensor, "4 b"]]:
-        """Yield of every batch of an epoch which images it has, in random order, and how they are cut.
+        """Yield the draw of each batch of an epoch, after the ``skip`` that are done already.
 
-        All are drawn at once, and moved to the device at once.
-
-        Args:
-            batch_size: Images per batch; the last one holds what is left.
-            generator: Draws on the CPU, so that the draws are the same on every device.
-            skip: Batches at the beginning to pass over, to go on in the middle of an epoch.
+        The images come in random order, and the last batch holds what is left. All is drawn at
+        once, on the CPU, so that it is the same on every device.
         """
         order = torch.randperm(len(self), generator=generator)
         parts = []

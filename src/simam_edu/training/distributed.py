@@ -19,19 +19,20 @@ from torch.nn.parallel import DistributedDataParallel
 from simam_edu.training.config import Device
 
 
-def choose_precision(device: torch.device) -> torch.dtype:
-    """Return bfloat16 on a CUDA card that computes it natively (from Ampere on), float32 elsewhere.
+def precision(device: torch.device) -> str:
+    """Return "bfloat16" on a CUDA card that computes it natively (from Ampere on), else "float32".
 
     bfloat16 has the range of float32, so no loss scaling is needed.
     """
     cuda = device.type == "cuda"
     native = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.bfloat16 if native else torch.float32
+    return "bfloat16" if native else "float32"
 
 
-def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
-    """Return the context in which the forward pass runs in ``precision``."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision != torch.float32)
+def autocast(device: torch.device) -> torch.autocast:
+    """Return the context in which the forward pass runs in the precision of the device."""
+    lower = precision(device) == "bfloat16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=lower)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +51,8 @@ class World:
     def device(self, device: Device) -> torch.device:
         """Return the device of this process, of several on one machine each its own CUDA card.
 
-        ``"auto"`` takes CUDA where it is, then Apple's, then the CPU.
-
-        Raises:
-            ValueError: If the device is not on this machine; Apple's is for one process alone.
+        ``"auto"`` takes CUDA where it is, then Apple's, which is for one process alone, then the
+        CPU. A device that is not on this machine is a ValueError.
         """
         has = {
             "cuda": torch.cuda.is_available(),
@@ -103,9 +102,6 @@ def join(device: Device) -> World:
 
     A process joins once and stays until it ends: after leaving it would meet the addresses of the
     first time.
-
-    Raises:
-        ValueError: If torchrun's variables are incomplete, or the device is not on this machine.
     """
     world = read_world(os.environ)
     if world.size == 1 or dist.is_initialized():
@@ -119,11 +115,7 @@ def join(device: Device) -> World:
 
 
 def read_world(variables: Mapping[str, str]) -> World:
-    """Return what torchrun's variables say; without ``WORLD_SIZE`` one is alone.
-
-    Raises:
-        ValueError: If some of them are missing or no numbers.
-    """
+    """Return what torchrun's variables say, or raise a ValueError; without them one is alone."""
     if "WORLD_SIZE" not in variables:
         return World()
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
@@ -142,8 +134,7 @@ def keep_freed_memory() -> bool:
 
     glibc gives large blocks back to the system, which fills their pages with zeros before it hands
     them out again; a training step, which frees and takes the same blocks every time, loses some
-    percent to that. It concerns the whole process, so commands call it and the library does not.
-    Source: mallopt(3).
+    percent to that. It concerns the whole process, so commands call it. Source: mallopt(3).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

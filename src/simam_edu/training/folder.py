@@ -16,7 +16,7 @@ from simam_edu.datasets import ImageSet
 from simam_edu.kernels import backend_for
 from simam_edu.training.checkpoint import newest_checkpoint, save_checkpoint, write_atomically
 from simam_edu.training.config import TrainConfig
-from simam_edu.training.distributed import World, choose_precision
+from simam_edu.training.distributed import World, precision
 from simam_edu.training.interruption import signals_wait
 from simam_edu.training.state import TrainState
 
@@ -33,10 +33,8 @@ LOCK_FILE = "lock"
 def fingerprint(config: TrainConfig, train_set: ImageSet, test_set: ImageSet, world: World) -> dict[str, Any]:
     """Return what decides the numbers of a run, ready for JSON; images enter by their checksum.
 
-    A run goes on only where all of it is as it was; else two results would be mixed under the name
-    of one. What rounds differently belongs to it, such as the number of threads on the CPU. The
-    processor's model, Python and numpy are recorded and not compared; settings that a caller
-    changes in torch are neither.
+    What rounds differently belongs to it, such as the number of threads on the CPU. The
+    processor's model, Python and numpy are recorded and not compared.
     """
     device = world.device(config.device)
     on_cpu, with_simam = device.type == "cpu", "simam" in config.attention
@@ -45,7 +43,7 @@ def fingerprint(config: TrainConfig, train_set: ImageSet, test_set: ImageSet, wo
         "training_images_checksum": digest(train_set),
         "test_images_checksum": digest(test_set),
         "device": device.type,
-        "precision": str(choose_precision(device)).removeprefix("torch."),
+        "precision": precision(device),
         "processes": world.size,
         "threads": torch.get_num_threads() if on_cpu else None,
         "instructions": torch.backends.cpu.get_cpu_capability() if on_cpu else None,
@@ -87,11 +85,8 @@ def require_same(wanted: Mapping[str, Any], found: Mapping[str, Any], path: Path
 class Checkpointing:
     """Saves and restores the checkpoints of one run; of several processes rank 0 reads and writes.
 
-    The folder is made when missing; with ``None`` nothing is kept.
-
-    Raises:
-        ValueError: If the folder is that of another run.
-        OSError: If it cannot be written.
+    The folder is made when missing, and that of another run is refused with a ValueError; with
+    ``None`` nothing is kept.
     """
 
     def __init__(

@@ -20,10 +20,10 @@ from simam_edu.training.card import Step, one_launch, stream_of_its_own
 from simam_edu.training.checkpoint import write_atomically
 from simam_edu.training.config import TrainConfig
 from simam_edu.training.data import DeviceImages
-from simam_edu.training.distributed import World, autocast, choose_precision, join
+from simam_edu.training.distributed import World, autocast, join
 from simam_edu.training.folder import LOCK_FILE, RECORD_FILE, Checkpointing
 from simam_edu.training.interruption import signals_wait
-from simam_edu.training.metrics import Progress, TrainResult, evaluate, measure, require_finite
+from simam_edu.training.metrics import Progress, TrainResult, evaluate, measure
 from simam_edu.training.recipes import RECIPES
 from simam_edu.training.record import Record, make_record
 from simam_edu.training.state import TrainState
@@ -67,7 +67,6 @@ def train(
     """
     world = world or join(config.device)
     device = world.device(config.device)
-    precision = choose_precision(device)
     training_set, validation_set = (
         DeviceImages.put(images, device) for images in split(train_set, config.held_out)
     )
@@ -75,7 +74,7 @@ def train(
     checkpoints = Checkpointing(folder, config, train_set, test_set, world)
     checkpoints.restore(state)
     network = world.parallel(state.network)
-    step: Step = partial(training_step, network, state.optimizer, training_set, precision)
+    step: Step = partial(training_step, network, state.optimizer, training_set)
     draws = partial(training_set.draws, state.recipe.batch_size, generator=state.generator)
     report, read_every = on_step or (lambda _: None), READ_EVERY[device.type]
 
@@ -97,28 +96,25 @@ def train(
             validation = None
             world.share_buffers(state.network)
             if len(validation_set):
-                validation = evaluate(state.network, validation_set, precision, world=world)
-                require_finite(validation.loss, f"of validation after epoch {state.epoch}")
+                validation = evaluate(state.network, validation_set, world=world)
             with signals_wait():  # in the history and before the next epoch, or neither
                 report(state.finish_epoch(validation))
                 checkpoints.save(state)
 
-    test = evaluate(state.network, DeviceImages.put(test_set, device), precision, world=world)
-    require_finite(test.loss, "over the test images")
-    return state.result(test, precision, world)
+    test = evaluate(state.network, DeviceImages.put(test_set, device), world=world)
+    return state.result(test, world)
 
 
 def training_step(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     images: DeviceImages,
-    precision: torch.dtype,
     draw: Tensor,
     weight: float,
 ) -> Tensor:
     """Learn from the images of a draw and return what :func:`measure` says of them."""
     x, labels = images.batch(draw)
-    with autocast(images.device, precision):
+    with autocast(images.device):
         logits = network(x)
     loss = F.cross_entropy(logits.float(), labels)
     optimizer.zero_grad()

@@ -108,20 +108,19 @@ def over_processes(measured: Sequence[Tensor], world: World) -> list[list[float]
 
 
 @torch.no_grad()
-def evaluate(
-    network: nn.Module,
-    images: DeviceImages,
-    precision: torch.dtype = torch.float32,
-    *,
-    world: World = ALONE,
-) -> Metrics:
-    """Return the metrics over images as they are, each counted once, in evaluation mode."""
+def evaluate(network: nn.Module, images: DeviceImages, *, world: World = ALONE) -> Metrics:
+    """Return the metrics over images as they are, each counted once, in evaluation mode.
+
+    A loss that is not finite is a FloatingPointError.
+    """
     network.eval()
     measured = []
     for batch, labels in images.plain_batches(EVALUATION_BATCH, shard=world.shard):
         if len(labels):  # none where there are fewer images than processes
-            with autocast(images.device, precision):
+            with autocast(images.device):
                 logits = network(batch)
             measured.append(measure(F.cross_entropy(logits.float(), labels), logits, labels))
     batches = over_processes(measured, world)
-    return Metrics.of([sum(column) for column in zip(*batches, strict=True)])
+    found = Metrics.of([sum(column) for column in zip(*batches, strict=True)])
+    require_finite(found.loss, f"over {found.images} images in evaluation")
+    return found

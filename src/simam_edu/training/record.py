@@ -127,10 +127,9 @@ def append_line(path: Path, record: Record) -> None:
 
 
 def read_records(path: Traversable) -> Iterator[Record]:
-    """Yield the records of a file, one a line; empty lines and a byte order mark are passed over.
+    """Yield the records of a file, one a line, or raise a ValueError with the line that is none.
 
-    Raises:
-        ValueError: If the file is not text in UTF-8, or a line is no record, with its number.
+    Empty lines and a byte order mark are passed over.
     """
     number = 0
     try:
@@ -147,11 +146,8 @@ def read_records(path: Traversable) -> Iterator[Record]:
 def recorded(name: str) -> list[Record]:
     """Return the records of the runs that the book shows; they are installed with the package.
 
-    The name is that of a file of ``book/results`` without its ending, such as
-    ``"resnet20_cifar10"``.
-
-    Raises:
-        ValueError: If there is no such file; the message names those there are.
+    The name is that of a file of ``book/results`` without its ending, such as ``"study"``; an
+    unknown one is a ValueError with those there are.
     """
     folder = files("simam_edu.results")
     known = [Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".jsonl")]

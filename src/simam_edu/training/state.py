@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from simam_edu.training.distributed import World
+from simam_edu.training.distributed import World, precision
 from simam_edu.training.metrics import (
     EpochResult,
     Metrics,
@@ -70,10 +70,9 @@ class TrainState:
         self.batch += 1
 
     def read(self, world: World) -> Progress:
-        """Wait for the device, add up what the last steps measured, and return where the run stands.
+        """Wait for the device, add up what the last steps measured, and return what to report.
 
-        Raises:
-            FloatingPointError: If a loss is not finite, with the first such step.
+        The first loss that is not finite is a FloatingPointError with its step.
         """
         before, first = self.sums[2], self.step - len(self._unread) + 1
         for step, batch in enumerate(over_processes(self._unread, world), start=first):
@@ -83,7 +82,7 @@ class TrainState:
         return self._progress(int(self.sums[2] - before))
 
     def finish_epoch(self, held_out: Metrics | None) -> Progress:
-        """Put the present epoch into the history, stand before the next, and return what to report."""
+        """Put the epoch into the history, stand before the next, and return what to report."""
         seconds = time.perf_counter() - self._clock
         self.history.append(
             EpochResult(
@@ -104,15 +103,14 @@ class TrainState:
             learning_rate=float(self.optimizer.param_groups[0]["lr"]), history=tuple(self.history),
         )  # fmt: skip
 
-    def result(self, test: Metrics, precision: torch.dtype, world: World) -> TrainResult:
+    def result(self, test: Metrics, world: World) -> TrainResult:
         """Return what the finished run gives back."""
         seconds = sum(epoch.seconds for epoch in self.history) + time.perf_counter() - self._clock
         device = next(self.network.parameters()).device
         return TrainResult(
             network=self.network, epochs=tuple(self.history), test=test, minutes=seconds / 60,
             device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-            precision=str(precision).removeprefix("torch."), processes=world.size,
-            training_images=self.images,
+            precision=precision(device), processes=world.size, training_images=self.images,
         )  # fmt: skip
 
     def saved(self) -> dict[str, Any]:
