@@ -214,10 +214,10 @@ class ZeroOverZero(torch.nn.Module):
 @pytest.mark.parametrize(
     ("change", "test_set", "every", "message"),
     [
-        ({"recipe": "wild"}, {}, 1, "at step 2, in epoch 1, must be finite"),
-        ({"recipe": "wild"}, {}, 5, "at step 2, in epoch 1"),
-        ({"attention": "zero over zero"}, {}, 1, "at step 1, in epoch 1"),
-        ({}, {"mean": (math.nan,) * 3}, 1, "over 8 images in evaluation must be finite"),
+        ({"recipe": "wild"}, {}, 1, "loss of step 2 must be finite"),
+        ({"recipe": "wild"}, {}, 5, "loss of step 2 must be finite"),
+        ({"attention": "zero over zero"}, {}, 1, "loss of step 1 must be finite"),
+        ({}, {"mean": (math.nan,) * 3}, 1, "loss of evaluation batch 1 must be finite"),
     ],
     ids=["learning rate", "read every few steps", "network", "test images"],
 )

@@ -83,15 +83,6 @@ class TrainResult:
     training_images: int  #: how many images it learned from
 
 
-def require_finite(loss: float, where: str) -> None:
-    """Raise a FloatingPointError, which says where, if a loss is not finite."""
-    if not math.isfinite(loss):
-        raise FloatingPointError(
-            f"the loss {where} must be finite, got {loss}; lower the learning rate, or look "
-            "for a division by zero in the network or in std of the images"
-        )
-
-
 def measure(mean_loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     """Return of a batch the sum of the losses, the right answers and the images, without waiting."""
     loss = mean_loss.detach() * len(labels)
@@ -99,20 +90,35 @@ def measure(mean_loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     return torch.stack([loss, correct, torch.full_like(loss, len(labels))])
 
 
-def over_processes(measured: Sequence[Tensor], world: World) -> list[list[float]]:
-    """Wait for the device and return, of each batch, what all processes measured, added up."""
+def add_up(
+    measured: Sequence[Tensor],
+    world: World,
+    sums: Sequence[float] = (0.0, 0.0, 0.0),
+    *,
+    what: str = "evaluation batch",
+    first: int = 1,
+) -> list[float]:
+    """Wait for the device, and add to sums what all processes measured of each batch.
+
+    The first loss that is not finite is a FloatingPointError with its number and what it counts.
+    """
     own = torch.stack(list(measured)).tolist() if measured else []
     # A process may have no image in the last batch of an evaluation.
     batches = zip_longest(*world.gather(own), fillvalue=(0.0, 0.0, 0.0))
-    return [[sum(column) for column in zip(*shards, strict=True)] for shards in batches]
+    for number, shards in enumerate(batches, start=first):
+        batch = [sum(column) for column in zip(*shards, strict=True)]
+        if not math.isfinite(batch[0]):
+            raise FloatingPointError(
+                f"the loss of {what} {number} must be finite, got {batch[0]}; lower the learning "
+                "rate, or look for a division by zero in the network or in std of the images"
+            )
+        sums = [total + one for total, one in zip(sums, batch, strict=True)]
+    return list(sums)
 
 
 @torch.no_grad()
 def evaluate(network: nn.Module, images: DeviceImages, *, world: World = ALONE) -> Metrics:
-    """Return the metrics over images as they are, each counted once, in evaluation mode.
-
-    A loss that is not finite is a FloatingPointError.
-    """
+    """Return the metrics over images as they are, each counted once, in evaluation mode."""
     network.eval()
     measured = []
     for batch, labels in images.plain_batches(EVALUATION_BATCH, shard=world.shard):
@@ -120,7 +126,4 @@ def evaluate(network: nn.Module, images: DeviceImages, *, world: World = ALONE) 
             with autocast(images.device):
                 logits = network(batch)
             measured.append(measure(F.cross_entropy(logits.float(), labels), logits, labels))
-    batches = over_processes(measured, world)
-    found = Metrics.of([sum(column) for column in zip(*batches, strict=True)])
-    require_finite(found.loss, f"over {found.images} images in evaluation")
-    return found
+    return Metrics.of(add_up(measured, world))

@@ -9,14 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from simam_edu.training.distributed import World, precision
-from simam_edu.training.metrics import (
-    EpochResult,
-    Metrics,
-    Progress,
-    TrainResult,
-    over_processes,
-    require_finite,
-)
+from simam_edu.training.metrics import EpochResult, Metrics, Progress, TrainResult, add_up
 from simam_edu.training.recipes import Recipe
 
 
@@ -75,9 +68,7 @@ class TrainState:
         The first loss that is not finite is a FloatingPointError with its step.
         """
         before, first = self.sums[2], self.step - len(self._unread) + 1
-        for step, batch in enumerate(over_processes(self._unread, world), start=first):
-            require_finite(batch[0], f"at step {step}, in epoch {self.epoch},")
-            self.sums = [total + one for total, one in zip(self.sums, batch, strict=True)]
+        self.sums = add_up(self._unread, world, self.sums, what="step", first=first)
         self._unread.clear()
         return self._progress(int(self.sums[2] - before))
 
