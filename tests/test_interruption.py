@@ -154,21 +154,18 @@ def test_an_interrupted_command_says_in_one_line_what_is_kept(
     assert lines is None or len(place.read_text().splitlines()) == lines
 
 
+@pytest.mark.usefixtures("threads_put_back")
 def test_another_number_of_threads_is_not_mixed_in(tmp_path, monkeypatch, capsys):
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        with monkeypatch.context() as patch:
-            patch.setattr(cli_study, "_show", countdown(1))
-            assert cli.main([*COMMAND, "--folder", str(tmp_path)]) == 130
-        torch.set_num_threads(2)
-        with pytest.raises(ValueError, match=r"threads is 1 there and 2 here"):
-            train(CONFIG, TRAIN, TEST, folder=tmp_path)
-        assert cli.main([*COMMAND, "--folder", str(tmp_path)]) == 0
-        told = capsys.readouterr().err
-        assert f"{tmp_path} began with 1 threads and goes on so, not with 2" in told
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(cli_study, "_show", countdown(1))
+        assert cli.main([*COMMAND, "--folder", str(tmp_path)]) == 130
+    torch.set_num_threads(2)
+    with pytest.raises(ValueError, match="threads is 1 there and 2 here"):
+        train(CONFIG, TRAIN, TEST, folder=tmp_path)
+    assert cli.main([*COMMAND, "--folder", str(tmp_path)]) == 0
+    told = capsys.readouterr().err
+    assert f"{tmp_path} began with 1 threads and goes on so, not with 2" in told
+    assert torch.get_num_threads() == 1
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["environment"]["threads"] == 1

@@ -12,18 +12,16 @@ def kills(benchmark_script):
     return benchmark_script("kills")
 
 
+@pytest.mark.usefixtures("threads_put_back")
 def test_a_killed_run_ends_as_the_run_that_was_left_alone(kills, tmp_path, monkeypatch):
     monkeypatch.setattr(kills.folder, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(kills.cli_study, "load", kills.cli_study.load)  # is put back at the end
-    threads, start = torch.get_num_threads(), time.perf_counter()
-    try:
-        assert kills.run(tmp_path / "alone") == 0
-        seconds = time.perf_counter() - start
-        left = kills.kill_one(tmp_path / "killed", 0.3 * seconds, signal.SIGKILL)
-        assert left.startswith("status -9")
-        assert kills.run(tmp_path / "killed") == 0
-    finally:
-        torch.set_num_threads(threads)
+    start = time.perf_counter()
+    assert kills.run(tmp_path / "alone") == 0
+    seconds = time.perf_counter() - start
+    left = kills.kill_one(tmp_path / "killed", 0.3 * seconds, signal.SIGKILL)
+    assert left.startswith("status -9")
+    assert kills.run(tmp_path / "killed") == 0
     assert kills.equal(kills.outcome(tmp_path / "killed"), kills.outcome(tmp_path / "alone"))
 
 

@@ -43,15 +43,13 @@ def test_medians_and_ratios(throughput):
     assert found["augmentation_part"] == pytest.approx(part)
 
 
+@pytest.mark.usefixtures("threads_put_back")
 def test_it_runs_and_writes_the_line_that_it_prints(throughput, tmp_path, capsys):
-    out, threads = tmp_path / "throughput.jsonl", torch.get_num_threads()
-    try:
-        throughput.main(
-            ["--out", str(out), "--dataset", "shapes", "--images", "8", "--rounds", "1",
-             "--workers", "0", "--threads", "1"]
-        )  # fmt: skip
-    finally:
-        torch.set_num_threads(threads)
+    out = tmp_path / "throughput.jsonl"
+    throughput.main(
+        ["--out", str(out), "--dataset", "shapes", "--images", "8", "--rounds", "1",
+         "--workers", "0", "--threads", "1"]
+    )  # fmt: skip
     (line,) = capsys.readouterr().out.splitlines()
     assert out.read_text() == line + "\n"
     seconds = json.loads(line)["seconds"]

@@ -94,11 +94,12 @@ class TrainConfig:
         """Add an option per field, with its line of the list above, to the parser of a command."""
         types = {"epochs": int, "seed": int, "held_out": float}  # the others are text
         told = dict(re.findall(r"^ {8}(\w+): (.*)$", TrainConfig.__doc__ or "", re.MULTILINE))
-        for name, default in _defaults().items():
-            parser.add_argument(
-                f"--{name.replace('_', '-')}", type=types.get(name, str), choices=CHOICES.get(name),
-                default=default, help=f"{told.get(name, '')} (default %(default)s)",
-            )  # fmt: skip
+        for name, default in ((entry.name, entry.default) for entry in fields(TrainConfig)):
+            if name != "attention_options":
+                parser.add_argument(
+                    f"--{name.replace('_', '-')}", type=types.get(name, str), default=default,
+                    choices=CHOICES.get(name), help=f"{told.get(name, '')} (default %(default)s)",
+                )  # fmt: skip
         for name, argparse_takes in ATTENTION_OPTIONS.items():
             parser.add_argument(f"--{name}", **argparse_takes)
 
@@ -108,12 +109,8 @@ class TrainConfig:
         given = vars(options)
         find(given["network"])
         chosen = {name: given[name] for name in ATTENTION_OPTIONS if given[name] is not None}
-        return cls(**{name: given[name] for name in _defaults()}, attention_options=chosen)
-
-
-def _defaults() -> dict[str, Any]:
-    own = (entry for entry in fields(TrainConfig) if entry.name != "attention_options")
-    return {entry.name: entry.default for entry in own}
+        own = {entry.name: given[entry.name] for entry in fields(cls) if entry.name in given}
+        return cls(**own, attention_options=chosen)
 
 
 def check_seed(seed: int) -> None:

@@ -30,9 +30,7 @@ RECORD_FILE = "record.json"  # a run is finished if and only if its folder has t
 LOCK_FILE = "lock"
 
 
-def fingerprint(
-    config: TrainConfig, train_set: ImageSet, test_set: ImageSet, world: World, /
-) -> dict[str, Any]:
+def fingerprint(config: TrainConfig, train_set: ImageSet, test_set: ImageSet, world: World) -> dict[str, Any]:
     """Return what decides the numbers of a run, ready for JSON; images enter by their checksum.
 
     What rounds differently belongs to it, such as the number of threads on the CPU. The

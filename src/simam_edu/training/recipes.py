@@ -83,9 +83,8 @@ RECIPES: dict[str, Recipe] = {
         epochs=164,
         expected="As in the paper, for CIFAR-10; hours on one core. Not run here.",
     ),
-    # In place of the paper's 164 epochs. Batch and learning rate did best on a held-out tenth of
-    # the training images among the settings that CONTRIBUTING lists; the momentum's size and
-    # weight decay are the paper's.
+    # Batch and learning rate did best on a held-out tenth of the training images; the momentum's
+    # size and weight decay are the paper's.
     "budget": Recipe(
         batch_size=64,
         schedule=OneCycle(peak_learning_rate=0.15, warmup=0.2),
@@ -93,10 +92,8 @@ RECIPES: dict[str, Recipe] = {
         epochs=10,
         expected="That of the study: CIFAR-10 with ResNet-20 in about half an hour on one core.",
     ),
-    # For a few thousand images and a minute or two: small batches, so that there are enough steps.
-    # On the drawn shapes a run stays at the loss of guessing for one to four epochs, with a module
-    # or without; how long is chance. Where it had five epochs and a peak of 0.05, some runs ended
-    # there.
+    # Small batches, so that there are enough steps. On the drawn shapes a run stays at the loss of
+    # guessing for one to four epochs, with a module or without; how long is chance.
     "smoke": Recipe(
         batch_size=32,
         schedule=OneCycle(peak_learning_rate=0.02, warmup=0.1),
