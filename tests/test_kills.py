@@ -1,7 +1,6 @@
 """A run that is killed in the middle goes on; benchmarks/kills.py does the same ten times over."""
 
 import signal
-import time
 
 import pytest
 import torch
@@ -16,9 +15,7 @@ def kills(benchmark_script):
 def test_a_killed_run_ends_as_the_run_that_was_left_alone(kills, tmp_path, monkeypatch):
     monkeypatch.setattr(kills.folder, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(kills.cli_study, "load", kills.cli_study.load)  # is put back at the end
-    start = time.perf_counter()
-    assert kills.run(tmp_path / "alone") == 0
-    seconds = time.perf_counter() - start
+    seconds = kills.to_the_end(tmp_path / "alone")
     left = kills.kill_one(tmp_path / "killed", 0.3 * seconds, signal.SIGKILL)
     assert left.startswith("status -9")
     assert kills.run(tmp_path / "killed") == 0

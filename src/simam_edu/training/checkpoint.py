@@ -30,7 +30,13 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)  # when the disk is full, or a signal came
 
 
-def save_checkpoint(folder: Path, content: Mapping[str, Any], *, step: int, keep: Path | None = None) -> Path:
+def save_checkpoint(
+    folder: Path,
+    content: Mapping[str, Any],
+    *,
+    step: int,
+    keep: Path | None = None,
+) -> Path:
     """Write a checkpoint of so many steps, remove the older ones but ``keep``, and return its file.
 
     ``keep`` is the one before it, in case that the new one is damaged later.

@@ -49,8 +49,11 @@ class DeviceImages:
         """Where the images are."""
         return self.labels.device
 
-    def batch(self, draw: Int64[Tensor, "4 b"]) -> tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]:
-        """Return a window of each chosen image, normalized, in channels_last memory, and the labels.
+    def batch(
+        self,
+        draw: Int64[Tensor, "4 b"],
+    ) -> tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]:
+        """Return a window of each chosen image, normalized, in channels_last memory; and labels.
 
         The rows of a draw are the images' numbers, the first row and the first column of the
         window, from 0 to twice :data:`PADDING`, which itself gives the whole image, and 1 where
@@ -86,13 +89,13 @@ class DeviceImages:
     def training_batches(
         self, batch_size: int, *, generator: torch.Generator
     ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
-        """Yield every image once, in random order, randomly cropped and mirrored; see :meth:`draws`."""
+        """Yield every image once, in random order, randomly cropped and mirrored."""
         yield from map(self.batch, self.draws(batch_size, generator=generator))
 
     def plain_batches(
         self, batch_size: int, *, shard: slice = ALL
     ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
-        """Yield every image once, in order and as it is; the shard of the last batch may be empty."""
+        """Yield every image once, in order and as it is; the last shard may be empty."""
         index = torch.arange(len(self), device=self.device)
         center = torch.full_like(index, PADDING)
         whole = torch.stack([index, center, center, torch.zeros_like(index)])

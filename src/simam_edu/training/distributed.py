@@ -84,7 +84,7 @@ class World:
         return values
 
     def from_first(self, value: Any) -> Any:
-        """Return the value that the process of rank 0 has; those of the others are not looked at."""
+        """Return the value of the process of rank 0; those of the others are not looked at."""
         box = [value]
         if self.size > 1:
             dist.broadcast_object_list(box, src=0)

@@ -30,7 +30,12 @@ RECORD_FILE = "record.json"  # a run is finished if and only if its folder has t
 LOCK_FILE = "lock"
 
 
-def fingerprint(config: TrainConfig, train_set: ImageSet, test_set: ImageSet, world: World) -> dict[str, Any]:
+def fingerprint(
+    config: TrainConfig,
+    train_set: ImageSet,
+    test_set: ImageSet,
+    world: World,
+) -> dict[str, Any]:
     """Return what decides the numbers of a run, ready for JSON; images enter by their checksum.
 
     What rounds differently belongs to it, such as the number of threads on the CPU. The
@@ -62,7 +67,7 @@ def digest(images: ImageSet) -> str:
 
 
 def recorded_threads(folder: Path) -> int | None:
-    """Return the number of threads that the run of a folder began with, or ``None`` for no CPU run."""
+    """Return the number of threads that the run of a folder began with, if it is one on a CPU."""
     file = folder / FINGERPRINT_FILE
     threads: int | None = json.loads(file.read_text()).get("threads") if file.exists() else None
     return threads
@@ -115,7 +120,7 @@ class Checkpointing:
             write_atomically(file, text.encode())
 
     def restore(self, state: TrainState) -> None:
-        """Put a state to where the newest whole checkpoint stood; without one, leave it as it is."""
+        """Put a state to where the newest whole checkpoint stood, if there is one."""
         found = None if self.folder is None else newest_checkpoint(self.folder)
         if found is not None:
             self._newest, content = found

@@ -157,7 +157,12 @@ def finish(
     return record
 
 
-def first_state(config: TrainConfig, images: DeviceImages, num_classes: int, world: World) -> TrainState:
+def first_state(
+    config: TrainConfig,
+    images: DeviceImages,
+    num_classes: int,
+    world: World,
+) -> TrainState:
     """Return where a run begins, with its network on the device of the training images."""
     network = new_network(config, num_classes).to(images.device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

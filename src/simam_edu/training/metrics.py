@@ -84,7 +84,7 @@ class TrainResult:
 
 
 def measure(mean_loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-    """Return of a batch the sum of the losses, the right answers and the images, without waiting."""
+    """Return of a batch the sum of losses, the right answers and the images, without waiting."""
     loss = mean_loss.detach() * len(labels)
     correct = (logits.detach().argmax(dim=1) == labels).sum()
     return torch.stack([loss, correct, torch.full_like(loss, len(labels))])

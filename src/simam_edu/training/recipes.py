@@ -83,8 +83,8 @@ RECIPES: dict[str, Recipe] = {
         epochs=164,
         expected="As in the paper, for CIFAR-10; hours on one core. Not run here.",
     ),
-    # Batch and learning rate did best on a held-out tenth of the training images; the momentum's
-    # size and weight decay are the paper's.
+    # Batch and learning rate did best on a held-out tenth of the training images: the tries are
+    # in book/results/README.md. The momentum's size and weight decay are the paper's.
     "budget": Recipe(
         batch_size=64,
         schedule=OneCycle(peak_learning_rate=0.15, warmup=0.2),

@@ -50,7 +50,7 @@ class TrainState:
         return self.recipe.schedule.learning_rate(self.step, steps=steps)
 
     def set_learning_rate(self) -> None:
-        """Give the optimizer the rate of the next step; where it is a tensor on a card, in place."""
+        """Give the optimizer the rate of the next step, in place where it is a tensor on a card."""
         group = self.optimizer.param_groups[0]
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(self.learning_rate)
