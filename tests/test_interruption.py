@@ -111,7 +111,7 @@ def test_steps_that_were_not_read_yet_are_kept_if_they_are_finite(whole, tmp_pat
     interrupted(tmp_path / "nan", 2, loss=torch.nan, error=FloatingPointError)
     assert newest_checkpoint(tmp_path / "nan") is None
     interrupted(tmp_path / "run", 2)
-    assert newest_checkpoint(tmp_path / "run")[1]["state"]["sums"][2] == 64
+    assert newest_checkpoint(tmp_path / "run")[1]["state"]["sums"]["images"] == 64
     same(train(CONFIG, TRAIN, TEST, folder=tmp_path / "run"), whole)
 
 

@@ -124,7 +124,7 @@ class Checkpointing:
         found = None if self.folder is None else newest_checkpoint(self.folder)
         if found is not None:
             self._newest, content = found
-            require_same(self._fingerprint, content["identity"], self._newest)
+            require_same(self._fingerprint, json.loads(content["identity"]), self._newest)
         saved = self.world.from_first(found and found[1]["state"])
         if saved is not None:
             state.restore(saved)
@@ -138,7 +138,7 @@ class Checkpointing:
     def save(self, state: TrainState) -> None:
         """Write a checkpoint of a state whose steps are read."""
         if self.folder is not None:
-            content = {"identity": self._fingerprint, "state": state.saved()}
+            content = {"identity": json.dumps(self._fingerprint), "state": state.saved()}
             self._newest = save_checkpoint(self.folder, content, step=state.step, keep=self._newest)
         self._saved_at = time.monotonic()
 

@@ -12,6 +12,8 @@ from simam_edu.training.distributed import World, precision
 from simam_edu.training.metrics import EpochResult, Metrics, Progress, TrainResult, add_up
 from simam_edu.training.recipes import Recipe
 
+SUMS = ("loss", "correct", "images")  # of an epoch: the losses, the right answers, the images
+
 
 @dataclass(kw_only=True)
 class TrainState:
@@ -113,7 +115,7 @@ class TrainState:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "epoch_start": self._epoch_start,
-            "sums": self.sums,
+            "sums": dict(zip(SUMS, self.sums, strict=True)),
             "history": [asdict(epoch) for epoch in self.history],
         }
 
@@ -123,7 +125,8 @@ class TrainState:
         The generator goes back to the beginning of the epoch. The batches that are done are drawn
         again from there and passed over, which takes no time and needs no state inside an epoch.
         """
-        self.epoch, self.batch, self.sums = saved["epoch"], saved["batch"], saved["sums"]
+        self.epoch, self.batch = saved["epoch"], saved["batch"]
+        self.sums = [saved["sums"][name] for name in SUMS]
         self.network.load_state_dict(saved["network"])
         self.optimizer.load_state_dict(saved["optimizer"])
         group = self.optimizer.param_groups[0]
