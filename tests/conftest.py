@@ -56,6 +56,16 @@ def backend(request):
 
 
 @pytest.fixture
+def threads_put_back():
+    """Let a test set the number of torch's threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def tiny(monkeypatch):
     """Register the network "tiny", which trains in milliseconds."""
     from simam_edu.networks import NETWORKS

@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -19,10 +19,12 @@ from toys import COMMAND, CONFIG, TEST, TRAIN, Tiny, load, same
 
 @pytest.fixture(autouse=True)
 def seldom(tiny, monkeypatch):  # noqa: ARG001
-    monkeypatch.setattr(folder_module, "CHECKPOINT_SECONDS", 1e9)  # none but those of epochs and signals
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # no machine stops here, and a disk takes its time
+    # No checkpoints but those of epochs and signals.
+    monkeypatch.setattr(folder_module, "CHECKPOINT_SECONDS", 1e9)
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # no machine stops here
     monkeypatch.setattr(cli_study, "load", load)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+    # A shell's background ignores it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
@@ -44,35 +46,26 @@ def test_a_signal_waits_for_the_end_of_the_block_and_comes_once():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_each_signal_that_asks_to_end_interrupts_and_says_which_it_was(number):
-    before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt) as told, signals_interrupt(), signals_wait():
-        signal.raise_signal(number)
-    assert told.value.args == (number,)
-    assert signal.getsignal(number) == before
-
-
-@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda *_: None])
-def test_a_signal_that_is_ignored_or_handled_is_left_alone(handler):
-    before = signal.signal(signal.SIGHUP, handler)
-    try:
-        with signals_interrupt(), signals_wait():
-            signal.raise_signal(signal.SIGHUP)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+def test_each_signal_interrupts_unless_it_is_ignored_or_handled_already(number):
+    for handler in (signal.SIG_IGN, lambda *_: None, signal.SIG_DFL):
+        before = signal.signal(number, handler)
+        told = None
+        try:
+            with signals_interrupt(), signals_wait():
+                signal.raise_signal(number)
+        except KeyboardInterrupt as interruption:
+            told = interruption.args
+        assert told == ((number,) if handler == signal.SIG_DFL else None)
+        assert signal.signal(number, before) == handler
 
 
 def test_other_threads_may_train():
-    done = []
-
     def work():
         with signals_interrupt(), signals_wait():
-            done.append(True)
+            return True
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert done == [True]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(work).result()
 
 
 def countdown(passes, number=signal.SIGINT):
@@ -82,11 +75,10 @@ def countdown(passes, number=signal.SIGINT):
 
 
 def kept_step(folder):
-    found = newest_checkpoint(folder)
-    return None if found is None else int(found[0].name.split("-")[1])
+    return int(newest_checkpoint(folder)[0].name.split("-")[1])
 
 
-def interrupted(folder, passes, *, training, loss=1.0):
+def interrupted(folder, passes, *, training=True, loss=1.0, error=KeyboardInterrupt):
     """Train with a signal in the n-th forward pass of training, or of evaluation."""
     count = countdown(passes)
 
@@ -98,45 +90,27 @@ def interrupted(folder, passes, *, training, loss=1.0):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, "tiny", Interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(error):
             train(CONFIG, TRAIN, TEST, folder=folder)
 
 
-@pytest.mark.parametrize(
-    ("training", "passes", "step"),
-    [
-        *((True, step, step) for step in range(1, 7)),
-        *((False, evaluation, step) for evaluation, step in ((1, 3), (2, 6), (4, 9))),
-    ],
-)
+STEP = [(True, step, step) for step in range(1, 7)]
+EVALUATION = [(False, 1, 3), (False, 2, 6), (False, 4, 9)]  # of three validations and a test
+
+
+@pytest.mark.parametrize(("training", "passes", "step"), [*STEP, *EVALUATION])
 def test_a_signal_in_a_step_or_an_evaluation_loses_no_step(training, passes, step, whole, tmp_path):
-    """Evaluated are the validation set after each epoch, and the test set at the end."""
     interrupted(tmp_path, passes, training=training)
     assert kept_step(tmp_path) == step
     same(train(CONFIG, TRAIN, TEST, folder=tmp_path), whole)
 
 
-def test_a_second_signal_while_the_checkpoint_is_written_tears_nothing(whole, tmp_path, monkeypatch):
-    save, interrupt = folder_module.save_checkpoint, countdown(1)
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            folder_module, "save_checkpoint", lambda *given, **named: (interrupt(), save(*given, **named))[1]
-        )
-        with pytest.raises(KeyboardInterrupt):
-            train(CONFIG, TRAIN, TEST, folder=tmp_path, on_step=interrupt)
-    assert kept_step(tmp_path) == 1
-    assert not list(tmp_path.glob("*.tmp"))
-    same(train(CONFIG, TRAIN, TEST, folder=tmp_path), whole)
-
-
-def test_a_loss_read_every_few_steps_loses_none_of_them_and_keeps_none_that_is_not_finite(
-    whole, tmp_path, monkeypatch
-):
-    """As on a GPU: the metrics are read before they are kept."""
-    monkeypatch.setattr(loop, "read_every", lambda _: 10)
-    interrupted(tmp_path / "nan", 2, training=True, loss=torch.nan)
+def test_steps_that_were_not_read_yet_are_kept_if_they_are_finite(whole, tmp_path, monkeypatch):
+    """As on a GPU, where the loss is read every few steps."""
+    monkeypatch.setitem(loop.READ_EVERY, "cpu", 10)
+    interrupted(tmp_path / "nan", 2, loss=torch.nan, error=FloatingPointError)
     assert newest_checkpoint(tmp_path / "nan") is None
-    interrupted(tmp_path / "run", 2, training=True)
+    interrupted(tmp_path / "run", 2)
     assert newest_checkpoint(tmp_path / "run")[1]["state"]["sums"]["images"] == 64
     same(train(CONFIG, TRAIN, TEST, folder=tmp_path / "run"), whole)
 
@@ -147,15 +121,15 @@ def last_line(capsys):
     return told.splitlines()[-1]
 
 
-@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-def test_train_ends_in_one_line_and_the_same_command_goes_on(name, status, tmp_path, monkeypatch, capsys):
+def test_train_ends_in_one_line_and_the_same_command_goes_on(tmp_path, monkeypatch, capsys):
     alone, run = tmp_path / "alone", tmp_path / "run"
     assert cli.main([*COMMAND, "--folder", str(alone)]) == 0
-    with monkeypatch.context() as patch:
-        patch.setattr(cli_study, "_show", countdown(2, signal.Signals[name]))
-        assert cli.main([*COMMAND, "--folder", str(run)]) == status
-    assert last_line(capsys) == f"simam-edu: interrupted; the same command goes on from what is in {run}"
-    assert kept_step(run) == 2
+    for name, status in (("INT", 130), ("TERM", 143), ("HUP", 129)):
+        with monkeypatch.context() as patch:
+            patch.setattr(cli_study, "_show", countdown(2, signal.Signals[f"SIG{name}"]))
+            assert cli.main([*COMMAND, "--folder", str(run)]) == status
+        told = f"simam-edu: interrupted; the same command goes on from what is in {run}"
+        assert last_line(capsys) == told
     assert cli.main([*COMMAND, "--folder", str(run)]) == 0
     one, other = (json.loads((folder / "record.json").read_text()) for folder in (alone, run))
     assert one["test_loss"] == other["test_loss"]
@@ -166,32 +140,32 @@ def test_train_ends_in_one_line_and_the_same_command_goes_on(name, status, tmp_p
     [
         ("_show", "--record", signal.SIGTERM, "nothing is kept; with --folder DIR a run keeps", 0),
         ("load", "--folder", signal.SIGINT, "the same command goes on", None),
-        ("append_record", "--record", signal.SIGINT, "the run was finished, and its record is kept", 1),
+        ("append_record", "--record", signal.SIGINT, "was finished, and its record is kept", 1),
     ],
 )
 def test_an_interrupted_command_says_in_one_line_what_is_kept(
     where, option, number, message, lines, tmp_path, monkeypatch, capsys
 ):
     usual, place = getattr(cli_study, where), tmp_path / "place"
-    monkeypatch.setattr(cli_study, where, lambda *given, **_: (signal.raise_signal(number), usual(*given)))
+    signaled = lambda *given, **_: (signal.raise_signal(number), usual(*given))  # noqa: E731
+    monkeypatch.setattr(cli_study, where, signaled)
     assert cli.main([*COMMAND, option, str(place)]) == 128 + number
     assert message in last_line(capsys)
     assert lines is None or len(place.read_text().splitlines()) == lines
 
 
+@pytest.mark.usefixtures("threads_put_back")
 def test_another_number_of_threads_is_not_mixed_in(tmp_path, monkeypatch, capsys):
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        with monkeypatch.context() as patch:
-            patch.setattr(cli_study, "_show", countdown(1))
-            assert cli.main([*COMMAND, "--folder", str(tmp_path)]) == 130
-        torch.set_num_threads(2)
-        with pytest.raises(ValueError, match=r"threads is 1 there and 2 here; .* OMP_NUM_THREADS=1 to go on"):
-            train(CONFIG, TRAIN, TEST, folder=tmp_path)
-        assert cli.main([*COMMAND, "--folder", str(tmp_path)]) == 0
-        assert f"{tmp_path} began with 1 threads and goes on so, not with 2" in capsys.readouterr().err
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(threads)
-    assert json.loads((tmp_path / "record.json").read_text())["environment"]["threads"] == 1
+    torch.set_num_threads(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(cli_study, "_show", countdown(1))
+        assert cli.main([*COMMAND, "--folder", str(tmp_path)]) == 130
+    torch.set_num_threads(2)
+    with pytest.raises(ValueError, match="threads is 1 there and 2 here"):
+        train(CONFIG, TRAIN, TEST, folder=tmp_path)
+    assert cli.main([*COMMAND, "--folder", str(tmp_path)]) == 0
+    told = capsys.readouterr().err
+    assert f"{tmp_path} began with 1 threads and goes on so, not with 2" in told
+    assert torch.get_num_threads() == 1
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert record["environment"]["threads"] == 1

@@ -14,7 +14,7 @@ from simam_edu.benchmark import TenLines
 from simam_edu.datasets import ImageSet
 from simam_edu.networks import build
 from simam_edu.training import RECIPES, TrainConfig, train
-from simam_edu.training.distributed import autocast, choose_precision
+from simam_edu.training.distributed import autocast
 
 RECIPE = RECIPES["budget"]
 
@@ -47,7 +47,7 @@ def usual_rate(images: ImageSet, workers: int, device: str) -> float:
             _wait(place)
             start = time.perf_counter()
         x, labels = x.to(place, non_blocking=True), labels.to(place, non_blocking=True)
-        with autocast(place, choose_precision(place)):
+        with autocast(place):
             loss = F.cross_entropy(network(x).float(), labels)
         optimizer.zero_grad()
         loss.backward()

@@ -1,4 +1,4 @@
-"""Training on images in memory: recipes, loop, evaluation, checkpoints, several processes, record."""
+"""Training on images in memory: recipes, loop, checkpoints, several processes, record."""
 
 from simam_edu._renamed import renamed
 from simam_edu.training.config import TrainConfig
@@ -11,8 +11,8 @@ from simam_edu.training.tensorboard import tensorboard_curves
 
 __all__ = [
     "RECIPES", "DeviceImages", "Drops", "EpochResult", "Metrics", "OneCycle", "Progress", "Recipe",
-    "TrainConfig", "TrainResult", "append_record", "finish", "make_record", "read_records", "recorded",
-    "tensorboard_curves", "train",
+    "TrainConfig", "TrainResult", "append_record", "finish", "make_record", "read_records",
+    "recorded", "tensorboard_curves", "train",
 ]  # fmt: skip
 
 __getattr__ = renamed(__name__, {"Score": ("Metrics", Metrics)})

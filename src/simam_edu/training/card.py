@@ -1,7 +1,7 @@
-"""A training step on a CUDA card: recorded once as a graph, then launched as one, in a stream of its own.
+"""A training step on a CUDA card: recorded once as a graph, then launched as one, in a stream.
 
-A step of ResNet-20 on 32x32 images is many small kernels, each of which the host has to start. Several runs
-in one process, each in a thread of its own, share a card by their streams. None of it has run on a card yet.
+A step of ResNet-20 is many small kernels, each of which the host has to start. Several runs in one
+process, each in a thread of its own, share a card by streams. None of it has run on a card yet.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ EAGER_STEPS = 3
 """Steps before the recording: they choose algorithms, compile kernels and make the momenta."""
 
 Step = Callable[[Tensor, float], Tensor]
-"""Takes a draw (4, b) and the weight of its loss, and returns the three numbers that it measured."""
+"""Takes a draw (4, b) and the weight of its loss, and returns the three numbers it measured."""
 
 _RECORDING = threading.Lock()
 
@@ -41,8 +41,8 @@ def stream_of_its_own(device: torch.device) -> Iterator[None]:
 def one_launch(step: Step) -> Step:
     """Return a step that does the same on a CUDA card in one launch, from its fourth call on.
 
-    It is recorded for the first shape and weight that come so often in a row. Others, as of the last batch of
-    an epoch, run as they are. What it returns stays as it is in later calls.
+    It is recorded for the first shape and weight that come so often in a row. Others, as of the
+    last batch of an epoch, run as they are. What it returns stays as it is in later calls.
     """
     graph = torch.cuda.CUDAGraph()
     draw, measured, usual = torch.empty(0), torch.empty(0), 0.0
@@ -51,7 +51,7 @@ def one_launch(step: Step) -> Step:
     def launch(given: Tensor, weight: float) -> Tensor:
         nonlocal draw, measured, usual, calls
         alike = (given.shape, weight) == (draw.shape, usual)
-        if not alike and calls <= EAGER_STEPS:  # nothing is recorded yet: begin anew with this shape
+        if not alike and calls <= EAGER_STEPS:  # nothing is recorded yet: begin anew
             draw, usual, calls, alike = given.clone(), weight, 0, True
         if not alike:
             return step(given, weight)
@@ -59,12 +59,11 @@ def one_launch(step: Step) -> Step:
         if calls <= EAGER_STEPS:
             return step(given, weight)
         if calls == EAGER_STEPS + 1:
+            here = torch.cuda.current_stream()
             # Other threads go on meanwhile, but none may record at the same time.
             with (
                 _RECORDING,
-                torch.cuda.graph(
-                    graph, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"
-                ),
+                torch.cuda.graph(graph, stream=here, capture_error_mode="thread_local"),
             ):
                 measured = step(draw, weight)
         draw.copy_(given)

@@ -1,7 +1,7 @@
-"""Checkpoints of a run in a folder: written whole or not at all, and checked before they are used.
+"""Checkpoints in a folder: written whole or not at all, and checked before they are used.
 
-A checkpoint is a file of torch.save named ``checkpoint-STEP-CHECKSUM.pt``. The checksum in its name is that
-of its content, so a file that was torn by a crash or changed by anything else is known for what it is.
+A checkpoint is a file of torch.save named ``checkpoint-STEP-CHECKSUM.pt``. The checksum is that of
+its content, so a file that was torn by a crash or changed by anything else is known for what it is.
 """
 
 import hashlib
@@ -18,11 +18,7 @@ _NAMES = f"checkpoint-{'[0-9]' * 8}-{'[0-9a-f]' * 16}.pt"  # as a pattern; no ot
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, whenever the machine stops.
-
-    Raises:
-        OSError: If it cannot be written, for example on a full disk; what was there before stays.
-    """
+    """Write a file that is there whole, or as it was before: a full disk is an OSError."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # no two processes write into one
     try:
         with temporary.open("wb") as file:
@@ -30,24 +26,20 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:  # a signal's among them
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":  # the new name is in the folder; elsewhere folders cannot be opened
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    finally:
+        temporary.unlink(missing_ok=True)  # when the disk is full, or a signal came
 
 
-def save_checkpoint(folder: Path, content: Mapping[str, Any], *, step: int, keep: Path | None) -> Path:
+def save_checkpoint(
+    folder: Path,
+    content: Mapping[str, Any],
+    *,
+    step: int,
+    keep: Path | None = None,
+) -> Path:
     """Write a checkpoint of so many steps, remove the older ones but ``keep``, and return its file.
 
-    ``keep`` is the one before it, for the case that the new one is damaged later.
-
-    Raises:
-        OSError: If it cannot be written; all older ones stay then.
+    ``keep`` is the one before it, in case that the new one is damaged later.
     """
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)
@@ -59,25 +51,18 @@ def save_checkpoint(folder: Path, content: Mapping[str, Any], *, step: int, keep
 
 
 def newest_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return the newest checkpoint that is whole and what it holds, its tensors on the CPU, or ``None``.
+    """Return the newest checkpoint that is whole and its content, tensors on the CPU, or ``None``.
 
-    Damaged ones are passed over with a warning: the steps since the one before are done again. Nothing in a
-    file is executed.
-
-    Raises:
-        ValueError: If it holds anything but tensors, numbers, strings, lists and dicts.
+    Damaged ones are passed over with a warning: the steps since the one before are done again.
+    Nothing in a file is executed.
     """
     # A run that is interrupted while it evaluates keeps a second one of the same step.
     files = sorted(folder.glob(_NAMES), key=lambda path: (path.name[:19], path.stat().st_mtime_ns))
     for path in reversed(files):
         content = path.read_bytes()
-        if not path.stem.endswith(_checksum(content)):
-            warnings.warn(f"{path} is damaged and is not used", stacklevel=2)
-            continue
-        try:
-            return path, dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
-        except Exception as error:  # torch.load raises whatever its reader met
-            raise ValueError(f"{path} must be a checkpoint of this package; remove it ({error})") from error
+        if path.stem.endswith(_checksum(content)):
+            return path, torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        warnings.warn(f"{path} is damaged and is not used", stacklevel=2)
     return None
 
 

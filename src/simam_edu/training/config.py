@@ -1,4 +1,4 @@
-"""What a run is: its fields, in the one list from which options, fingerprint and record are made."""
+"""What a run is: its fields, in one list that makes options, fingerprint and record."""
 
 import argparse
 import re
@@ -78,11 +78,10 @@ class TrainConfig:
     def definition(self, images: ImageSet) -> dict[str, Any]:
         """Return what defines the run wherever it runs, ready for JSON: all fields but the device.
 
-        The epochs are those that it has, and ``recipe_values`` are what the recipe's name stands for. Of
-        the training images it has name and source.
+        To these come ``recipe_values``, and name and source of the training images.
         """
-        own = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "device"}
-        return own | {
+        names = [entry.name for entry in fields(self) if entry.name != "device"]
+        return {name: getattr(self, name) for name in names} | {
             "attention_options": dict(self.attention_options),
             "epochs": self.total_epochs,
             "recipe_values": RECIPES[self.recipe].values(),
@@ -95,11 +94,12 @@ class TrainConfig:
         """Add an option per field, with its line of the list above, to the parser of a command."""
         types = {"epochs": int, "seed": int, "held_out": float}  # the others are text
         told = dict(re.findall(r"^ {8}(\w+): (.*)$", TrainConfig.__doc__ or "", re.MULTILINE))
-        for name, default in _defaults().items():
-            parser.add_argument(
-                f"--{name.replace('_', '-')}", type=types.get(name, str), choices=CHOICES.get(name),
-                default=default, help=f"{told.get(name, '')} (default %(default)s)",
-            )  # fmt: skip
+        for name, default in ((entry.name, entry.default) for entry in fields(TrainConfig)):
+            if name != "attention_options":
+                parser.add_argument(
+                    f"--{name.replace('_', '-')}", type=types.get(name, str), default=default,
+                    choices=CHOICES.get(name), help=f"{told.get(name, '')} (default %(default)s)",
+                )  # fmt: skip
         for name, argparse_takes in ATTENTION_OPTIONS.items():
             parser.add_argument(f"--{name}", **argparse_takes)
 
@@ -109,15 +109,11 @@ class TrainConfig:
         given = vars(options)
         find(given["network"])
         chosen = {name: given[name] for name in ATTENTION_OPTIONS if given[name] is not None}
-        return cls(**{name: given[name] for name in _defaults()}, attention_options=chosen)
-
-
-def _defaults() -> dict[str, Any]:
-    own = (entry for entry in fields(TrainConfig) if entry.name != "attention_options")
-    return {entry.name: entry.default for entry in own}
+        own = {entry.name: given[entry.name] for entry in fields(cls) if entry.name in given}
+        return cls(**own, attention_options=chosen)
 
 
 def check_seed(seed: int) -> None:
-    """Raise a ValueError if torch's generators do not take a seed, or would change it to take it."""
+    """Raise a ValueError if torch's generators do not take a seed as it is."""
     if type(seed) is not int or not 0 <= seed < 2**64:
         raise ValueError(f"seed must be a whole number in [0, 2**64), got {seed!r}")

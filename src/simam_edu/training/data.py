@@ -20,7 +20,8 @@ ALL = slice(None)
 class DeviceImages:
     """Images and labels on the device, padded once, with their normalization.
 
-    ``scale`` times a pixel value plus ``shift`` has, over the training set, mean 0 and standard deviation 1.
+    ``scale`` times a pixel value plus ``shift`` has, over the training set, mean 0 and
+    standard deviation 1.
     """
 
     padded: UInt8[Tensor, "n h_padded w_padded 3"]  # channels last: one gather reads whole pixels
@@ -48,43 +49,33 @@ class DeviceImages:
         """Where the images are."""
         return self.labels.device
 
-    def crop(
+    def batch(
         self,
-        index: Int64[Tensor, "b"],
-        top: Int64[Tensor, "b"],
-        left: Int64[Tensor, "b"],
-        flip: Int64[Tensor, "b"],
-    ) -> Float[Tensor, "b 3 h w"]:
-        """Return one window of each chosen image, normalized, in channels_last memory.
+        draw: Int64[Tensor, "4 b"],
+    ) -> tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]:
+        """Return a window of each chosen image, normalized, in channels_last memory; and labels.
 
-        First row and column, ``top`` and ``left``, are from 0 to twice :data:`PADDING`, which itself gives
-        the whole image; where ``flip`` is 1 the window is mirrored.
+        The rows of a draw are the images' numbers, the first row and the first column of the
+        window, from 0 to twice :data:`PADDING`, which itself gives the whole image, and 1 where
+        the window is mirrored.
         """
-        height, width = (side - 2 * PADDING for side in self.padded.shape[1:3])
-        rows = top[:, None] + torch.arange(height, device=index.device)  # (b, h)
-        across = torch.arange(width, device=index.device)
-        # Mirroring is reading the columns backwards, so crop and flip are one gather.
-        columns = left[:, None] + torch.where(flip[:, None] == 1, width - 1 - across, across)  # (b, w)
-        window = self.padded[index[:, None, None], rows[:, :, None], columns[:, None, :]]  # (b, h, w, 3)
-        return (window * self.scale + self.shift).permute(0, 3, 1, 2)
-
-    def batch(self, draw: Int64[Tensor, "4 b"]) -> tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]:
-        """Return the images of a draw of :meth:`draws`, cropped and mirrored by it, and their labels."""
         index, top, left, flip = draw
-        return self.crop(index, top, left, flip), self.labels[index]
+        height, width = (side - 2 * PADDING for side in self.padded.shape[1:3])
+        rows = top[:, None] + torch.arange(height, device=draw.device)  # (b, h)
+        across = torch.arange(width, device=draw.device)
+        # Mirroring is reading the columns backwards, so crop and flip are one gather.
+        columns = left[:, None] + torch.where(flip[:, None] == 1, width - 1 - across, across)
+        window = self.padded[index[:, None, None], rows[:, :, None], columns[:, None, :]]
+        x = (window * self.scale + self.shift).permute(0, 3, 1, 2)  # from (b, h, w, 3)
+        return x, self.labels[index]
 
     def draws(
-        self, batch_size: int, *, generator: torch.Generator, skip: int = 0, shard: slice = ALL
+        self, batch_size: int, *, generator: torch.Generator, skip: int = 0
     ) -> Iterator[Int64[Tensor, "4 b"]]:
-        """Yield of every batch of an epoch which images it has, in random order, and how they are cut.
+        """Yield the draw of each batch of an epoch, after the ``skip`` that are done already.
 
-        The rows are the arguments of :meth:`crop`. All are drawn at once, and moved to the device at once.
-
-        Args:
-            batch_size: Images per batch; the last one holds what is left.
-            generator: Draws order, crops and flips, on the CPU so that they are the same on every device.
-            skip: Batches at the beginning that are not made, to go on in the middle of an epoch.
-            shard: Of each batch the images that this process takes.
+        The images come in random order, and the last batch holds what is left. All is drawn at
+        once, on the CPU, so that it is the same on every device.
         """
         order = torch.randperm(len(self), generator=generator)
         parts = []
@@ -93,21 +84,20 @@ class DeviceImages:
             flip = torch.randint(0, 2, (1, len(index)), generator=generator)
             parts.append(torch.cat([index[None], corner, flip]))
         drawn = torch.cat(parts, dim=1).to(self.device)
-        for batch in drawn.split(batch_size, dim=1)[skip:]:  # type: ignore[no-untyped-call]
-            yield batch[:, shard]
+        yield from drawn.split(batch_size, dim=1)[skip:]  # type: ignore[no-untyped-call]
 
     def training_batches(
         self, batch_size: int, *, generator: torch.Generator
     ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
-        """Yield every image once, in random order, randomly cropped and mirrored; see :meth:`draws`."""
+        """Yield every image once, in random order, randomly cropped and mirrored."""
         yield from map(self.batch, self.draws(batch_size, generator=generator))
 
     def plain_batches(
         self, batch_size: int, *, shard: slice = ALL
     ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, "b"]]]:
-        """Yield every image once, in order and as it is; the shard of the last batch may be empty."""
-        order = torch.arange(len(self), device=self.device)
-        for batch in order.split(batch_size):  # type: ignore[no-untyped-call]
-            index = batch[shard]
-            center = torch.full_like(index, PADDING)
-            yield self.crop(index, center, center, torch.zeros_like(index)), self.labels[index]
+        """Yield every image once, in order and as it is; the last shard may be empty."""
+        index = torch.arange(len(self), device=self.device)
+        center = torch.full_like(index, PADDING)
+        whole = torch.stack([index, center, center, torch.zeros_like(index)])
+        for draw in whole.split(batch_size, dim=1):  # type: ignore[no-untyped-call]
+            yield self.batch(draw[:, shard])

@@ -1,7 +1,7 @@
-"""Where a run computes: device and precision, and several processes that train one network together.
+"""Where a run computes: device and precision, and several processes that train one network.
 
-torchrun starts the processes and tells each its place by environment variables. Each holds all images and
-draws the same random numbers; of each batch it takes its own shard.
+torchrun starts the processes and tells each its place by environment variables. Each holds all
+images and draws the same random numbers; of each batch it takes its own shard.
 """
 
 import atexit
@@ -19,19 +19,20 @@ from torch.nn.parallel import DistributedDataParallel
 from simam_edu.training.config import Device
 
 
-def choose_precision(device: torch.device) -> torch.dtype:
-    """Return bfloat16 on a CUDA card that computes it natively, float32 elsewhere.
+def precision(device: torch.device) -> str:
+    """Return "bfloat16" on a CUDA card that computes it natively (from Ampere on), else "float32".
 
-    bfloat16 has the range of float32, so no loss scaling is needed. Cards before Ampere would
-    emulate it slowly; on the CPU and on Apple's devices float32 is the well-trodden path.
+    bfloat16 has the range of float32, so no loss scaling is needed.
     """
-    native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.bfloat16 if native else torch.float32
+    cuda = device.type == "cuda"
+    native = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if native else "float32"
 
 
-def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
-    """Return the context in which the forward pass runs in ``precision``."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision != torch.float32)
+def autocast(device: torch.device) -> torch.autocast:
+    """Return the context in which the forward pass runs in the precision of the device."""
+    lower = precision(device) == "bfloat16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=lower)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,31 +49,28 @@ class World:
         return slice(self.rank, None, self.size)
 
     def device(self, device: Device) -> torch.device:
-        """Return the device of this process; ``"auto"`` takes CUDA where it is, then Apple's, then the CPU.
+        """Return the device of this process, of several on one machine each its own CUDA card.
 
-        Of several processes on one machine each has a CUDA card of its own.
-
-        Raises:
-            ValueError: If the device is not on this machine, or cannot be shared by several processes.
+        ``"auto"`` takes CUDA where it is, then Apple's, which is for one process alone, then the
+        CPU. A device that is not on this machine is a ValueError.
         """
-        has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+        has = {
+            "cuda": torch.cuda.is_available(),
+            "mps": torch.backends.mps.is_available() and self.size == 1,
+            "cpu": True,
+        }
         here = [name for name, available in has.items() if available]
         kind = here[0] if device == "auto" else device
         if kind not in here:
-            raise ValueError(f"device must be one that this machine has ({', '.join(here)}), got {kind!r}")
-        if self.size == 1 or kind == "cpu":
-            return torch.device(kind)
-        if kind != "cuda":
-            raise ValueError(f"device must be cpu or cuda for {self.size} processes, got {kind!r}")
-        if self.local_rank >= torch.cuda.device_count():
             raise ValueError(
-                f"processes on one machine must be at most its CUDA cards, {torch.cuda.device_count()}, "
-                f"got a process with local rank {self.local_rank}; lower --nproc-per-node"
+                f"device must be one of {', '.join(here)} on this machine, for {self.size} "
+                f"process(es), got {kind!r}"
             )
-        return torch.device("cuda", self.local_rank)
+        alone = self.size == 1 or kind == "cpu"
+        return torch.device(kind) if alone else torch.device(kind, self.local_rank)
 
     def parallel(self, network: nn.Module) -> nn.Module:
-        """Return the network, wrapped so that a backward pass averages the gradients of all processes.
+        """Return the network, wrapped so that a backward pass averages all processes' gradients.
 
         Batch norm takes its statistics over each process's own shard of the batch.
         """
@@ -86,14 +84,14 @@ class World:
         return values
 
     def from_first(self, value: Any) -> Any:
-        """Return the value that the process of rank 0 has; those of the others are not looked at."""
+        """Return the value of the process of rank 0; those of the others are not looked at."""
         box = [value]
         if self.size > 1:
             dist.broadcast_object_list(box, src=0)
         return box[0]
 
     def share_buffers(self, network: nn.Module) -> None:
-        """Give every process the running statistics of rank 0, so that all evaluate the same network."""
+        """Give every process the running statistics of rank 0, so that all evaluate one network."""
         if self.size > 1:
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)
@@ -102,10 +100,8 @@ class World:
 def join(device: Device) -> World:
     """Join the processes that torchrun started, by nccl on CUDA and gloo elsewhere, or be alone.
 
-    A process joins once and stays until it ends: after leaving it would meet the addresses of the first time.
-
-    Raises:
-        ValueError: If torchrun's variables are incomplete, or the device does not suit several processes.
+    A process joins once and stays until it ends: after leaving it would meet the addresses of the
+    first time.
     """
     world = read_world(os.environ)
     if world.size == 1 or dist.is_initialized():
@@ -119,26 +115,26 @@ def join(device: Device) -> World:
 
 
 def read_world(variables: Mapping[str, str]) -> World:
-    """Return what torchrun's variables say, or raise a ValueError; without ``WORLD_SIZE`` one is alone."""
+    """Return what torchrun's variables say, or raise a ValueError; without them one is alone."""
     if "WORLD_SIZE" not in variables:
         return World()
-    texts = {name: variables.get(name, "") for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
-    if all(text.isdecimal() for text in texts.values()):
-        local_rank, rank, size = map(int, texts.values())
-        if local_rank <= rank < size:
-            return World(rank=rank, size=size, local_rank=local_rank)
-    raise ValueError(
-        f"RANK, WORLD_SIZE and LOCAL_RANK must be as torchrun sets them, got {texts}; "
-        "start with torchrun, or unset WORLD_SIZE to train in one process"
-    )
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    try:
+        rank, size, local_rank = (int(variables[name]) for name in names)
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"{', '.join(names)} must be as torchrun sets them, got {error}; start with torchrun, "
+            "or unset WORLD_SIZE to train in one process"
+        ) from error
+    return World(rank=rank, size=size, local_rank=local_rank)
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep memory that it frees, for good; return whether the C library can do that.
+    """Let this process keep memory that it frees, for good; return whether the C library can.
 
-    glibc gives large blocks back to the system, which fills their pages with zeros before it hands them out
-    again; a training step, which frees and takes the same blocks every time, loses some percent to that.
-    It concerns the whole process, so commands call it and the library does not. Source: mallopt(3).
+    glibc gives large blocks back to the system, which fills their pages with zeros before it hands
+    them out again; a training step, which frees and takes the same blocks every time, loses some
+    percent to that. It concerns the whole process, so commands call it. Source: mallopt(3).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

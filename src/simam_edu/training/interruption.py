@@ -23,7 +23,7 @@ def signals_interrupt() -> Iterator[None]:
         raise KeyboardInterrupt(number)
 
     usual = (signal.SIG_DFL, signal.default_int_handler)
-    with _handled({number: interrupt for number in SIGNALS if signal.getsignal(number) in usual}):
+    with _handled({each: interrupt for each in SIGNALS if signal.getsignal(each) in usual}):
         yield
 
 
@@ -35,7 +35,7 @@ def signals_wait() -> Iterator[None]:
     def wait(number: int, _frame: object) -> None:
         waiting.append(number)
 
-    with _handled({number: wait for number in SIGNALS if callable(signal.getsignal(number))}):
+    with _handled({each: wait for each in SIGNALS if callable(signal.getsignal(each))}):
         yield
     for number in waiting[:1]:
         signal.raise_signal(number)

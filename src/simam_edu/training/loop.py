@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
 from torch import Tensor, nn
 
 from simam_edu.attention import attention_factory
@@ -19,14 +20,16 @@ from simam_edu.training.card import Step, one_launch, stream_of_its_own
 from simam_edu.training.checkpoint import write_atomically
 from simam_edu.training.config import TrainConfig
 from simam_edu.training.data import DeviceImages
-from simam_edu.training.distributed import World, autocast, choose_precision, join
-from simam_edu.training.folder import RECORD_FILE, Checkpointing, locked
+from simam_edu.training.distributed import World, autocast, join
+from simam_edu.training.folder import LOCK_FILE, RECORD_FILE, Checkpointing
 from simam_edu.training.interruption import signals_wait
-from simam_edu.training.metrics import Metrics, Progress, TrainResult, evaluate, measure
+from simam_edu.training.metrics import Progress, TrainResult, evaluate, measure
 from simam_edu.training.recipes import RECIPES
 from simam_edu.training.record import Record, make_record
 from simam_edu.training.state import TrainState
 
+# After how many steps the loss is read: only a device apart from the host must wait for that.
+READ_EVERY = {"cpu": 1, "cuda": 100, "mps": 100}
 _DRAWING = threading.Lock()  # threads share the random state
 
 
@@ -35,7 +38,7 @@ def train(
     train_set: ImageSet,
     test_set: ImageSet,
     *,
-    folder: str | Path | Checkpointing | None = None,
+    folder: str | Path | None = None,
     on_step: Callable[[Progress], None] | None = None,
     world: World | None = None,
 ) -> TrainResult:
@@ -64,62 +67,54 @@ def train(
     """
     world = world or join(config.device)
     device = world.device(config.device)
-    precision, recipe = choose_precision(device), RECIPES[config.recipe]
     training_set, validation_set = (
         DeviceImages.put(images, device) for images in split(train_set, config.held_out)
     )
     state = first_state(config, training_set, len(train_set.classes), world)
-    learning_rate = partial(recipe.schedule.learning_rate, steps=state.epochs * state.batches)
-    if not isinstance(folder, Checkpointing):
-        folder = Checkpointing(folder, config, train_set, test_set, world)
-    folder.restore(state)
+    checkpoints = Checkpointing(folder, config, train_set, test_set, world)
+    checkpoints.restore(state)
     network = world.parallel(state.network)
-    step: Step = partial(training_step, network, state.optimizer, training_set, precision)
-    report = on_step or (lambda _: None)
+    step: Step = partial(training_step, network, state.optimizer, training_set)
+    draws = partial(training_set.draws, state.recipe.batch_size, generator=state.generator)
+    report, read_every = on_step or (lambda _: None), READ_EVERY[device.type]
 
-    with stream_of_its_own(device), folder.on_interruption(state):
-        step = one_launch(step) if device.type == "cuda" and world.size == 1 else step
+    with stream_of_its_own(device), checkpoints.on_interruption(state):
+        if device.type == "cuda" and world.size == 1:
+            step = one_launch(step)
         while state.epoch <= state.epochs:
             network.train()
-            for draw in training_set.draws(
-                recipe.batch_size, generator=state.generator, skip=state.batch, shard=world.shard
-            ):
+            for batch in draws(skip=state.batch):
+                shard = batch[:, world.shard]  # the shards' sizes may differ by one
+                weight = world.size * shard.shape[1] / batch.shape[1]
                 with signals_wait():  # half a step is nothing to go on from
-                    state.set_learning_rate(learning_rate(state.step))
-                    state.metrics.add(step(draw, state.shard_weight(draw, world)))
-                    state.batch += 1
-                    if state.batch % read_every(device) == 0 or state.batch == state.batches:
-                        running = state.metrics.read(world)
-                        require_finite_steps(state, running, training_set, learning_rate)
-                        report(state.progress(running))
-                        folder.save_when_due(state)
+                    state.set_learning_rate()
+                    state.add(step(shard, weight))
+                    if state.batch % read_every == 0 or state.batch == state.batches:
+                        report(state.read(world))
+                        checkpoints.save_when_due(state)
 
-            learned, validation = state.metrics.read(world), None
+            validation = None
             world.share_buffers(state.network)
             if len(validation_set):
-                validation = evaluate(state.network, validation_set, precision, world=world)
-                validation.require_finite(f"validation images after epoch {state.epoch}")
+                validation = evaluate(state.network, validation_set, world=world)
             with signals_wait():  # in the history and before the next epoch, or neither
-                state.finish_epoch(learned, validation, learning_rate(state.step))
-                report(state.progress(learned))
-                folder.save(state)
+                report(state.finish_epoch(validation))
+                checkpoints.save(state)
 
-    test = evaluate(state.network, DeviceImages.put(test_set, device), precision, world=world)
-    test.require_finite("test images after the last epoch")
-    return state.result(test, precision, world)
+    test = evaluate(state.network, DeviceImages.put(test_set, device), world=world)
+    return state.result(test, world)
 
 
 def training_step(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     images: DeviceImages,
-    precision: torch.dtype,
     draw: Tensor,
     weight: float,
 ) -> Tensor:
     """Learn from the images of a draw and return what :func:`measure` says of them."""
     x, labels = images.batch(draw)
-    with autocast(images.device, precision):
+    with autocast(images.device):
         logits = network(x)
     loss = F.cross_entropy(logits.float(), labels)
     optimizer.zero_grad()
@@ -139,28 +134,35 @@ def finish(
 ) -> Record:
     """Bring the run of a folder to its end and return its record; a finished run is not run again.
 
-    Arguments and errors are those of :func:`train`. The folder is of this run alone: ``config.json`` says
-    which it is, ``checkpoint-*.pt`` is what it goes on from, and ``record.json``, one line, is there when it
-    is finished. The record is what :func:`make_record` makes, as read back from JSON.
+    Arguments and errors are those of :func:`train`. The folder is of this run alone:
+    ``config.json`` says which it is, ``checkpoint-*.pt`` is what it goes on from, and
+    ``record.json``, one line, is there when it is finished. The record is what
+    :func:`make_record` makes, as read back from JSON.
 
     Raises:
         OSError: If the folder cannot be written, or another process is at work in it.
     """
     world = world or join(config.device)
-    file = Path(folder) / RECORD_FILE
-    with locked(file.parent) if world.rank == 0 else contextlib.nullcontext():
-        checkpoints = Checkpointing(file.parent, config, train_set, test_set, world)
-        line = file.read_text(encoding="utf-8") if world.rank == 0 and file.exists() else ""
-        if not world.from_first(line):
-            result = train(config, train_set, test_set, folder=checkpoints, on_step=on_step, world=world)
-            line = json.dumps(make_record(config, train_set, result)) + "\n"
+    folder = Path(folder)
+    file, lock = folder / RECORD_FILE, FileLock(folder / LOCK_FILE, blocking=False)
+    with lock if world.rank == 0 else contextlib.nullcontext():
+        if world.from_first(file.exists()):
+            Checkpointing(folder, config, train_set, test_set, world)  # refuses another run
+        else:
+            result = train(config, train_set, test_set, folder=folder, on_step=on_step, world=world)
             if world.rank == 0:
+                line = json.dumps(make_record(config, train_set, result)) + "\n"
                 write_atomically(file, line.encode())
-        record: Record = json.loads(world.from_first(line))
+        record: Record = world.from_first(json.loads(file.read_text()) if world.rank == 0 else None)
     return record
 
 
-def first_state(config: TrainConfig, images: DeviceImages, num_classes: int, world: World) -> TrainState:
+def first_state(
+    config: TrainConfig,
+    images: DeviceImages,
+    num_classes: int,
+    world: World,
+) -> TrainState:
     """Return where a run begins, with its network on the device of the training images."""
     network = new_network(config, num_classes).to(images.device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -175,14 +177,14 @@ def first_state(config: TrainConfig, images: DeviceImages, num_classes: int, wor
         network=network,
         optimizer=recipe.optimizer(network.parameters()),
         generator=torch.Generator().manual_seed(config.seed),
+        recipe=recipe,
         epochs=config.total_epochs,
         images=len(images),
-        batch_size=recipe.batch_size,
     )
 
 
 def new_network(config: TrainConfig, num_classes: int) -> nn.Module:
-    """Return the network with weights that the seed alone decides; the global state is put back."""
+    """Return the network with weights that the seed decides; the global state is put back."""
     with _DRAWING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return build(
@@ -199,37 +201,9 @@ def split(images: ImageSet, held_out: float) -> tuple[ImageSet, ImageSet]:
     count = len(images.labels)
     cut = count - round(held_out * count)
     if cut < 1:
-        raise ValueError(f"held_out must leave at least one image to train on, got {held_out} of {count}")
+        raise ValueError(f"held_out must leave an image to train on, got {held_out} of {count}")
     learned, validation = (
         replace(images, images=images.images[part], labels=images.labels[part], masks=None)
         for part in (slice(cut), slice(cut, None))
     )
     return learned, validation
-
-
-def read_every(device: torch.device) -> int:
-    """Return after how many steps the loss is read; only a device apart from the host must wait for that."""
-    return 1 if device.type == "cpu" else 100
-
-
-def require_finite_steps(
-    state: TrainState, running: Metrics, images: DeviceImages, learning_rate: Callable[[int], float]
-) -> None:
-    """Raise a FloatingPointError if a loss of the epoch is not finite: at which step first, and why."""
-    if not state.metrics.first_bad:
-        return
-    step = (state.epoch - 1) * state.batches + state.metrics.first_bad
-    if not bool((images.scale.isfinite() & images.shift.isfinite()).all()):
-        cause = "mean and std of the images give pixels that are not finite"
-    elif step == 1:
-        cause = "no update was made yet, so look for a division by zero in the network"
-    else:
-        cause = (
-            f"the update before it, after a loss of {state.metrics.last_loss:.3g}, had the learning rate "
-            f"{learning_rate(step - 2):.3g}; lower it, or look for a division by zero in the network's "
-            "backward pass"
-        )
-    raise FloatingPointError(
-        f"the training loss must stay finite, got {running.loss} at step {step}, in epoch {state.epoch}: "
-        f"{cause}"
-    )

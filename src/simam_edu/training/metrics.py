@@ -1,8 +1,9 @@
-"""Loss and accuracy: added up, evaluated, and what a run reports of them."""
+"""Loss and accuracy: measured, added up, evaluated, and what a run reports of them."""
 
 import math
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Self
 
@@ -25,12 +26,11 @@ class Metrics:
     loss: float  #: their mean cross-entropy in nats
     accuracy: float  #: the fraction of them, in [0, 1], that was classified correctly
 
-    def require_finite(self, what: str) -> None:
-        """Raise a FloatingPointError, which says over which images, if the loss is not finite."""
-        if not math.isfinite(self.loss):
-            raise FloatingPointError(
-                f"the loss over the {what} must be finite, got {self.loss}; lower the learning rate"
-            )
+    @classmethod
+    def of(cls, sums: Sequence[float]) -> Self:
+        """Return the metrics of a sum of losses, a number of right answers and one of images."""
+        loss, correct, images = sums
+        return cls(images=int(images), loss=loss / images, accuracy=correct / images)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class TrainResult:
     network: nn.Module  #: trained, on the device it was trained on, in evaluation mode
     epochs: tuple[EpochResult, ...]  #: one entry per epoch
     test: Metrics  #: over the test set, evaluated once, after the last epoch
-    minutes: float  #: from the first step to the end of the test, over all parts of an interrupted run
+    minutes: float  #: from the first step to the end of the test, over all parts of the run
     device: str  #: where it ran
     precision: str  #: ``"float32"`` or ``"bfloat16"``
     processes: int  #: how many shared each batch
@@ -84,66 +84,46 @@ class TrainResult:
 
 
 def measure(mean_loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-    """Return of a batch the sum of the losses, the right answers and the images, without waiting."""
+    """Return of a batch the sum of losses, the right answers and the images, without waiting."""
     loss = mean_loss.detach() * len(labels)
     correct = (logits.detach().argmax(dim=1) == labels).sum()
     return torch.stack([loss, correct, torch.full_like(loss, len(labels))])
 
 
-@dataclass(kw_only=True)
-class RunningMetrics:
-    """Sums over the images of an epoch, of all processes, as far as they were read."""
+def add_up(
+    measured: Sequence[Tensor],
+    world: World,
+    sums: Sequence[float] = (0.0, 0.0, 0.0),
+    *,
+    what: str = "evaluation batch",
+    first: int = 1,
+) -> list[float]:
+    """Wait for the device, and add to sums what all processes measured of each batch.
 
-    loss: float = 0.0
-    correct: int = 0
-    images: int = 0
-    batches: int = 0
-    first_bad: int = 0  # the first batch, from 1, whose loss was not finite; 0 for none
-    last_loss: float = math.inf  # the mean over the last batch before that
-    _unread: list[Tensor] = field(default_factory=list)
-
-    def add(self, measured: Tensor) -> None:
-        """Add what :func:`measure` returned of one batch, or of this process's shard of it."""
-        self._unread.append(measured)
-
-    def read(self, world: World) -> Metrics:
-        """Wait for the device and return the metrics over what all processes have added."""
-        own = torch.stack(self._unread).tolist() if self._unread else []
-        self._unread.clear()
-        # A process may have no image in the last batch of an evaluation.
-        for shards in zip_longest(*world.gather(own), fillvalue=(0.0, 0.0, 0.0)):
-            loss, correct, images = map(sum, zip(*shards, strict=True))
-            self.batches += 1
-            if not self.first_bad and math.isfinite(loss):
-                self.last_loss = loss / images
-            elif not self.first_bad:
-                self.first_bad = self.batches
-            self.loss += loss
-            self.correct += int(correct)
-            self.images += int(images)
-        n = self.images
-        return Metrics(images=n, loss=self.loss / n, accuracy=self.correct / n)
-
-    def saved(self) -> dict[str, float]:
-        """Return the arguments that make these metrics, which are finite, anew."""
-        names = ("loss", "correct", "images", "batches", "last_loss")
-        return {name: getattr(self, name) for name in names}
+    The first loss that is not finite is a FloatingPointError with its number and what it counts.
+    """
+    own = torch.stack(list(measured)).tolist() if measured else []
+    # A process may have no image in the last batch of an evaluation.
+    batches = zip_longest(*world.gather(own), fillvalue=(0.0, 0.0, 0.0))
+    for number, shards in enumerate(batches, start=first):
+        batch = [sum(column) for column in zip(*shards, strict=True)]
+        if not math.isfinite(batch[0]):
+            raise FloatingPointError(
+                f"the loss of {what} {number} must be finite, got {batch[0]}; lower the learning "
+                "rate, or look for a division by zero in the network or in std of the images"
+            )
+        sums = [total + one for total, one in zip(sums, batch, strict=True)]
+    return list(sums)
 
 
 @torch.no_grad()
-def evaluate(
-    network: nn.Module,
-    images: DeviceImages,
-    precision: torch.dtype = torch.float32,
-    *,
-    world: World = ALONE,
-) -> Metrics:
-    """Return the metrics over images as they are, each counted once, by a network in evaluation mode."""
+def evaluate(network: nn.Module, images: DeviceImages, *, world: World = ALONE) -> Metrics:
+    """Return the metrics over images as they are, each counted once, in evaluation mode."""
     network.eval()
-    metrics = RunningMetrics()
+    measured = []
     for batch, labels in images.plain_batches(EVALUATION_BATCH, shard=world.shard):
         if len(labels):  # none where there are fewer images than processes
-            with autocast(images.device, precision):
+            with autocast(images.device):
                 logits = network(batch)
-            metrics.add(measure(F.cross_entropy(logits.float(), labels), logits, labels))
-    return metrics.read(world)
+            measured.append(measure(F.cross_entropy(logits.float(), labels), logits, labels))
+    return Metrics.of(add_up(measured, world))

@@ -12,8 +12,8 @@ import torch
 class OneCycle:
     """A learning rate that rises once and falls once, whatever the number of epochs.
 
-    Over ``warmup``, a fraction of all steps in (0, 1), it rises along a straight line from a twenty-fifth of
-    its peak; over the rest it falls along a straight line to zero.
+    Over ``warmup``, a fraction of all steps in (0, 1), it rises along a straight line from a
+    twenty-fifth of its peak; over the rest it falls along a straight line to zero.
     """
 
     peak_learning_rate: float
@@ -27,10 +27,10 @@ class OneCycle:
 
 @dataclass(frozen=True, kw_only=True)
 class Drops:
-    """A learning rate that is divided by 10 at some steps, the step decay of the residual network papers.
+    """A learning rate that is divided by 10 at some steps, as in the residual network papers.
 
-    The steps of ``drops_at`` count from 0 and are not fractions of the run, as the papers state them: a run
-    that ends earlier sees fewer drops.
+    The steps of ``drops_at`` count from 0 and are not fractions of the run, as the papers state
+    them: a run that ends earlier sees fewer drops.
     """
 
     first_learning_rate: float
@@ -51,12 +51,12 @@ class Recipe:
     nesterov: bool = True
     weight_decay: float  #: on every parameter
     epochs: int  #: passes over the training images when nothing else is said
-    expected: str  #: how long it takes and what it reaches, and how that is known
+    expected: str  #: what it is for and how long it takes; no part of what defines a run
 
     def optimizer(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.SGD:
         """Return the optimizer of these parameters; the loop sets the learning rate of each step.
 
-        On a CUDA card the learning rate is a tensor there, so that a recorded step can be given another.
+        On a CUDA card the rate is a tensor there, so that a recorded step can be given another.
         """
         parameters = list(parameters)
         same = {name: getattr(self, name) for name in ("momentum", "nesterov", "weight_decay")}
@@ -73,38 +73,33 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    # The paper's section 4.1. It does not say whether its momentum has Nesterov's form, so it is plain.
-    # 164 epochs of 391 steps are the 64,000 steps that it trains for, rounded up to whole epochs.
+    # The paper's section 4.1. It does not say whether its momentum has Nesterov's form, so it is
+    # plain. 164 epochs of 391 steps are its 64,000 steps, rounded up to whole epochs.
     "paper": Recipe(
         batch_size=128,
         schedule=Drops(first_learning_rate=0.1, drops_at=(32_000, 48_000)),
         nesterov=False,
         weight_decay=5e-4,
         epochs=164,
-        expected="Not run here. The paper reports a test accuracy of 92.73 % for ResNet-20 with SimAM on "
-        "CIFAR-10, the mean of five runs. At the pace of the study's run with seed 0 it takes about "
-        "8 hours on one core.",
+        expected="As in the paper, for CIFAR-10; hours on one core. Not run here.",
     ),
-    # In place of the paper's 164 epochs. Batch and learning rate did best on a held-out tenth of the training
-    # images among the settings that CONTRIBUTING lists; the momentum's size and weight decay are the paper's.
+    # Batch and learning rate did best on a held-out tenth of the training images: the tries are
+    # in book/results/README.md. The momentum's size and weight decay are the paper's.
     "budget": Recipe(
         batch_size=64,
         schedule=OneCycle(peak_learning_rate=0.15, warmup=0.2),
         weight_decay=5e-4,
         epochs=10,
-        expected="About 31 minutes on one core for ResNet-20 with SimAM on CIFAR-10; the recorded run with "
-        "seed 0 reached a test accuracy of 84.40 %. The images were CIFAR-10's, saved as JPEG.",
+        expected="That of the study: CIFAR-10 with ResNet-20 in about half an hour on one core.",
     ),
-    # For a few thousand images and a minute or two: small batches, so that there are enough steps. On the
-    # drawn shapes a run stays at the loss of guessing for one to four epochs, with a module or without; how
-    # long is chance. Where it had five epochs and a peak of 0.05, some runs ended there.
+    # Small batches, so that there are enough steps. On the drawn shapes a run stays at the loss of
+    # guessing for one to four epochs, with a module or without; how long is chance.
     "smoke": Recipe(
         batch_size=32,
         schedule=OneCycle(peak_learning_rate=0.02, warmup=0.1),
         weight_decay=1e-4,
         epochs=10,
-        expected="A minute or two for 4,000 images. It shows that the loop works; what it reaches, the page "
-        "on training measures each time the book is built.",
+        expected="A few thousand images in a minute or two; it shows that the loop works.",
     ),
 }
 """Every recipe by its name."""

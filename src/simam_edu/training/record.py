@@ -28,9 +28,9 @@ Record = dict[str, Any]
 def make_record(config: TrainConfig, images: ImageSet, result: TrainResult) -> Record:
     """Return the record of a finished run on training images, ready for JSON.
 
-    It has all of :meth:`.TrainConfig.definition`, and ``training_images``, ``test_accuracy`` (0 to 1),
-    ``test_loss``, ``test_images``, ``minutes``, ``device``, ``precision``, ``processes``, ``finished``
-    (UTC), ``environment`` and ``history``, one entry per epoch.
+    It has all of :meth:`.TrainConfig.definition`, and ``training_images``, ``test_accuracy`` (0 to
+    1), ``test_loss``, ``test_images``, ``minutes``, ``device``, ``precision``, ``processes``,
+    ``finished`` (UTC), ``environment`` and ``history``, one entry per epoch.
     """
     as_they_are = ("training_images", "minutes", "device", "precision", "processes")
     return (
@@ -64,7 +64,7 @@ def environment() -> dict[str, str | int | None]:
 def commit() -> str | None:
     """Return the commit of the package's source, with ``+`` where tracked files of it were changed.
 
-    None where the package runs from anywhere but the repository it was made in, as when it is installed.
+    None where the package runs from anywhere but its repository, as when it is installed.
     """
     source = Path(simam_edu.__file__).parent
 
@@ -87,15 +87,15 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
 
 
 def append_record(path: Path, record: Record) -> None:
     """Append a record to a file as one line, written to disk before this returns.
 
-    File and folder are made when missing. Processes that append to one file wait for each other by a lock,
-    ``FILE.lock`` beside it. A last line without its end, as an editor leaves it, is ended first.
+    File and folder are made when missing. Processes that append to one file wait for each other by
+    a lock, ``FILE.lock`` beside it. A last line without its end is ended first.
 
     Raises:
         OSError: If the file cannot be written; what it held before stays as it was.
@@ -105,7 +105,7 @@ def append_record(path: Path, record: Record) -> None:
 
 
 def lock_of(path: Path) -> FileLock:
-    """Return the lock that whoever writes to a file of records holds, the folder made when missing."""
+    """Return the lock that whoever writes to a file of records holds; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path.with_name(path.name + ".lock"))
 
@@ -122,49 +122,35 @@ def append_line(path: Path, record: Record) -> None:
             os.fsync(file.fileno())
         except OSError as error:  # half a line would spoil the next one
             os.truncate(path, before)
-            raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
+            error.filename = str(path)
+            raise
 
 
 def read_records(path: Traversable) -> Iterator[Record]:
-    """Yield the records of a file, one a line; empty lines and a byte order mark are passed over.
+    """Yield the records of a file, one a line, or raise a ValueError with the line that is none.
 
-    Raises:
-        ValueError: If the file is not text in UTF-8, or a line is no record, with its number.
+    Empty lines and a byte order mark are passed over.
     """
+    number = 0
     try:
-        lines = path.read_bytes().decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
+        for line in path.read_bytes().decode("utf-8-sig").split("\n"):
+            number += 1
+            if line.strip():
+                yield dict(json.loads(line))
+    except (ValueError, TypeError) as error:
         raise ValueError(
-            f"{path} must be text in UTF-8, got {error}; unpack it, or save it as UTF-8"
+            f"{path} must have one JSON record on each line, in UTF-8; line {number}: {error}"
         ) from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-            if not isinstance(record, dict):
-                raise ValueError("it is no object of JSON")
-        except ValueError as error:
-            raise ValueError(
-                f"{path}, line {number}, must be one JSON record, got {line[:60]!r}; "
-                f"delete the line ({error})"
-            ) from error
-        yield record
 
 
 def recorded(name: str) -> list[Record]:
     """Return the records of the runs that the book shows; they are installed with the package.
 
-    The name is that of a file of ``book/results`` without its ending, such as ``"resnet20_cifar10"``.
-
-    Raises:
-        ValueError: If there is no such file; the message names those there are.
+    The name is that of a file of ``book/results`` without its ending, such as ``"study"``; an
+    unknown one is a ValueError with those there are.
     """
-    known = {
-        file.name.removesuffix(".jsonl"): file
-        for file in files("simam_edu.results").iterdir()
-        if file.name.endswith(".jsonl")
-    }
+    folder = files("simam_edu.results")
+    known = [Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".jsonl")]
     if name not in known:
         raise ValueError(f"name must be one of {', '.join(sorted(known))}, got {name!r}")
-    return list(read_records(known[name]))
+    return list(read_records(folder / f"{name}.jsonl"))
