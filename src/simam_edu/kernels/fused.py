@@ -71,7 +71,7 @@ def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
     sums = w.sum(axes, keepdim=True)  # (n, c, 1, 1)
     w.sub_(sums, alpha=1.0 / positions).square_()
     squares = w.sum(axes, keepdim=True)
-    if not _is_safe(squares, dof * options.lam):
+    if not is_safe(squares, dof * options.lam):
         return reference.simam(x, options), ()
     divisor = torch.add(_constant(4.0 * options.lam, w.dtype), squares, alpha=4.0 / dof)
     y = _importance(w.div_(divisor), positions, options).sigmoid_().mul_(values)
@@ -126,7 +126,7 @@ def _first(x: Tensor, options: Options) -> Tensor:
     return x.as_strided(x.shape[:2] + (1,) * options.spatial, x.stride())
 
 
-def _is_safe(squares: Tensor, penalty: float) -> bool:
+def is_safe(squares: Tensor, penalty: float) -> bool:
     """Return whether all sums of squares are in the safe range, its lower end with the penalty added."""
     low, high = SAFE[squares.dtype]
     if not squares.numel():
