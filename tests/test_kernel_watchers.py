@@ -17,7 +17,6 @@ from simam_cases import draw
 from simam_edu import SimAM
 
 only_native = pytest.mark.parametrize("backend", ["native"], indirect=True)
-two_statistics = pytest.mark.parametrize("statistics", ["shared", "leave_one_out"])
 both_layouts = pytest.mark.parametrize(
     "layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "last"]
 )
@@ -135,8 +134,9 @@ def test_tracing_takes_the_reference(backend, tracing, pre_dispatch):
 
 # Torch's own compiler looks at .grad of what the reference saves.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+@pytest.mark.parametrize("backend", ["native", "torch", "reference"], indirect=True)
 @both_layouts
-@two_statistics
+@pytest.mark.parametrize("statistics", ["shared", "leave_one_out"])
 def test_compiled_autograd_gives_the_same_gradient(backend, compiled_autograd, statistics, layout):
     module = SimAM(backend=backend, statistics=statistics)
     expected = passes(module, layout=layout)
