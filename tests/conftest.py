@@ -1,7 +1,11 @@
 """What several tests need."""
 
 import importlib.util
+import os
 import shutil
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import jaxtyping
@@ -47,11 +51,34 @@ def native_kernel():
     return file
 
 
-@pytest.fixture(params=["native", "torch", "reference"])
+@pytest.fixture(scope="session")
+def interpreter():
+    """Another process, in which Triton interprets: it is decided for a process when Triton is imported."""
+    pytest.importorskip("triton", reason="triton is not installed")
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TRITON_INTERPRET", "1")
+            pool.submit(os.getpid).result()  # starts it
+        yield pool
+
+
+@pytest.fixture
+def triton_on_cpu(interpreter, monkeypatch):
+    """Let the Triton kernels take tensors on the CPU, and run them in the process that interprets."""
+    from simam_cases import interpret
+    from simam_edu.kernels import triton_kernels
+
+    monkeypatch.setattr(triton_kernels, "interpreted", lambda: True)
+    for which in ("forward", "backward"):
+        monkeypatch.setattr(triton_kernels, which, partial(interpret, interpreter, which))
+
+
+@pytest.fixture(params=["native", "torch", "reference", "triton"])
 def backend(request):
-    """Each backend that runs on the CPU."""
-    if request.param == "native":
-        request.getfixturevalue("native_kernel")
+    """Each backend, on the CPU."""
+    needed = {"native": "native_kernel", "triton": "triton_on_cpu"}
+    if request.param in needed:
+        request.getfixturevalue(needed[request.param])
     return request.param
 
 

@@ -1,8 +1,11 @@
 """Inputs and oracles that the tests of SimAM share."""
 
+import pickle
+
 import torch
 
 from simam_edu import energy
+from simam_edu.kernels import triton_kernels
 
 STATISTICS = ["shared", "population", "leave_one_out"]
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
@@ -40,3 +43,13 @@ def gradient(call, x, grad_output):
     """Return the gradient of the input, from a leaf of its own."""
     leaf = x.detach().requires_grad_()
     return torch.autograd.grad(call(leaf), leaf, grad_output)[0]
+
+
+def interpret(pool, which, *tensors_and_options):
+    """Call a Triton kernel in a process that interprets; tensors travel by value."""
+    packed = pickle.dumps([t.detach() if isinstance(t, torch.Tensor) else t for t in tensors_and_options])
+    return pickle.loads(pool.submit(_call, which, packed).result())
+
+
+def _call(which, packed):
+    return pickle.dumps(getattr(triton_kernels, which)(*pickle.loads(packed)))

@@ -9,7 +9,6 @@ import torch
 
 RECORD = Path(__file__).resolve().parent.parent / "book" / "results" / "compiled_traffic.jsonl"
 RECORDS = [json.loads(line) for line in RECORD.read_text(encoding="utf-8").splitlines()]
-
 CODE = """
 triton_red_a_0 = async_compile.triton('triton_red_a_0', '''
 @triton.jit
@@ -37,28 +36,15 @@ def triton_poi_b_1(in_ptr0, in_ptr1, out_ptr0, xnumel, XBLOCK : tl.constexpr):
 """
 
 
-@pytest.fixture(scope="module")
-def compiled_traffic(benchmark_script):
-    return benchmark_script("compiled_traffic")
-
-
-def test_reads_and_writes_of_the_map_are_counted_and_those_of_its_statistics_are_not(compiled_traffic):
-    assert compiled_traffic.counts(CODE, 120) == {"kernels": 2, "reads": 3, "writes": 1}
+def test_reads_and_writes_of_the_map_are_counted_and_those_of_its_statistics_are_not(benchmark_script):
+    counts = benchmark_script("compiled_traffic").counts(CODE, 120)
+    assert counts == {"kernels": 2, "reads": 3, "writes": 1}
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
 @pytest.mark.skipif(torch.__version__ != RECORDS[0]["torch"], reason="the record is of another torch")
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script_method.*:DeprecationWarning")  # torch's own
 @pytest.mark.parametrize("wanted", [RECORDS[2], RECORDS[3]], ids=["contiguous", "channels last"])
-def test_the_record_is_what_is_counted(compiled_traffic, wanted):
-    found = compiled_traffic.record(tuple(wanted["shape"]), wanted["layout"])
+def test_the_record_is_what_is_counted(benchmark_script, wanted):
+    found = benchmark_script("compiled_traffic").record(tuple(wanted["shape"]), wanted["layout"])
     assert json.loads(json.dumps(found)) == wanted
-
-
-def test_the_record_is_written(compiled_traffic, monkeypatch, tmp_path):
-    monkeypatch.setattr(compiled_traffic, "record", lambda shape, layout: {"shape": shape, "layout": layout})
-    compiled_traffic.main(["--out", str(tmp_path / "out.jsonl")])
-    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [(line["shape"], line["layout"]) for line in lines] == [
-        (line["shape"], line["layout"]) for line in RECORDS
-    ]

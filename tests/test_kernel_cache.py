@@ -5,23 +5,20 @@ import subprocess
 import sys
 import threading
 import warnings
-from pathlib import Path
 
 import pytest
 import torch
 
-from simam_edu import SimAM, cli, kernels
+from simam_edu import SimAM, cli
 from simam_edu.kernels import native, select
 
 X = torch.arange(24.0).reshape(1, 2, 3, 4)
 CONTENTS = {  # what is left of a whole file
-    "empty": lambda _: b"",
     "cut": lambda whole: whole[: len(whole) // 2],
-    "one byte less": lambda whole: whole[:-1],
     "one bit": lambda whole: whole[:-1] + bytes([whole[-1] ^ 1]),
     "no library": lambda _: b"no library",  # as the kernel of another C++ runtime: the loader refuses it
 }
-BROKEN = [*CONTENTS, "a folder", "no checksum", "a binary checksum"]
+BROKEN = [*CONTENTS, "a folder", "no checksum"]
 MEMORIES = (native.failure, native.operator, select._warn_once)
 
 
@@ -31,36 +28,28 @@ def spoil(file, state):
     if state in CONTENTS:
         file.write_bytes(CONTENTS[state](file.read_bytes()))
     if state == "no library":
-        checksum.write_text(native._checksum(file))
+        checksum.write_bytes(native._checksum(file))
     if state == "a folder":
         file.unlink()
         file.mkdir()
     if state == "no checksum":
         checksum.unlink()
-    if state == "a binary checksum":
-        checksum.write_bytes(b"\xff")
 
 
 @pytest.fixture
-def new_process(monkeypatch):
-    """What is remembered of the kernel, as in a process that has loaded none."""
-    monkeypatch.setattr(native, "_is_loaded", lambda: False)
-    for memory in MEMORIES:
-        memory.cache_clear()
-    yield
-    for memory in MEMORIES:
-        memory.cache_clear()
-
-
-@pytest.fixture
-def kept(native_kernel, new_process, monkeypatch, tmp_path):  # noqa: ARG001
-    """A cache with a whole kernel."""
+def kept(native_kernel, monkeypatch, tmp_path):
+    """A cache with a whole kernel, in a process that has loaded none."""
     file = tmp_path / "kernels" / "simam.so"
     file.parent.mkdir()
     shutil.copy(native_kernel, file)
-    native._checksum_file(file).write_text(native._checksum(file))
+    native._checksum_file(file).write_bytes(native._checksum(file))
     monkeypatch.setattr(native, "library", lambda: file)
-    return file
+    monkeypatch.setattr(native, "_is_loaded", lambda: False)
+    for memory in MEMORIES:
+        memory.cache_clear()
+    yield file
+    for memory in MEMORIES:
+        memory.cache_clear()
 
 
 @pytest.fixture
@@ -85,20 +74,9 @@ def test_a_broken_file_is_reported_once_and_another_backend_runs(kept, monkeypat
         warnings.simplefilter("error")
         SimAM()(2 * X)
     assert len(reported) == 1
-    assert "Could not load this library" not in str(reported[0].message), "the reason is wanted"
     torch.testing.assert_close(first, SimAM(backend="reference")(X))
     with pytest.raises(ValueError, match=rf"backend 'native' .*{kept} does not load: .*simam-edu kernels"):
         SimAM(backend="native")(X)
-
-
-@pytest.mark.usefixtures("kept")
-def test_a_file_that_may_not_be_read_is_reported(monkeypatch):
-    def refuse(self):
-        raise PermissionError(13, "Permission denied", str(self))
-
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.warns(RuntimeWarning, match="does not load: .*Permission denied"):
-        SimAM()(X)
 
 
 @pytest.mark.usefixtures("compiler")
@@ -111,17 +89,35 @@ def test_the_kernels_command_builds_a_broken_file_anew(kept, monkeypatch, capsys
     said = capsys.readouterr().out
     assert said.startswith(f"The native kernel of SimAM is ready: {kept}\n(built anew, since ")
     assert kept.read_bytes() == whole
-    assert native._checksum_file(kept).read_text() == native._checksum(kept)
+    assert native._checksum_file(kept).read_bytes() == native._checksum(kept)
     assert {file.name for file in kept.parent.iterdir()} == {"simam.so", "simam.so.sha256"}
 
 
-def test_a_new_kernel_that_does_not_run_is_not_kept(kept, compiler):
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (
+            'while [ "$1" != -o ]; do shift; done; echo "no library" > "$2"',
+            r"(?s)must load and run here, but ends with status 1: .*OSError",
+        ),
+        (
+            "echo 'no space left' >&2; exit 1",
+            r"must take kernel\.cpp, a C\+\+20 source, but says: no space left",
+        ),
+        (None, r"a C\+\+ compiler is needed .* install one, or go on without"),
+    ],
+)
+def test_a_build_that_fails_says_why_and_leaves_nothing(kept, compiler, monkeypatch, script, message):
     kept.unlink()
-    script = compiler.with_name("compiler")
-    script.write_text(script.read_text() + 'echo "no library" > "$2"\n')
-    with pytest.raises(OSError, match=r"(?s)must load and run here, but ends with status 1: .*OSError"):
+    native._checksum_file(kept).unlink()
+    if script is None:
+        monkeypatch.setenv("CXX", "")
+        monkeypatch.setenv("PATH", str(kept.parent))
+    else:
+        compiler.with_name("compiler").write_text(f"#!/bin/sh\n{script}\n")
+    with pytest.raises(OSError, match=message):
         native.build()
-    assert not kept.exists()
+    assert list(kept.parent.iterdir()) == []
 
 
 @pytest.mark.usefixtures("native_kernel")
@@ -160,30 +156,10 @@ def test_a_build_that_is_killed_leaves_nothing_in_the_way(native_kernel, monkeyp
     assert native._checksum(target) == native._checksum(native_kernel)
 
 
-@pytest.mark.parametrize("blocked", ["", "simam_edu"])
-def test_a_cache_that_cannot_be_written_is_named_with_the_cure(monkeypatch, tmp_path, blocked):
-    place = tmp_path / "cache" / blocked
-    place.parent.mkdir(exist_ok=True)
-    place.write_text("a file where the folder should be")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(OSError, match=r"the cache folder must be one .*cache.*XDG_CACHE_HOME"):
-        native.build()
-
-
-@pytest.mark.usefixtures("new_process")
-def test_a_user_without_a_home_has_no_kernel_and_no_warning(monkeypatch):
-    monkeypatch.setattr(native.platformdirs, "user_cache_path", lambda name: Path("~/.cache") / name)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert kernels.backend_for(X) == "torch"
-    with pytest.raises(OSError, match=r"must have a home.* set HOME or XDG_CACHE_HOME"):
-        native.build()
-
-
-@pytest.mark.usefixtures("native_kernel")
-def test_imported_three_times_in_one_process_all_copies_work():
-    code = """
-import sys, torch
+IMPORTED_THRICE = """
+import subprocess, sys, torch
+def refuse(*a, **k): raise AssertionError('a compiler was called')
+subprocess.run = subprocess.Popen = refuse
 x = torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True)
 copies = []
 for _ in range(3):
@@ -193,11 +169,14 @@ for _ in range(3):
     del SimAM, kernels
     for name in [name for name in sys.modules if name.startswith("simam_edu")]:
         del sys.modules[name]
-import gc; gc.collect()
 for SimAM in copies:
     assert torch.autograd.gradgradcheck(SimAM(), (x,))
     torch.testing.assert_close(SimAM()(x), SimAM(backend="reference")(x))
 assert copies[0] is not copies[1]
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.usefixtures("native_kernel")
+def test_imported_three_times_in_one_process_all_copies_work_and_nothing_is_compiled():
+    run = subprocess.run([sys.executable, "-c", IMPORTED_THRICE], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr

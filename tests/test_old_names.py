@@ -17,7 +17,6 @@ OLD = [
     ("simam_edu.kernels", "path_for", "backend_for"),
     ("simam_edu.kernels.plain", "simam", "kernels.reference.simam"),
     ("simam_edu.kernels.plain", "gradient", "kernels.reference.gradient"),
-    ("simam_edu.kernels.tiling", "statistics_dtype", "options.accumulation_dtype"),
     *(
         ("simam_edu.kernels.generated_code", name, f"kernels.inspect.{name}")
         for name in ("Access", "GeneratedCode", "accesses", "generate", "thread_bytes")

@@ -1,7 +1,6 @@
 """All five modules in the programs that other tools make of a network: ONNX by both
 exporters, torch.fx, torch.jit."""
 
-import logging
 import warnings
 
 import numpy as np
@@ -19,8 +18,8 @@ SIZES = [(2, 8, 6, 5), (3, 8, 4, 7), (1, 8, 17, 32)]  # the first one is recorde
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch, of its own older parts
 
 
-def inputs(*shape, dtype=torch.float32, seed=0):
-    return draw(*shape, dtype=dtype, mean=1.0, std=3.0, seed=seed)
+def inputs(*shape, seed=0):
+    return draw(*shape, mean=1.0, std=3.0, seed=seed)
 
 
 def context():
@@ -91,11 +90,7 @@ def export(module, file, *, dynamo, opset):
         sizes = {"dynamic_shapes": ({0: dim("n")} | sides,), "verbose": False}
     else:
         sizes = {"dynamic_axes": {"x": {0: "n", 2: "h", 3: "w"}}, "input_names": ["x"]}
-    logging.disable(logging.WARNING)
-    try:
-        torch.onnx.export(module, (inputs(2, 8, 6, 10),), file, dynamo=dynamo, opset_version=opset, **sizes)
-    finally:
-        logging.disable(logging.NOTSET)
+    torch.onnx.export(module, (inputs(2, 8, 6, 10),), file, dynamo=dynamo, opset_version=opset, **sizes)
     return next(entry.version for entry in onnx.load(file).opset_import if not entry.domain)
 
 
@@ -105,8 +100,8 @@ NETWORKS = {Side: SIZES, Detector: [(1, 8, 16, 16), (2, 8, 6, 10), (3, 8, 32, 24
 @pytest.mark.parametrize(
     ("network", "dynamo", "opset"),
     [
-        *((network, False, opset) for network in NETWORKS for opset in (11, 13, 17, 20)),
-        *((Side, True, 20), (Detector, True, 11), (Detector, True, 17), (Detector, True, 20)),
+        *((network, False, opset) for network in NETWORKS for opset in (11, 17, 20)),
+        *((Side, True, 20), (Detector, True, 11)),
     ],
 )
 def test_both_onnx_exporters_agree_in_the_runtime_for_any_size(tmp_path, network, dynamo, opset):
@@ -152,7 +147,7 @@ def test_an_fx_graph_computes_and_checks_what_the_network_does_and_gives_its_fea
     torch.testing.assert_close(torch.fx.GraphModule(model, nodes)(x), model[:2](x))
 
 
-@pytest.mark.parametrize(("name", "whole"), [("simam", False), *((name, True) for name in MODULES)])
+@pytest.mark.parametrize(("name", "whole"), [("simam", False), ("simam", True), ("cbam", True)])
 def test_fx_quantization_leaves_the_module_as_it_is(name, whole):
     quantize_fx = pytest.importorskip("torch.ao.quantization.quantize_fx")
     from torch.ao.quantization import get_default_qconfig_mapping
@@ -173,16 +168,16 @@ def test_fx_quantization_leaves_the_module_as_it_is(name, whole):
     assert (quantized(x) - model(x)).abs().max() < steps * model(x).abs().max()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @every_module
-def test_a_trace_holds_for_other_sizes_in_a_scripted_network(name, dtype):
-    module = make(name).to(dtype)
-    traced = torch.jit.trace(module, inputs(*SIZES[0], dtype=dtype))
-    scripted = torch.jit.script(nn.Sequential(traced, nn.ReLU()))
-    for shape in SIZES:
-        x = inputs(*shape, dtype=dtype, seed=1)
-        tolerance = 16 * torch.finfo(dtype).eps
-        torch.testing.assert_close(scripted(x), module(x).relu(), rtol=tolerance, atol=tolerance)
+def test_a_trace_holds_for_other_sizes_in_a_scripted_network(name):
+    for dtype in (torch.float32, torch.float64):
+        module = make(name).to(dtype)
+        traced = torch.jit.trace(module, inputs(*SIZES[0]).to(dtype))
+        scripted = torch.jit.script(nn.Sequential(traced, nn.ReLU()))
+        for shape in SIZES:
+            x = inputs(*shape, seed=1).to(dtype)
+            tolerance = 16 * torch.finfo(dtype).eps
+            torch.testing.assert_close(scripted(x), module(x).relu(), rtol=tolerance, atol=tolerance)
 
 
 @every_module

@@ -1,7 +1,6 @@
 r"""The gradient of SimAM in numpy and float64: the oracle for the gradients of the torch modules.
 
-Its derivation is :func:`simam_edu.derivation.derive_gradient`, here by the name of ``derive``,
-with its symbols.
+``derive`` is :func:`simam_edu.derivation.derive_gradient`; its symbols are here, too.
 """
 
 import numpy as np
@@ -34,26 +33,20 @@ def simam_gradient(
         \bar x_j = \bar y_j g_j + \frac{1}{2\tau} \Bigl( z_j \bar a_j - \frac1M \sum_i \bar a_i z_i
                    - \frac{z_j}{M-1} \sum_i \bar a_i z_i^2 \Bigr)
 
-    With the population statistics :math:`M - 1` is :math:`M`. With one left out the exact importance is a
-    function of the shared one, so :math:`z_i` stays the shared score, and :math:`\bar a_i` takes the slope of
-    that function as a factor, :math:`(M/(M-1) \cdot \tau^2/(\sigma_i^2 + \lambda))^2` with the variance
-    :math:`\sigma_i^2` of the others. Derived in the chapter on gradients, from Eqs. (5) and (6).
-
-    A constant channel with ``lam = 0`` has none; there it is the limit for a vanishing penalty: ``grad``
-    times the least gain.
+    With the population statistics :math:`M - 1` is :math:`M`. With one left out :math:`z_i` stays the shared
+    score, and :math:`\bar a_i` takes the factor :math:`(M/(M-1) \cdot \tau^2/(\sigma_i^2 + \lambda))^2` with
+    the variance :math:`\sigma_i^2` of the others. Derived in the chapter on gradients, from Eqs. (5) and (6).
+    For a constant channel with ``lam = 0`` it is the limit for a vanishing penalty: ``grad`` times the least
+    gain.
 
     Raises:
-        ValueError: As for :func:`simam_edu.energy.importance`, which says what ``x``, ``lam`` and
-            ``statistics`` are; or if ``grad`` has another shape than ``x`` or is not finite.
+        ValueError: As for :func:`simam_edu.energy.importance`; or if ``grad`` has another shape than ``x`` or
+            is not finite.
     """
     importance = energy.importance(x, lam=lam, statistics=statistics)  # checks x, lam and statistics
     x, grad = (np.asarray(values, dtype=np.float64) for values in (x, grad))
-    if grad.shape != x.shape:
-        raise ValueError(
-            f"grad must have the shape of x, {x.shape}, got {grad.shape}; it is that of the output"
-        )
-    if not np.all(np.isfinite(grad)):
-        raise ValueError("grad must be finite, got nan or inf; look for it with numpy.isfinite")
+    if grad.shape != x.shape or not np.all(np.isfinite(grad)):
+        raise ValueError(f"grad must be finite and have the shape of x, {x.shape}, got shape {grad.shape}")
     neurons, ddof = x.shape[-2] * x.shape[-1], int(statistics != "population")
     # The gradient does not change if x is divided by a power of two and lam by its square.
     exponent = np.frexp(np.max(np.abs(x), axis=(-2, -1), keepdims=True))[1]

@@ -13,10 +13,9 @@ from torch.utils._pytree import tree_leaves
 class Traffic(TorchDispatchMode):
     """Counts the bytes that torch's operations read and write while it is active.
 
-    Each tensor among the arguments of an operation is read once, each tensor among its
-    results is written once. A tensor counts with the memory that it covers: one that was
-    expanded covers less than its elements would take. Views move nothing. Caches are not
-    known to it, and where a card starts several kernels for one operation, it sees one.
+    Each tensor among the arguments of an operation is read once, each among its results is written once. It
+    counts with the memory that it covers. Views move nothing. Caches are not known to it, and where a card
+    starts several kernels for one operation, it sees one.
 
     Attributes:
         operations: How many operations have run that are no views.

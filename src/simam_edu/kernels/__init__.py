@@ -1,9 +1,8 @@
 """The backends of SimAM, and which of them runs.
 
 ``reference``
-    Tensor operations that autograd differentiates. It is what the transforms of torch.func are given, and
-    what all others are tested against. torch.export, torch.jit.trace and the ONNX exporters are given
-    :mod:`simam_edu.kernels.exported`, the same in operations that every runtime has and computes right.
+    Tensor operations that autograd differentiates, which all others are tested against. Exporters and tracers
+    are given :mod:`simam_edu.kernels.exported`, in operations that every runtime has and computes right.
 ``torch``
     Tensor operations with the backward pass of the chapter on gradients, which save one map instead of four.
     Inside torch.compile they are those of :mod:`simam_edu.kernels.compiled`.
@@ -11,9 +10,6 @@
     A C++ kernel for the CPU, once it is built by :func:`build` or ``simam-edu kernels``.
 ``triton``
     A kernel for CUDA, where triton is installed.
-
-The last two are operators of torch, too, :mod:`simam_edu.kernels.operators`: torch.compile keeps each as one
-node for the forward and one for the backward pass.
 """
 
 from simam_edu._renamed import renamed
@@ -43,8 +39,6 @@ def _path_for(x: object, path: str = "auto") -> str:
 __getattr__ = renamed(
     __name__,
     {
-        "Path": ("Backend", Backend),
-        "PATHS": ("BACKENDS", ("auto", "native", "torch", "triton", "plain")),
         "path_for": ("backend_for", _path_for),
     },
 )

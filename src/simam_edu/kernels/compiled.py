@@ -1,8 +1,8 @@
-r"""SimAM for torch.compile where no kernel takes the input: three passes forward, as in the ten lines.
+"""SimAM for torch.compile where no kernel takes the input: three passes forward, as in the ten lines.
 
-A compiler computes what belongs to a channel anew at each position, so the exact scale of the reference would
-cost a power at each. Here the statistics are taken in float32 as they come; an operator, which no compiler
-looks into, checks them, and where a channel leaves the safe range it takes all of them as the reference does.
+A compiler computes what belongs to a channel anew at each position, so the scale of the reference would cost
+a power at each. Here the statistics are taken in float32 as they come; an operator, which no compiler looks
+into, checks them, and where a channel leaves the safe range it takes all of them in float64.
 """
 
 from typing import Any
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from simam_edu.kernels import reference
-from simam_edu.kernels.fused import _is_safe
+from simam_edu.kernels.fused import is_safe
 from simam_edu.kernels.options import FLOOR, Options, Statistics, cast, leave_one_out_constants
+from simam_edu.kernels.reference import rise
 
 
 def simam(x: Tensor, options: Options) -> Tensor:
@@ -38,19 +38,19 @@ class _Simam(torch.autograd.Function):
         ctx.save_for_backward(x, numbers)
         ctx.statistics = statistics
         _, z = _standardized(values, numbers)
-        return cast(x.dtype, values * (_rise(z.square(), options, x) + 0.5).sigmoid())
+        importance = rise(z.square(), options.positions(x), options)
+        return cast(x.dtype, values * (importance + 0.5).sigmoid())
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
-        """Return the gradient: the direct path, the own deviation, the mean and the spread."""
         x, numbers = ctx.saved_tensors
         options = Options(0.0, ctx.statistics, x.ndim - 2)
         ratio, z = _standardized(cast(torch.float32, x), numbers)
-        gain = (_rise(z.square(), options, x) + 0.5).sigmoid()
+        positions = options.positions(x)
+        gain = (rise(z.square(), positions, options) + 0.5).sigmoid()
         direct = cast(torch.float32, grad_output) * gain
         share = direct * (1.0 - gain) * ratio * z
-        positions = options.positions(x)
         if options.leave_one_out:
             a2, b = leave_one_out_constants(positions)
             share = share * a2 / (1.0 - b * z.square()).clamp_min(FLOOR).square()
@@ -69,30 +69,18 @@ def _standardized(values: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
     return half * root * root, (half - first - mean) * root * root
 
 
-def _rise(w: Tensor, options: Options, x: Tensor) -> Tensor:
-    if not options.leave_one_out:
-        return w
-    a2, b = leave_one_out_constants(options.positions(x))
-    return a2 * w / (1.0 - b * w).clamp_min(FLOOR)
-
-
 def _statistics(x: Tensor, mean: Tensor, squares: Tensor, lam: float, correction: int) -> Tensor:
     """Return half the first neuron, half of the mean less it, and the fourth root of (M - c) / T."""
-    options = Options(lam, "shared" if correction else "population", x.ndim - 2)
+    options = Options(spatial=x.ndim - 2)
+    first = options.first(x)
     dof = options.positions(x) - correction
-    first = 0.5 * cast(torch.float32, options.first(x))
-    if _is_safe(squares, dof * lam):
-        root = (squares + dof * lam).mul_(1.0 / dof).rsqrt_().sqrt_()
-        return torch.stack([first, 0.5 * mean, root])
-    values = cast(torch.float32, x)
-    scale = reference._scale(values, options)
-    shifted = values * scale - options.first(values) * scale
-    mean = shifted.sum(options.axes, keepdim=True) / options.positions(x)
-    squares = (shifted - mean).square_().sum(options.axes, keepdim=True)
-    total = squares + dof * (lam * scale) * scale
-    total = torch.where(total < reference.NOTHING[total.dtype], 1.0, total)
-    root = total.mul_(1.0 / dof).rsqrt_().sqrt_() * scale.sqrt()
-    return torch.stack([first, 0.5 * mean / scale, root])
+    if not is_safe(squares, dof * lam):
+        shifted = x.double() - first
+        mean = shifted.mean(options.axes, keepdim=True)
+        squares = (shifted - mean).square_().sum(options.axes, keepdim=True)
+        squares[squares == 0.0] = 1.0  # any divisor gives a constant channel its limit
+    root = (squares + dof * lam).mul_(1.0 / dof).rsqrt_().sqrt_()
+    return torch.stack([0.5 * cast(mean.dtype, first), 0.5 * mean, root]).float()
 
 
 def _statistics_shape(_x: Tensor, mean: Tensor, *_rest: object) -> Tensor:

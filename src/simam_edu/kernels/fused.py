@@ -5,7 +5,7 @@ maps. The chapter on gradients derives the backward pass.
 """
 
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,21 +18,11 @@ SAFE = {torch.float32: (1e-26, 1e30), torch.float64: (1e-270, 1e290)}
 """Between these a sum of squares has neither overflowed nor lost digits to underflow."""
 
 Saved = tuple[Tensor, ...]
-"""What a kernel saves for its backward pass beside the input: two numbers per channel."""
-
-
-class Kernel(Protocol):
-    """A module with both passes."""
-
-    def forward(self, x: Tensor, options: Options) -> tuple[Tensor, Saved]:
-        """Return the output and what the backward pass needs beside the input."""
-
-    def backward(self, x: Tensor, grad_output: Tensor, saved: Saved, options: Options) -> Tensor:
-        """Return the gradient of the input."""
+"""What is saved for the backward pass beside the input: two numbers per channel."""
 
 
 class Fused(torch.autograd.Function):
-    """SimAM by a kernel, as one step of autograd.
+    """SimAM as one step of autograd, by a module that has both passes.
 
     Where the gradient is itself to be differentiated, autograd differentiates the reference instead.
     """
@@ -40,8 +30,9 @@ class Fused(torch.autograd.Function):
     # The older form of forward, with the context as an argument: the newer one takes twice the time to call,
     # and small maps feel that. What needs the newer one, torch.func, is given the reference.
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kernel: Kernel, options: Options) -> Tensor:
+    def forward(ctx: Any, x: Tensor, kernel: Any, options: Options) -> Tensor:
         """Compute the output and save what the backward pass needs."""
+        y: Tensor
         y, saved = kernel.forward(x, options)
         ctx.save_for_backward(x, *saved)
         ctx.kernel, ctx.options = kernel, options
@@ -71,7 +62,7 @@ def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
     sums = w.sum(axes, keepdim=True)  # (n, c, 1, 1)
     w.sub_(sums, alpha=1.0 / positions).square_()
     squares = w.sum(axes, keepdim=True)
-    if not _is_safe(squares, dof * options.lam):
+    if not is_safe(squares, dof * options.lam):
         return reference.simam(x, options), ()
     divisor = torch.add(_constant(4.0 * options.lam, w.dtype), squares, alpha=4.0 / dof)
     y = _importance(w.div_(divisor), positions, options).sigmoid_().mul_(values)
@@ -126,7 +117,7 @@ def _first(x: Tensor, options: Options) -> Tensor:
     return x.as_strided(x.shape[:2] + (1,) * options.spatial, x.stride())
 
 
-def _is_safe(squares: Tensor, penalty: float) -> bool:
+def is_safe(squares: Tensor, penalty: float) -> bool:
     """Return whether all sums of squares are in the safe range, its lower end with the penalty added."""
     low, high = SAFE[squares.dtype]
     if not squares.numel():

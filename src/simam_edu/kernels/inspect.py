@@ -1,7 +1,6 @@
 """What Triton makes of the kernels for a GPU that need not be there, and what its code reads and writes.
 
-This is how the promises of :mod:`simam_edu.kernels.triton_kernels` about memory traffic are checked on any
-machine. It needs Triton, and a process in which ``TRITON_INTERPRET`` is not set.
+It needs Triton, and a process in which ``TRITON_INTERPRET`` is not set.
 """
 
 import math
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from simam_edu.kernels.options import Options, accumulation_dtype
 from simam_edu.kernels.tiling import Plan, plan
-from simam_edu.kernels.triton_kernels import compile_time, interpreted, program
+from simam_edu.kernels.triton_kernels import interpreted, program
 
 _TYPES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32", torch.float64: "fp64"}
 _BITS = {"f16": 16, "bf16": 16, "f32": 32, "f64": 64}
@@ -56,17 +55,17 @@ def generate(
         ModuleNotFoundError: If Triton is not installed.
         RuntimeError: If Triton is interpreted in this process.
     """
-    cut = plan(x)
-    kernel = program(which, cut)
-    if interpreted():
-        raise RuntimeError(
-            "Triton must compile, got a process in which it interprets; start one without TRITON_INTERPRET"
-        )
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    fixed = compile_time(cut, Options(statistics="leave_one_out" if leave_one_out else "shared"))
+    if interpreted():
+        raise RuntimeError(
+            "Triton must compile, got a process in which it interprets; start one without TRITON_INTERPRET"
+        )
+    cut = plan(x)
+    options = Options(statistics="leave_one_out" if leave_one_out else "shared")
+    kernel, fixed = program(which, cut, options)
     source = ASTSource(kernel, *_specialized(kernel.arg_names, x.dtype, cut, fixed))
     built = triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": cut.warps})
     return GeneratedCode(cut, built.asm["ttir"], built.asm["ptx"])

@@ -1,8 +1,7 @@
-"""The compiled kernels as operators of torch: what torch.compile keeps as one node for each pass.
+"""The kernels as operators of torch: what torch.compile keeps as one node for each pass.
 
 The schemas are there whether a kernel is or not: torch looks through all operators when it compiles or
-exports. Eager calls do not come here, since a small map takes less time than the call of an operator that is
-registered in Python; only those of a dispatch mode see the native ones.
+exports. Eager calls do not come here: a small map takes less time than the call of an operator in Python.
 """
 
 from typing import Any

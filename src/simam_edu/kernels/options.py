@@ -13,11 +13,7 @@ FLOOR = 1e-6
 """The least leave-one-out variance ratio :math:`1 - b w`. Below it the gain is 1."""
 
 Statistics = Literal["shared", "population", "leave_one_out"]
-"""The mean and variance that a neuron is compared with, as in :mod:`simam_edu.energy`.
-
-``"shared"`` is the authors' code: the whole channel, with :math:`1/(M-1)`. ``"population"`` is Eq. (5) as
-printed, with :math:`1/M`. ``"leave_one_out"`` takes the other neurons only, as the energy is defined.
-"""
+"""The mean and variance that a neuron is compared with, as in :mod:`simam_edu.energy`."""
 
 
 class Options(NamedTuple):

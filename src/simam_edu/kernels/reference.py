@@ -11,14 +11,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from simam_edu.kernels.options import FLOOR, Options, accumulation_dtype, leave_one_out_constants
+from simam_edu.kernels.options import (
+    FLOOR,
+    Options,
+    accumulation_dtype,
+    leave_one_out_constants,
+)
 
 REACH = {torch.float32: 120.0, torch.float64: 1020.0}
 """The largest exponent of a scale; it brings every finite number so near to one that its square is safe."""
 
 NOTHING = {torch.float32: 1e-28, torch.float64: 1e-290}
 """A scaled sum of squares below this is that of a constant channel."""
-
 
 OPEN = 100.0
 """The sigmoid of this is 1 in every dtype, which leaves a position as it is."""
@@ -60,20 +64,22 @@ def simam(
     # At lam = 0 a constant channel is 0 / 0. Its squares are 0, so any divisor gives it the limit;
     # 1 keeps its gradient finite.
     total = torch.where(total < NOTHING[values.dtype], 1.0, total)
-    importance = squares * (dof / 4.0) / total
-    if options.leave_one_out:
-        a2, b = leave_one_out_constants(positions)
-        importance = a2 * importance / (1.0 - b * importance).clamp_min(FLOOR)
+    importance = rise(squares * (dof / 4.0) / total, positions, options)
     half = 0.5 if mask is None else torch.where(mask, 0.5, OPEN)
     y: Tensor = values * (importance + half).sigmoid()
     return y.to(x.dtype)
 
 
-def gradient(x: Tensor, grad_output: Tensor, options: Options, *, create_graph: bool) -> Tensor:
-    """Return the gradient of the input by differentiating :func:`simam`.
+def rise(w: Tensor, positions: Any, options: Options) -> Tensor:
+    """Return the importance beyond one half of a neuron, from that by shared statistics."""
+    if not options.leave_one_out:
+        return w
+    a2, b = leave_one_out_constants(positions)
+    return a2 * w / (1.0 - b * w).clamp_min(FLOOR)
 
-    With ``create_graph`` it knows how it came from ``x`` and ``grad_output``, and can be differentiated.
-    """
+
+def gradient(x: Tensor, grad_output: Tensor, options: Options, *, create_graph: bool) -> Tensor:
+    """Return the gradient of the input by autograd, itself to be differentiated or not."""
     with torch.enable_grad():
         x = x if create_graph else x.detach().requires_grad_()
         (result,) = torch.autograd.grad(simam(x, options), x, grad_output, create_graph=create_graph)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from simam_edu.kernels import compiled, exported, fused, native, operators, reference, triton_kernels
-from simam_edu.kernels.fused import Fused, Kernel
+from simam_edu.kernels.fused import Fused
 from simam_edu.kernels.options import Options, Statistics
 
 Backend = Literal["auto", "native", "torch", "triton", "reference"]
@@ -18,12 +18,6 @@ Backend = Literal["auto", "native", "torch", "triton", "reference"]
 
 BACKENDS = get_args(Backend)
 """All of them."""
-
-PLAIN = (Tensor, nn.Parameter)
-"""The types of tensors that hold their values themselves."""
-
-PRE_DISPATCH = torch._C.DispatchKey.PreDispatch
-"""Set where torch traces before autograd, as torch.export does at first."""
 
 
 def _exports() -> bool:
@@ -36,9 +30,6 @@ _exports._dynamo_marked_constant = True  # type: ignore[attr-defined]
 # torch 2.6 cannot tell, and torch.compile is given the exported form there, too.
 is_exporting = _exports if hasattr(torch.compiler, "is_exporting") else torch.compiler.is_compiling
 
-KERNELS: dict[str, Kernel] = {"torch": fused, "triton": triton_kernels}
-"""The kernels that :class:`Fused` makes a step of autograd; the native one is its own."""
-
 
 def simam(x: Tensor, options: Options, backend: Backend = "auto", mask: Tensor | None = None) -> Tensor:
     """Return SimAM of a batch.
@@ -47,8 +38,7 @@ def simam(x: Tensor, options: Options, backend: Backend = "auto", mask: Tensor |
         x: A batch (n, c, ...), already checked.
         options: Already checked, too.
         backend: See :func:`backend_for`, which also says what is raised.
-        mask: The valid positions (n, 1, ...), or None for all. With a mask the reference computes, whatever
-            the backend is.
+        mask: The valid positions (n, 1, ...), or None for all. With a mask the reference computes.
     """
     chosen = backend_for(x, backend)
     if mask is not None:
@@ -62,11 +52,13 @@ def simam(x: Tensor, options: Options, backend: Backend = "auto", mask: Tensor |
     if chosen == "native":
         y = simam_native(x, options.lam, options.statistics)
         return reference.simam(x, options) if y is None else y
-    kernel = KERNELS[chosen]
+    kernel = fused if chosen == "torch" else triton_kernels
+    result: Tensor
     if x.requires_grad and torch.is_grad_enabled():
-        result: Tensor = Fused.apply(x, kernel, options)  # type: ignore[no-untyped-call]
-        return result
-    return kernel.forward(x, options)[0]
+        result = Fused.apply(x, kernel, options)  # type: ignore[no-untyped-call]
+    else:
+        result = kernel.forward(x, options)[0]
+    return result
 
 
 def simam_native(x: Tensor, lam: float, statistics: Statistics) -> Tensor | None:
@@ -100,17 +92,20 @@ def backend_for(x: Tensor, backend: Backend = "auto") -> str:
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
-    if backend != "reference" and torch.compiler.is_compiling() and not is_exporting():
+    if backend == "reference":
+        return backend
+    if torch.compiler.is_compiling() and not is_exporting():
         return _compiled(x, backend)
-    if backend == "reference" or _is_traced(x):
+    # Without a level no tensor has a tangent; unpack_dual takes four times as long to say so.
+    if _is_recorded(x) or x.is_meta or (forward_ad._current_level >= 0 and _has_tangent(x)):
         return "reference"
     if backend == "auto":
         return _fastest(x)
     if backend == "native" and not (native.supports(x) and native.is_built()):
-        cure = native.failure() or "build it by simam-edu kernels"
+        cure = native.failure() or "simam-edu kernels builds it"
         raise ValueError(
-            f"backend 'native' must have a float tensor on the CPU and a kernel that is built, got {x.dtype} "
-            f"on {x.device} and {'one' if native.is_built() else 'none'}; {cure}"
+            "backend 'native' must have a float tensor on the CPU and a kernel that is built, "
+            f"got {x.dtype} on {x.device}; {cure}"
         )
     if backend == "triton" and not triton_kernels.supports(x):
         raise ValueError(
@@ -141,11 +136,7 @@ def _fastest(x: Tensor) -> str:
     if x.is_cuda:
         if triton_kernels.supports(x):
             return "triton"
-        warnings.warn(
-            "SimAM runs on torch's own operations: its CUDA kernel needs triton and a card that it supports",
-            RuntimeWarning,
-            stacklevel=4,
-        )
+        _warn_once("SimAM runs on torch's own operations: its CUDA kernel needs triton and a card for it")
     return "torch"
 
 
@@ -154,13 +145,8 @@ def _warn_once(message: str) -> None:
     warnings.warn(message, RuntimeWarning, stacklevel=6)
 
 
-def _is_traced(x: Tensor) -> bool:
-    return (
-        _is_recorded(x)
-        or x.is_meta
-        # Without a level no tensor has a tangent; unpack_dual takes four times as long to say so.
-        or (forward_ad._current_level >= 0 and forward_ad.unpack_dual(x).tangent is not None)  # type: ignore[no-untyped-call]
-    )
+def _has_tangent(x: Tensor) -> bool:
+    return forward_ad.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
 
 
 def _is_recorded(x: Tensor) -> bool:
@@ -173,13 +159,13 @@ def _is_recorded(x: Tensor) -> bool:
         or _is_transformed(x)
         or (torch._C._len_torch_dispatch_stack() > 0 and _is_traced_by_mode())
         or torch._C._get_tracing_state() is not None
-        or torch._C._dispatch_tls_is_dispatch_key_included(PRE_DISPATCH)
+        or torch._C._dispatch_tls_is_dispatch_key_included(torch._C.DispatchKey.PreDispatch)
     )
 
 
 def _is_transformed(x: Tensor) -> bool:
     """Return whether a subclass or a transform of torch.func gives the operations another meaning."""
-    return type(x) not in PLAIN or torch._C._are_functorch_transforms_active()
+    return type(x) not in (Tensor, nn.Parameter) or torch._C._are_functorch_transforms_active()
 
 
 def _is_exported() -> bool:

@@ -3,10 +3,8 @@
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from simam_edu._renamed import renamed
 from simam_edu.kernels.options import accumulation_dtype
 
 TILE_BYTES = 32768
@@ -71,10 +69,3 @@ def plan(x: Tensor) -> Plan:
 def _next_power_of_two(count: int) -> int:
     """Return the least power of two that is not below a count."""
     return 1 << max(count - 1, 0).bit_length()
-
-
-def _statistics_dtype(x: Tensor) -> torch.dtype:
-    return accumulation_dtype(x.dtype)
-
-
-__getattr__ = renamed(__name__, {"statistics_dtype": ("options.accumulation_dtype", _statistics_dtype)})

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 
@@ -57,7 +56,8 @@ def build() -> Path:
     """
     target = library()
     if not _is_usable(target):
-        with _lock(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.parent.with_suffix(".lock")):
             if not _is_usable(target):  # another process may have built it
                 _build(target)
     for kept in (failure, operator):
@@ -66,20 +66,12 @@ def build() -> Path:
 
 
 def library() -> Path:
-    """Return the file of the kernel for these sources, processor and torch, whether it is there or not.
-
-    Raises:
-        OSError: If this user has no folder for a cache.
-    """
-    cache_folder = platformdirs.user_cache_path("simam_edu")
-    if not cache_folder.is_absolute():
-        raise OSError(
-            "the user must have a home, where the cache is kept, and has none; set HOME or XDG_CACHE_HOME"
-        )
+    """Return the file of the kernel for these sources, processor and torch, whether it is there or not."""
     key = hashlib.sha256(KERNEL.read_bytes() + OPERATOR.read_bytes())
     machine = (platform.system(), platform.machine(), _processor(), torch.__version__)
     key.update(repr((BASIC, FAST, TUNING, THREADS, *machine)).encode())
-    return cache_folder / "kernels" / f"simam-{key.hexdigest()[:16]}.so"
+    folder = platformdirs.user_cache_path("simam_edu") / "kernels"
+    return folder / f"simam-{key.hexdigest()[:16]}.so"
 
 
 def is_built() -> bool:
@@ -93,10 +85,7 @@ is_built._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 @cache
 def operator() -> Operator | None:
-    """Return the operator, or None where it is not built or does not load; :func:`failure` has the reason.
-
-    It is loaded once, in less than a second.
-    """
+    """Return the operator, or None where it is not built or does not load; :func:`failure` has the reason."""
     if failure() is not None or not _is_loaded():
         return None
     found: Operator = torch.ops.simam_edu.simam.default
@@ -106,10 +95,7 @@ def operator() -> Operator | None:
 @cache
 def failure() -> str | None:
     """Return why the kernel that is there does not load, with the file and the cure, else None."""
-    try:
-        file = library()
-    except OSError:
-        return None  # without a cache there is no kernel, and nothing is broken
+    file = library()
     if _is_loaded() or not file.exists() or (reason := _load_error(file)) is None:
         return None
     return f"the native kernel {file} does not load: {reason}; build it anew by simam-edu kernels"
@@ -132,40 +118,28 @@ def _is_usable(file: Path) -> bool:
 def _load_error(file: Path) -> str | None:
     """Load a file, unless one is loaded; return why it cannot be, else None."""
     try:
-        if _checksum(file) != _checksum_file(file).read_text(encoding="ascii"):
-            return "it is not what was written, its checksum is another"
+        if _checksum(file) != _checksum_file(file).read_bytes():
+            return "its checksum is not that of what was written"
         if not _is_loaded():
             torch.ops.load_library(file)  # type: ignore[no-untyped-call]
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         return str(error.__cause__ or error)  # torch's error has that of the system as its cause
     return None
 
 
-def _checksum(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def _checksum(file: Path) -> bytes:
+    return hashlib.sha256(file.read_bytes()).hexdigest().encode()
 
 
 def _checksum_file(file: Path) -> Path:
     return file.with_name(file.name + ".sha256")
 
 
-def _lock(folder: Path) -> AbstractContextManager[object]:
-    """Take the lock of a folder; it is released where the ``with`` ends, or with the process."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder.with_suffix(".lock")).acquire()
-    except OSError as error:
-        raise OSError(
-            f"the cache folder must be one that this process can write, but: {error}; mend it, or name "
-            "another by the variable XDG_CACHE_HOME"
-        ) from error
-
-
 def _build(target: Path) -> None:
     """Compile, try, and move into place: the checksum first, so that never a file seems whole."""
     names = [os.environ.get("CXX", ""), *COMPILERS]
-    compilers = [found for name in names if name and (found := shutil.which(name))]
-    if not compilers:
+    compiler = next((found for name in names if name and (found := shutil.which(name))), None)
+    if compiler is None:
         raise OSError(
             f"a C++ compiler is needed to build the native kernel, found none of {', '.join(COMPILERS)} nor "
             "$CXX; install one, or go on without: SimAM then runs on torch's own operations"
@@ -173,31 +147,32 @@ def _build(target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as folder:
         kernel, made = Path(folder) / "native.o", Path(folder) / target.name
         tries = [(*FAST, *tuning, *threads) for threads in THREADS for tuning in TUNING]
-        taken = _compile([compilers[0], "-c", str(KERNEL), "-o", str(kernel)], tries)
-        _compile([compilers[0], "-shared", str(OPERATOR), str(kernel), "-o", str(made), *_torch()], [taken])
-        run = subprocess.run(
-            [sys.executable, "-c", CHECK, str(made)], capture_output=True, text=True, check=False
-        )
+        taken = _compile([compiler, "-c", str(KERNEL), "-o", str(kernel)], tries)
+        _compile([compiler, "-shared", str(OPERATOR), str(kernel), "-o", str(made), *_torch()], [taken])
+        run = _run([sys.executable, "-c", CHECK, str(made)])
         if run.returncode:
             raise OSError(
-                f"the native kernel that {compilers[0]} makes must load and run here, but ends with status "
+                f"the native kernel that {compiler} makes must load and run here, but ends with status "
                 f"{run.returncode}: {run.stderr.strip()[-800:]}"
             )
         if target.is_dir():
             shutil.rmtree(target)
-        _checksum_file(made).write_text(_checksum(made), encoding="ascii")
-        _checksum_file(made).replace(_checksum_file(target))
+        _checksum_file(target).write_bytes(_checksum(made))
         made.replace(target)
 
 
 def _compile(command: list[str], tries: Sequence[Sequence[str]]) -> Sequence[str]:
     """Run a compiler with the first options that it takes, and return them."""
     for options in tries:
-        run = subprocess.run([*command, *BASIC, *options], capture_output=True, text=True, check=False)
+        run = _run([*command, *BASIC, *options])
         if run.returncode == 0:
             return options
     words = run.stderr.strip()[-400:]
     raise OSError(f"{command[0]} must take {Path(command[2]).name}, a C++20 source, but says: {words}")
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def _torch() -> list[str]:
