@@ -31,7 +31,7 @@ def notebook_pages() -> list[Path]:
 
 @cache
 def cells(text: str) -> list[Cell]:
-    """Return the cells of a page, given its text, as the build reads them; the front matter is none."""
+    """Return the cells of a page, given its text, as the build reads them."""
     notebook = read_myst_markdown_notebook(text, add_source_map=True)
     lines, found = text.splitlines(), []
     for start, cell in zip(notebook.metadata.source_map, notebook.cells, strict=True):

@@ -1,4 +1,4 @@
-"""Every page of the built book in a browser, if it is there: `make book` builds it, or set SIMAM_EDU_BOOK."""
+"""Every page of the built book in a browser: `make book` builds it, or set SIMAM_EDU_BOOK."""
 
 import functools
 import http.server
@@ -39,35 +39,39 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def site() -> Iterator[str]:
     if not PAGES:
         pytest.skip(f"there is no built book in {SITE}: run make book")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
+    handler = functools.partial(Quiet, directory=SITE)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("name", PAGES or [None])
-def test_page_is_whole(page: Any, site: str, violations: Any, name: str, width: int, theme: str) -> None:
+@pytest.mark.parametrize(("number", "name"), enumerate(PAGES) if PAGES else [(0, None)])
+def test_page_is_whole(page: Any, site: str, violations: Any, number: int, name: str) -> None:
+    """Each page at both widths; theme and first width change from page to page."""
+    theme, widths = ("light", "dark")[number % 2], (390, 1280)[:: 1 - number // 2 % 2 * 2]
     foreign: list[str] = []
-    page.on("request", lambda request: request.url.startswith((site, "data:")) or foreign.append(request.url))
-    page.add_init_script(f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')")
-    page.set_viewport_size({"width": width, "height": 900})
+    own = (site, "data:")
+    page.on("request", lambda asked: asked.url.startswith(own) or foreign.append(asked.url))
+    page.add_init_script(f"localStorage.mode = localStorage.theme = '{theme}'")
+    page.set_viewport_size({"width": widths[0], "height": 900})
     page.goto(site + name)
     assert page.locator("html").get_attribute("data-theme") == theme
-    assert foreign == [], "no request to another host"
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scroll"
-    assert page.evaluate(CUT) == [], "no cell, equation, table or picture is cut off"
     assert page.locator(".sim-figure:not(.sim-live)").count() == 0, "every figure runs"
     assert violations(page) == []
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scroll"
+        assert page.evaluate(CUT) == [], "no cell, equation, table or picture is cut off"
+    assert foreign == [], "no request to another host"
 
 
 def test_what_was_searched_for_is_marked_where_the_search_leads(page: Any, site: str) -> None:
     page.goto(site + "search.html?q=keepdim")
     page.locator("#search-results li a").first.click()
     page.wait_for_function("CSS.highlights.get('searched')?.size")
-    marked = page.evaluate("[...CSS.highlights.get('searched')].map((range) => String(range).toLowerCase())")
+    text = "(range) => String(range).toLowerCase()"
+    marked = page.evaluate(f"[...CSS.highlights.get('searched')].map({text})")
     assert set(marked) == {"keepdim"}
     page.keyboard.press("Escape")
     assert page.evaluate("CSS.highlights.has('searched')") is False
