@@ -10,22 +10,19 @@ shows them.
 The functions of torch that are used here are not public, so another version may need other words.
 """
 
-import argparse
 import copy
-import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import torch
 from torch import Tensor, fx
 
+import common
 from simam_edu.benchmark import TenLines
 
-OUT = Path(__file__).resolve().parent.parent / "book" / "results" / "compiled_traffic.jsonl"
 SHAPES = ((128, 64, 8, 8), (128, 16, 32, 32), (16, 256, 56, 56))
 SIZES = re.compile(r"(?:assert_size_stride\((\w+), |(\w+) = empty_strided_\w+\()\(([\d, ]*)\)")
 REUSED = re.compile(r"(\w+) = (?:reinterpret_tensor\()?(\w+)\b.*; del \2\b")
@@ -102,11 +99,9 @@ def record(shape: tuple[int, ...], layout: str) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Count all and write the records."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--out", type=Path, default=OUT)
-    out = parser.parse_args(arguments).out
-    records = [record(shape, layout) for layout in ("contiguous", "channels last") for shape in SHAPES]
-    out.write_text("".join(f"{json.dumps(line)}\n" for line in records), encoding="utf-8")
+    out = common.options_of(__doc__, common.RESULTS / "compiled_traffic.jsonl").parse_args(arguments).out
+    layouts = ("contiguous", "channels last")
+    common.write(out, *(record(shape, layout) for layout in layouts for shape in SHAPES))
 
 
 if __name__ == "__main__":

@@ -8,22 +8,17 @@ It prints what it measures and writes one line of JSON to book/results/fits.json
 that is there. The chapter "Against gradient descent" shows that record.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import common
 from simam_edu import energy, solvers
-from simam_edu.training.record import environment
 
-OUT = Path(__file__).resolve().parent.parent / "book" / "results" / "fits.jsonl"
 SIZES = tuple(2**power for power in range(4, 13))  # 16 to 4,096 neurons
 LAM = 1e-4
 BLOCK = 256  # targets at once where fits are not done one by one, which bounds the memory
@@ -98,8 +93,7 @@ def measure(sizes: Sequence[int], *, repeats: int) -> dict[str, list[float]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--out", type=Path, default=OUT, help="the file to write")
+    parser = common.options_of(__doc__, common.RESULTS / "fits.jsonl")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="neurons a channel")
     parser.add_argument("--repeats", type=int, default=5, help="the shortest of so many times counts")
     options = parser.parse_args(arguments)
@@ -112,10 +106,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "repeats": options.repeats,
         "lam": LAM,
         "minutes": (time.perf_counter() - start) / 60,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": environment() | {"scipy": version("scipy")},
     }
-    options.out.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    record = common.signed(record)
+    record["environment"]["scipy"] = version("scipy")
+    common.write(options.out, record)
     print(f"{record['minutes']:.1f} minutes; written to {options.out}")
 
 

@@ -14,11 +14,9 @@ opened the book from a folder fetches nothing; base64 makes it a third larger, w
 takes back.
 """
 
-import argparse
 import base64
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +24,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+import common
 from simam_edu import SimAM
 from simam_edu.attention.controls import Control, Shuffled
 from simam_edu.datasets import ImageSet, load
 from simam_edu.networks import BasicBlock, build
-from simam_edu.training import DeviceImages, append_record
-from simam_edu.training.checkpoint import newest_checkpoint
-from simam_edu.training.folder import RECORD_FILE
+from simam_edu.training import DeviceImages
 from simam_edu.training.metrics import evaluate
-from simam_edu.training.record import environment
 
-BOOK = Path(__file__).resolve().parent.parent / "book"
-SCRIPT = BOOK / "_static" / "live" / "network.js"
-RECORDS = BOOK / "results" / "live.jsonl"
+SCRIPT = common.BOOK / "_static" / "live" / "network.js"
+RECORDS = common.RESULTS / "live.jsonl"
 SAMPLES = 16
 START = "globalThis.liveNetwork = "
 
@@ -166,16 +161,15 @@ def measure(content: dict[str, Any], test_set: ImageSet) -> dict[str, Any]:
     accuracy = {
         name: evaluate(network_of(content, attention), images).accuracy for name, attention in CHANGES.items()
     }
-    return {
+    record = {
         "benchmark": "live network",
         "dataset": test_set.name,
         "source": test_set.source,
         "images": len(test_set.labels),
         "parameters": sum(array.size for array in arrays_of(content).values()),
         "accuracy": accuracy,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": environment(),
     }
+    return common.signed(record)
 
 
 def trained(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -184,26 +178,20 @@ def trained(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     Raises:
         ValueError: If the folder holds no finished run of ResNet-20 with SimAM on CIFAR-10.
     """
-    newest, file = newest_checkpoint(folder), folder / RECORD_FILE
-    if newest is None or not file.exists():
-        raise ValueError(
-            f"folder must be of a finished run, with a checkpoint and {RECORD_FILE}, got {folder}"
-        )
-    record = json.loads(file.read_text(encoding="utf-8"))
+    record, weights = common.finished_run(folder)
     got = {name: record[name] for name in ("network", "attention", "slot", "dataset", "attention_options")}
     wanted = ("resnet20", "simam", "pre_norm", "cifar10", {})
     if tuple(got.values()) != wanted:
         raise ValueError(f"the run must be {' '.join(map(str, wanted))}, got {got}")
     network = build("resnet20", num_classes=10, attention=CHANGES["as trained"])
-    network.load_state_dict(newest[1]["state"]["network"])
+    network.load_state_dict(weights)
     return network.eval(), record
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the script and the records."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = common.options_of(__doc__, SCRIPT)
     parser.add_argument("folder", type=Path, help="of the run, as simam-edu train --folder made it")
-    parser.add_argument("--out", type=Path, default=SCRIPT, help="the script to write")
     parser.add_argument("--record", type=Path, default=RECORDS, help="the file of the two lines")
     options = parser.parse_args(arguments)
     network, record = trained(options.folder)
@@ -212,9 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measured = measure(content, test_set)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(f"{START}{json.dumps(content)};\n", encoding="utf-8")
-    options.record.unlink(missing_ok=True)
-    for line in (record, measured):
-        append_record(options.record, line)
+    common.write(options.record, record, measured)
     print(f"{options.out}: {options.out.stat().st_size} bytes; {measured['accuracy']}")
 
 

@@ -1,8 +1,7 @@
 """How well the maps of a network find the object, and what the gains are worth to it; see localisation.py."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from scipy import ndimage, stats
 from torch import Tensor, nn
 
+from common import hooked
 from simam_edu import SimAM, energy
 from simam_edu.attention import CBAM
 from simam_edu.datasets import ImageSet
@@ -22,17 +22,6 @@ WINDOWS = (32, 26, 21, 17, 14, 11)  # sides of the crops that make an object fil
 BINS = np.linspace(0, 1, 11)  # of the share that it fills
 
 Maps = dict[str, Tensor]
-
-
-@contextmanager
-def hooked(modules: Sequence[nn.Module], hook: Any) -> Iterator[None]:
-    """Call a function after each of some modules, within the block."""
-    handles = [module.register_forward_hook(hook) for module in modules]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 # The maps

@@ -11,29 +11,27 @@ on from its checkpoint, so that the command may be stopped and called again. ``-
 some of the lines only.
 """
 
-import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import torch
 
+import common
 from own_network_cost import cost, counters, long_maps
 from own_network_lab import ASKED, EPOCHS, NETWORK, PLACES, RECIPE, SEEDS, TRAIN_IMAGES, Lab
 from own_network_questions import Record, lambdas, padding, pretrained, sizes, tiles, where
-from simam_edu.training.record import append_record, environment, read_records
+from simam_edu.training import append_record, read_records
 
-HERE = Path(__file__).resolve().parent.parent
-OUT = HERE / "book" / "results" / "own_network.jsonl"
+RUNS = common.BOOK.parent / "runs" / "own_network"
 
 
 def planned(parts: Sequence[str]) -> Iterator[tuple[Record, Callable[[Lab], Record]]]:
     """Yield what each line is known by, and what makes it; what most questions need comes first."""
     for seed in SEEDS:
         for place in ASKED:
-            yield {"part": "where", "place": place, "seed": seed}, partial(where, seed=seed, place=place)
+            yield ({"part": "where", "place": place, "seed": seed}, partial(where, seed=seed, place=place))
         for place in ("before the last norm", "after the last norm"):
             key = {"part": "pretrained", "place": place, "seed": seed}
             yield key, partial(pretrained, seed=seed, place=place)
@@ -44,7 +42,10 @@ def planned(parts: Sequence[str]) -> Iterator[tuple[Record, Callable[[Lab], Reco
                 yield key, partial(ask, seed=seed, place=place)
         for place in PLACES:
             if place not in ASKED:
-                yield {"part": "where", "place": place, "seed": seed}, partial(where, seed=seed, place=place)
+                yield (
+                    {"part": "where", "place": place, "seed": seed},
+                    partial(where, seed=seed, place=place),
+                )
     yield {"part": "long maps"}, lambda _: long_maps()
     yield {"part": "cost"}, lambda _: cost()
     if "counters" in parts:  # needs packages that neither the package nor the book has
@@ -53,9 +54,8 @@ def planned(parts: Sequence[str]) -> Iterator[tuple[Record, Callable[[Lab], Reco
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the lines that are not there yet."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--out", type=Path, default=OUT, help="the file to add lines to")
-    parser.add_argument("--folder", type=Path, default=HERE / "runs" / "own_network", help="of checkpoints")
+    parser = common.options_of(__doc__, common.RESULTS / "own_network.jsonl")
+    parser.add_argument("--folder", type=Path, default=RUNS, help="of checkpoints")
     parser.add_argument("--dataset", default="cifar10", help="a name of simam_edu.datasets")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--images", type=int, default=TRAIN_IMAGES, help="training images")
@@ -77,8 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }  # fmt: skip
         line = {"benchmark": "own network", **key, **make(lab)}
         line |= {} if key["part"] in ("long maps", "cost", "counters") else setting
-        line |= {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "environment": environment()}
-        there.append(line)
+        there.append(common.signed(line))
         append_record(options.out, there[-1])
 
 

@@ -1,6 +1,6 @@
 """The questions of benchmarks/own_network.py to trained networks: each function makes what a line records."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from common import hooked
 from own_network_lab import NETWORK, PLACES, RECIPE, Lab, accuracy, logits
 from simam_edu import SimAM, insert
 from simam_edu.networks import build
@@ -19,19 +20,13 @@ Record = dict[str, Any]
 # 1 and 3. Where, and which lambda
 
 
-def entering(network: nn.Module, x: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Yield the name of each SimAM of a network and the maps that enter it."""
+def entering(network: nn.Module, x: Tensor) -> list[tuple[str, Tensor]]:
+    """Return the name of each SimAM of a network and the maps that enter it."""
+    names = {module: name for name, module in network.named_modules() if isinstance(module, SimAM)}
     found: list[tuple[str, Tensor]] = []
-
-    def keep(name: str, _: nn.Module, inputs: tuple[Tensor]) -> None:
-        found.append((name, inputs[0]))
-
-    modules = [(name, module) for name, module in network.named_modules() if isinstance(module, SimAM)]
-    hooks = [module.register_forward_pre_hook(partial(keep, name)) for name, module in modules]
-    logits(network, x)
-    for hook in hooks:
-        hook.remove()
-    yield from found
+    with hooked(list(names), lambda module, inputs, _: found.append((names[module], inputs[0]))):
+        logits(network, x)
+    return found
 
 
 def where(lab: Lab, seed: int, place: str) -> Record:
@@ -138,7 +133,8 @@ def pretrained(lab: Lab, seed: int, place: str) -> Record:
             remedy(network)
         return accuracy(logits(network, x), labels)
 
-    norms, epoch = partial(estimate_norms, images=images), partial(one_epoch, images=images, seed=seed)
+    norms = partial(estimate_norms, images=images)
+    epoch = partial(one_epoch, images=images, seed=seed)
     return {
         "without": after(None),
         "inserted": after(SimAM),
@@ -170,7 +166,8 @@ class Masked(nn.Module):
 
     def __init__(self, masks: list[Tensor], *, zeros: bool = False) -> None:
         super().__init__()
-        self.simam, self.masks, self.zeros = SimAM(), masks, zeros  # one list for all; empty for no mask
+        self.simam, self.zeros = SimAM(), zeros
+        self.masks = masks  # one list for all; empty for no mask
 
     def forward(self, x: Tensor) -> Tensor:
         """Return SimAM of the valid positions, or ``x`` with zeros at the others."""

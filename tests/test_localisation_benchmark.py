@@ -115,5 +115,5 @@ def test_a_run_has_what_the_page_reads_and_is_not_run_again(localisation, tmp_pa
     model, config = localisation.trained(tmp_path / "simam-s0", 10)
     assert (config.network, config.seed) == ("resnet8", 0)
     assert torch.isfinite(model(torch.zeros(1, 3, 32, 32))).all()
-    with pytest.raises(ValueError, match="folder must hold a checkpoint"):
+    with pytest.raises(ValueError, match="folder must be of a finished run"):
         localisation.trained(tmp_path, 10)

@@ -87,5 +87,5 @@ def test_it_trains_once_measures_folders_too_and_has_what_the_page_reads(rank_sh
 
 
 def test_a_folder_without_a_checkpoint_is_refused(rank_share, tmp_path):
-    with pytest.raises(FileNotFoundError, match="must be the folder of a run"):
+    with pytest.raises(ValueError, match="folder must be of a finished run"):
         rank_share.measure(tmp_path, 2)
