@@ -42,7 +42,8 @@ def launch(playwright: Playwright) -> Browser:
 def place(page: Page, *names: str, theme: str = "light", width: int = WIDTH) -> None:
     """Open a page that has nothing but some figures, as the book places them."""
     page.goto("about:blank")  # without what an earlier figure has left
-    figure = '<div class="sim-figure" data-figure="{0}" id="fig-{0}"><img alt="the figure {0}"></div>'
+    image = '<img alt="the figure {0}">'
+    figure = f'<div class="sim-figure" data-figure="{{0}}" id="fig-{{0}}">{image}</div>'
     divs = "".join(map(figure.format, names))
     colors = {"light": "color: #000; background: #fff", "dark": "color: #eee; background: #121212"}
     style = f"margin: 0 auto; max-width: {width}px; font: 16px/1.6 sans-serif; {colors[theme]}"
