@@ -2,10 +2,10 @@
 
     python benchmarks/compiled_traffic.py
 
-No GPU is needed: torch.compile is asked for its code in Triton, which is read and not run. It does not know
-the GPU then, and might choose otherwise for one that it knows. The counts are written to
-book/results/compiled_traffic.jsonl, in the place of those that are there. The chapter "One kernel on the GPU"
-shows them.
+No GPU is needed: torch.compile is asked for its code in Triton, which is read and not run. It does
+not know the GPU then, and might choose otherwise for one that it knows. The counts are written to
+book/results/compiled_traffic.jsonl, in the place of those that are there. The chapter "One kernel
+on the GPU" shows them.
 
 The functions of torch that are used here are not public, so another version may need other words.
 """
@@ -93,13 +93,20 @@ def record(shape: tuple[int, ...], layout: str) -> dict[str, Any]:
     format_ = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}[layout]
     x = torch.zeros(shape).to(memory_format=format_)
     forward, backward = (counts(code, x.numel()) for code in generated(TenLines(), x))
-    where = {"benchmark": "compiled traffic", "torch": torch.__version__, "shape": shape, "layout": layout}
-    return where | {"forward": forward, "backward": backward}
+    return {
+        "benchmark": "compiled traffic",
+        "torch": torch.__version__,
+        "shape": shape,
+        "layout": layout,
+        "forward": forward,
+        "backward": backward,
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Count all and write the records."""
-    out = common.options_of(__doc__, common.RESULTS / "compiled_traffic.jsonl").parse_args(arguments).out
+    parser = common.options_of(__doc__, common.RESULTS / "compiled_traffic.jsonl")
+    out = parser.parse_args(arguments).out
     layouts = ("contiguous", "channels last")
     common.write(out, *(record(shape, layout) for layout in layouts for shape in SHAPES))
 

@@ -4,9 +4,9 @@ Run it by hand with CIFAR-10 at hand; it takes about a quarter of an hour on one
 
     OMP_NUM_THREADS=1 SIMAM_EDU_DATA=FOLDER python benchmarks/feature_maps.py
 
-It trains a network with SimAM on nine tenths of the training images, shows it some of the others, and
-writes one line of JSON to book/results/feature_maps.jsonl, in the place of the one that is there. The chapter
-"One mean, one variance" shows that record. Of the test images nothing is kept.
+It trains a network with SimAM on nine tenths of the training images, shows it some of the others,
+and writes one line of JSON to book/results/feature_maps.jsonl, in the place of the one that is
+there. The chapter "One mean, one variance" shows that record. Of the test images nothing is kept.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ STAGES = {32: "stage 1", 16: "stage 2", 8: "stage 3"}  # by the side of its maps
 
 
 def feature_maps(network: nn.Module, images: torch.Tensor) -> list[tuple[str, str, np.ndarray]]:
-    """Return the stage, the place and the maps of what enters each SimAM and of what leaves each block."""
+    """Return stage, place and maps of what enters each SimAM and of what leaves each block."""
     found: list[tuple[str, str, np.ndarray]] = []
     places = {SimAM: "before SimAM", BasicBlock: "after the block"}
 
@@ -43,9 +43,10 @@ def feature_maps(network: nn.Module, images: torch.Tensor) -> list[tuple[str, st
 
 
 def describe(maps: np.ndarray) -> dict[str, Any]:
-    """Return how far the shared statistics are from the exact ones on some maps, and what the maps are like.
+    """Return how far shared statistics are from exact ones on some maps, and what these are like.
 
-    Channels whose neurons are all equal are counted and left out: their gain is the same for all statistics.
+    Channels whose neurons are all equal are counted and left out: their gain is the same for all
+    statistics.
     """
     channels = maps.reshape(-1, *maps.shape[-2:])
     varied = channels[np.ptp(channels, axis=(-2, -1)) > 0]
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = common.options_of(__doc__, common.RESULTS / "feature_maps.jsonl")
     parser.add_argument("--dataset", default="cifar10", help="a name of simam_edu.datasets")
     parser.add_argument("--epochs", type=int, default=3, help="passes over the training images")
-    parser.add_argument("--images", type=int, default=100, help="images that the trained network looks at")
+    parser.add_argument("--images", type=int, default=100, help="images that the network looks at")
     options = parser.parse_args(arguments)
     sets = (load(options.dataset, split) for split in ("train", "test"))
     record = measure(*sets, epochs=options.epochs, images=options.images)

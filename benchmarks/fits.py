@@ -4,8 +4,8 @@ Run it by hand on a quiet machine, with one thread; it takes two or three minute
 
     OMP_NUM_THREADS=1 python benchmarks/fits.py
 
-It prints what it measures and writes one line of JSON to book/results/fits.jsonl, in the place of the one
-that is there. The chapter "Against gradient descent" shows that record.
+It prints what it measures and writes one line of JSON to book/results/fits.jsonl, in the place of
+the one that is there. The chapter "Against gradient descent" shows that record.
 """
 
 import time
@@ -30,9 +30,10 @@ def all_fits(solve: Callable[..., solvers.Fit], x: np.ndarray) -> np.ndarray:
 
 
 def fits_at_once(x: np.ndarray) -> np.ndarray:
-    """Return the least energy of every neuron by linear solves in blocks, with no loop over the neurons.
+    """Return the least energy of every neuron by linear solves in blocks, without a loop over them.
 
-    The sums still run over all others of every target. What is gone is the overhead of Python a fit.
+    The sums still run over all others of every target. What is gone is the overhead of Python a
+    fit.
     """
     x = x - x.mean()  # a shift does not change the energy, and keeps the digits of the solve
     everyone, least = np.arange(x.size), []

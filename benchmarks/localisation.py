@@ -1,12 +1,14 @@
-"""Measure whether the maps of small networks find the object, and what the gains are worth to the network.
+"""Measure whether the maps of small networks find the object, and what gains are worth to them.
 
-It trains on the drawn shapes, whose masks are known, several modules with several seeds, and appends one line
-of JSON for each run to book/results/localisation.jsonl. It goes on where it was: what has its line is not run
-again, and a run that was interrupted goes on from its checkpoint in the folder runs/localisation.
+It trains on the drawn shapes, whose masks are known, several modules with several seeds, and
+appends one line of JSON for each run to book/results/localisation.jsonl. It goes on where it was:
+what has its line is not run again, and a run that was interrupted goes on from its checkpoint in
+the folder runs/localisation.
 
     OMP_NUM_THREADS=1 python benchmarks/localisation.py
 
-With --cifar it trains nothing and takes the gains of finished networks with SimAM away, on the test images:
+With --cifar it trains nothing and takes the gains of finished networks with SimAM away, on the test
+images:
 
     SIMAM_EDU_DATA=FOLDER python benchmarks/localisation.py --cifar runs/simam-0 runs/simam-1
 """
@@ -36,7 +38,7 @@ OUT = common.RESULTS / "localisation.jsonl"
 # Each where the SimAM authors put it; without a module the place makes no difference.
 SLOTS = {"none": "pre_norm", "simam": "pre_norm", "se": "post_norm", "cbam": "post_norm"}
 FIGURE = common.BOOK / "_static" / "figures" / "three-maps.js"
-SHOWN = {"triangle": 4, "star": 37}  # of the test images: where the maps disagree most, and where they agree
+SHOWN = {"triangle": 4, "star": 37}  # of the test images: most disagreement, and agreement
 COVERED = 200  # images that are covered square by square, zoomed, or shown to randomized networks
 EPOCHS = 12
 
@@ -91,7 +93,7 @@ def of_pixels(sets: Sequence[ImageSet]) -> dict[str, Any]:
 
 
 def trained(folder: Path, classes: int) -> tuple[nn.Module, TrainConfig]:
-    """Return the network with SimAM of a run's folder and what it was trained by, or raise ValueError."""
+    """Return the network with SimAM of a run's folder and its configuration, or raise ValueError."""
     record, weights = common.finished_run(folder, FINGERPRINT_FILE)
     if record["attention"] != "simam":
         raise ValueError(f"folder must be of a network with SimAM, got {record['attention']}")
@@ -116,7 +118,7 @@ def of_cifar(folder: Path, test_set: ImageSet) -> dict[str, Any]:
 
 
 def drawn(network: nn.Module, test_set: ImageSet) -> str:
-    """Return the maps of two images on a grid of 16 by 16, two hexadecimal digits a position, as JSON."""
+    """Return the maps of two images on a grid of 16 by 16, two hexadecimal digits each, as JSON."""
     found = {}
     for name, index in SHOWN.items():
         one = part(test_set, slice(index, index + 1))

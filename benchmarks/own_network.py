@@ -1,14 +1,14 @@
-"""Measure what SimAM does in a network of one's own: where, with old weights, at other sizes, padded, tiled.
+"""Measure SimAM in a network of one's own: where, with old weights, resized, padded, tiled.
 
 Run it by hand with CIFAR-10 at hand; it takes about half an hour on one quiet core:
 
     OMP_NUM_THREADS=1 SIMAM_EDU_DATA=FOLDER python benchmarks/own_network.py
 
-It trains small residual networks on a few thousand images, with SimAM at several places and several seeds,
-and asks the trained ones. Each answer is one line of JSON in book/results/own_network.jsonl, which the
-chapter "In your own network" shows. A line that is there is not made again, and an interrupted training goes
-on from its checkpoint, so that the command may be stopped and called again. ``--parts cost`` and others make
-some of the lines only.
+It trains small residual networks on a few thousand images, with SimAM at several places and several
+seeds, and asks the trained ones. Each answer is one line of JSON in book/results/own_network.jsonl,
+which the chapter "In your own network" shows. A line that is there is not made again, and an
+interrupted training goes on from its checkpoint, so that the command may be stopped and called
+again. ``--parts cost`` and others make some of the lines only.
 """
 
 import json
@@ -27,25 +27,25 @@ from simam_edu.training import append_record, read_records
 RUNS = common.BOOK.parent / "runs" / "own_network"
 
 
-def planned(parts: Sequence[str]) -> Iterator[tuple[Record, Callable[[Lab], Record]]]:
-    """Yield what each line is known by, and what makes it; what most questions need comes first."""
+Line = tuple[Record, Callable[[Lab], Record]]
+
+
+def asked(ask: Callable[..., Record], seed: int, places: Sequence[str]) -> Iterator[Line]:
+    """Yield what the line of each place is known by, and what makes it."""
+    for place in places:
+        key = {"part": ask.__name__, "place": place, "seed": seed}
+        yield key, partial(ask, seed=seed, place=place)
+
+
+def planned(parts: Sequence[str]) -> Iterator[Line]:
+    """Yield every line; what most questions need comes first."""
     for seed in SEEDS:
-        for place in ASKED:
-            yield ({"part": "where", "place": place, "seed": seed}, partial(where, seed=seed, place=place))
-        for place in ("before the last norm", "after the last norm"):
-            key = {"part": "pretrained", "place": place, "seed": seed}
-            yield key, partial(pretrained, seed=seed, place=place)
+        yield from asked(where, seed, ASKED)
+        yield from asked(pretrained, seed, ("before the last norm", "after the last norm"))
         yield {"part": "lambdas", "seed": seed}, partial(lambdas, seed=seed)
         for ask in (sizes, padding, tiles):
-            for place in ASKED:
-                key = {"part": ask.__name__, "place": place, "seed": seed}
-                yield key, partial(ask, seed=seed, place=place)
-        for place in PLACES:
-            if place not in ASKED:
-                yield (
-                    {"part": "where", "place": place, "seed": seed},
-                    partial(where, seed=seed, place=place),
-                )
+            yield from asked(ask, seed, ASKED)
+        yield from asked(where, seed, [place for place in PLACES if place not in ASKED])
     yield {"part": "long maps"}, lambda _: long_maps()
     yield {"part": "cost"}, lambda _: cost()
     if "counters" in parts:  # needs packages that neither the package nor the book has

@@ -21,7 +21,7 @@ SHAPES = {"long": (1, 64, 80, 2000), "volume": (1, 32, 32, 64, 64)}
 
 
 def in_turn(jobs: dict[str, Callable[[], object]], rounds: int = 15) -> dict[str, float]:
-    """Return the median milliseconds of the processor that each job takes, on the one thread that there is.
+    """Return the median milliseconds of the processor that each job takes, on one thread.
 
     Other work on the machine does not count in it, but for the cache that it takes.
     """
@@ -82,7 +82,7 @@ def cost() -> Record:
 
 
 def counters() -> Record:
-    """Ask the FLOP counters of other packages about one module and about ResNet-20 with and without it."""
+    """Ask the FLOP counters of other packages about a module, and ResNet-20 with and without it."""
     shape = (1, 64, 32, 32)
 
     def fvcore(module: nn.Module, shape: tuple[int, ...]) -> float:

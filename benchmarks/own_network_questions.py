@@ -1,4 +1,4 @@
-"""The questions of benchmarks/own_network.py to trained networks: each function makes what a line records."""
+"""The questions of own_network.py to trained networks: each makes what a line records."""
 
 from collections.abc import Callable
 from functools import partial
@@ -108,7 +108,7 @@ def estimate_norms(network: nn.Module, images: DeviceImages) -> None:
 
 
 def one_epoch(network: nn.Module, images: DeviceImages, seed: int) -> None:
-    """Train for one epoch, with a learning rate that falls from a quarter of the recipe's peak to 0."""
+    """Train for one epoch, with a learning rate that falls from a quarter of the peak to 0."""
     recipe, generator = RECIPES[RECIPE], torch.Generator().manual_seed(seed + 100)
     optimizer = recipe.optimizer(network.parameters())
     steps, network = -(-len(images) // recipe.batch_size), network.train()
@@ -162,7 +162,7 @@ def sizes(lab: Lab, seed: int, place: str) -> Record:
 
 
 class Masked(nn.Module):
-    """SimAM with a mask, or zeros outside of it; the mask is set from outside and follows the map's size."""
+    """SimAM with a mask that follows the map's size, or zeros outside of it."""
 
     def __init__(self, masks: list[Tensor], *, zeros: bool = False) -> None:
         super().__init__()
@@ -188,8 +188,8 @@ def pooled(network: Any, x: Tensor, valid: Tensor) -> Tensor:
 def padding(lab: Lab, seed: int, place: str) -> Record:
     """Put bars above and below the images; what changes, by SimAM and by the convolutions.
 
-    Where the convolutions are given zeros in the place of the bars, as at the border of an image, all that is
-    left is SimAM's.
+    Where the convolutions are given zeros in the place of the bars, as at the border of an image,
+    all that is left is SimAM's.
     """
     (x, labels), masks, zeros = lab.test(), [], []
     x, labels, network = x[:500], labels[:500], lab.network("none", seed)

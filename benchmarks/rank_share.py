@@ -1,4 +1,4 @@
-"""Measure how much of SimAM's logits and gains a channel gate, a position gate or a product would give.
+"""Measure how much of SimAM's logits and gains a gate of channels, positions or both would give.
 
 It trains a ResNet-20 with SimAM a seed, a folder each, and adds a line of JSON a network to
 book/results/rank_share.jsonl. What is finished is not done again, and what was interrupted goes on:
@@ -31,11 +31,12 @@ MOST = 0.9  # of the variance, for the rank that reaches it
 
 
 def shares(table: np.ndarray) -> dict[str, float]:
-    """Return how much of a table's variance simpler tables have, channels in rows and positions in columns.
+    """Return how much of the variance of a table (channels, positions) simpler tables have.
 
-    ``channels`` and ``positions`` are the shares of the means of rows and of columns, ``additive`` that of
-    their sum, ``rank_one`` that of the nearest table of rank one; ``rank`` is the least rank whose nearest
-    table has :data:`MOST` of it. Rows and columns of means have rank one, so neither beats ``rank_one``.
+    ``channels`` and ``positions`` are the shares of the means of rows and of columns, ``additive``
+    that of their sum, ``rank_one`` that of the nearest table of rank one; ``rank`` is the least
+    rank whose nearest table has :data:`MOST` of it. Rows and columns of means have rank one, so
+    neither beats ``rank_one``.
     """
     total = float(np.sum((table - table.mean()) ** 2))
     rows = float(table.mean(axis=1).var()) * table.size / total

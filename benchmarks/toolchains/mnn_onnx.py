@@ -15,7 +15,7 @@ NOT_COUNTED = {"Input", "Const"}
 
 def convert(module: nn.Module, x: np.ndarray, folder: Path, free: bool = True) -> Converted:
     """From a file for any map size, or of one; MNN runs that at another all the same."""
-    import _tools  # what the command mnnconvert calls, which also installs a package and sends a log
+    import _tools  # what mnnconvert calls, which also installs a package and sends a log
     import MNN.expr
     import MNN.nn
 

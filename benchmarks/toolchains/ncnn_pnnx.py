@@ -12,7 +12,7 @@ from toolchains import Conversion, Converted
 
 
 class Behind(nn.Module):
-    """A module behind a convolution that changes nothing, which shows pnnx the axis of the batch."""
+    """A module behind a convolution without effect, which shows pnnx the axis of the batch."""
 
     def __init__(self, module: nn.Module, channels: int) -> None:
         super().__init__()

@@ -84,7 +84,7 @@ def int8_static(module: nn.Module, x: np.ndarray, folder: Path, spare: bool = Fa
             return next(self.values, None)
 
     file = onnx_file(module, x, folder, free=False)
-    quant_pre_process(file, file, skip_symbolic_shape=True)  # which raises for a ReduceMax of this opset
+    quant_pre_process(file, file, skip_symbolic_shape=True)  # it raises for this ReduceMax
     excluded = [name for names in simam_nodes(onnx.load(file)) for name in names] if spare else []
     quantize_static(file, file + ".int8", Reader(), nodes_to_exclude=excluded)
     return session_of(file + ".int8")
