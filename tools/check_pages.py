@@ -97,13 +97,6 @@ def broken(address: str, path: Path, root: Path, pages: dict[Path, Page]) -> str
     return "" if known else f"{address} has no such anchor"
 
 
-def notebook_problems(path: Path, root: Path, pages: dict[Path, Page]) -> list[str]:
-    """Return which links of a notebook lead nowhere; they lead to where the book is published."""
-    links = re.findall(re.escape(f"]({site()}") + r"([^)\s]*)\)", path.read_text("utf-8"))
-    found = (broken(f"/{link}", path, root, pages) for link in sorted(set(links)))
-    return [problem for problem in found if problem]
-
-
 def main(root: Path) -> int:
     """Print every problem of the built pages under a folder and return the exit code."""
     root = root.resolve()
@@ -118,8 +111,6 @@ def main(root: Path) -> int:
         if path.suffix in (".css", ".js"):
             foreign = FOREIGN.findall(path.read_text("utf-8", errors="replace"))
             found[path] = [f"loads {address}" for address in foreign]
-    for path in root.glob("_sources/**/*.ipynb"):
-        found[path] = notebook_problems(path, root, pages)
     told = [f"{path.relative_to(root)}: {problem}" for path in found for problem in found[path]]
     good = f"{len(pages)} pages: nothing from another host, no broken link, no image without text."
     print("\n".join(told) or good)

@@ -6,7 +6,6 @@ import book_extension
 import check_pages
 import drawings
 import lint_pages
-import notebooks
 import pages
 
 PAGE = """---
@@ -203,17 +202,6 @@ def test_a_bad_style_sheet_is_told(site, capsys):
     (site / "style.css").write_text("@font-face { src: url(https://cdn.org/font.woff) }")
     assert check_pages.main(site) == 1
     assert "style.css: loads https://cdn.org/font.woff" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("address", "message"),
-    [("index.html", ""), ("gone.html", "does not exist"), ("index.html#gone", "has no such")],
-)
-def test_a_broken_link_of_a_notebook_is_told(site, capsys, address, message):
-    (site / "_sources").mkdir(exist_ok=True)
-    (site / "_sources" / "page.ipynb").write_text(f"[there]({notebooks.site()}{address})")
-    assert check_pages.main(site) == (1 if message else 0)
-    assert (f"page.ipynb: /{address} {message}" in capsys.readouterr().out) == bool(message)
 
 
 def test_a_drawing_on_a_page_has_its_text_and_ids_of_its_own():

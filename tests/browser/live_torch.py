@@ -1,5 +1,6 @@
-"""What torch makes of a picture with the weights that the page has: logits, and the gains of each block."""
+"""What torch makes of a picture with the weights of the page: logits, and gains of each block."""
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -27,6 +28,17 @@ def orders_of(page: Any) -> Orders:
     global _orders
     _orders = _orders or page.evaluate(PERMUTATIONS)
     return _orders
+
+
+def state(page: Any) -> dict[str, Any]:
+    """Return the state of the figure on a page."""
+    return dict(json.loads(page.locator(".sim-figure").get_attribute("data-state")))
+
+
+def painted(page: Any) -> np.ndarray:
+    """Return the picture that the figure "live" shows, as bytes."""
+    pixels = page.evaluate("document.querySelector('.sim-figure').picture()")
+    return np.reshape(pixels, (3, 32, 32))
 
 
 class Reordered(Control):
@@ -79,9 +91,8 @@ def forward(
     """Return the logits, and for each block what its module sees and its gains."""
     seen: list[np.ndarray] = []
     handles: list[Any] = []
-    for (_, block), choice, order in zip(
-        live_weights.blocks_of(network(dtype)), choices, orders, strict=True
-    ):
+    blocks = [block for _, block in live_weights.blocks_of(network(dtype))]
+    for block, choice, order in zip(blocks, choices, orders, strict=True):
         block.attention = module(choice, block.conv2.out_channels, lam, order)
         handles.append(block.conv2.register_forward_hook(lambda *a: seen.append(a[2].double().numpy())))
     logits = network(dtype)(normalized(pictures, dtype))

@@ -46,7 +46,7 @@ def site() -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.mark.parametrize(("number", "name"), enumerate(PAGES) if PAGES else [(0, None)])
+@pytest.mark.parametrize(("number", "name"), [*enumerate(PAGES)] or [(0, None)])
 def test_page_is_whole(page: Any, site: str, violations: Any, number: int, name: str) -> None:
     """Each page at both widths; theme and first width change from page to page."""
     theme, widths = ("light", "dark")[number % 2], (390, 1280)[:: 1 - number // 2 % 2 * 2]
