@@ -3,7 +3,7 @@
 A notebook reads like its page. What only the build of the book knows, such as the number of an
 equation or a value that a cell computes, is a *place* in the draft. The build fills it
 (tools/book_extension.py), `make notebooks` copies the result to `book/colab`. Run as a program,
-this compares those copies with their pages by the names of their cells, and needs no build.
+this compares those copies with their pages, by what the build leaves alone, and needs none.
 """
 
 import ast
@@ -81,7 +81,12 @@ def is_current(page: Path) -> bool:
     """Return whether the committed notebook of a page has the cells of its draft."""
     file = COLAB / f"{page.stem}.ipynb"
     committed = nbformat.read(file, as_version=4).cells if file.exists() else []
-    return [cell.id for cell in committed] == [cell.id for cell in draft(page).cells]
+    return [fixed(cell) for cell in committed] == [fixed(cell) for cell in draft(page).cells]
+
+
+def fixed(cell: NotebookNode) -> tuple[str, dict[str, Any], str]:
+    """Return what the build leaves alone: the name, the fold, and the source of code."""
+    return cell.id, cell.metadata, cell.source if cell.cell_type == "code" else ""
 
 
 def repository() -> str:
