@@ -78,7 +78,8 @@ def test_a_process_that_ends_costs_one_line(monkeypatch):
     pytest.importorskip("onnxscript", reason="onnxscript is not installed")
     monkeypatch.setitem(runtimes.RUNTIMES, "onnxruntime", ("ort", ["onnxruntime==0"]))
     job = {"kind": "gain", "precision": "float32, newer exporter", "form": "ours", "sizes": [8]}
-    lost, found = runtimes.measure("onnxruntime", [job | {"precision": "none"}, job], Path(sys.executable))
+    jobs = [job | {"precision": "none"}, job]
+    lost, found = runtimes.measure("onnxruntime", jobs, Path(sys.executable))
     assert lost["message"] == "ended with 1: KeyError: 'none'"
     assert found["verdict"] == "right"
     assert set(found["versions"]) == {"torch", "onnxruntime"}
@@ -92,7 +93,8 @@ def test_a_line_takes_the_place_of_its_own_kind_alone(tmp_path):
     for line in (gain, recipe, recipe | {"recipe": "SimAM in float"}, gain | {"verdict": "right"}):
         runtimes.write(line, out)
     lines = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [line.get("recipe", line["verdict"]) for line in lines] == ["default", "SimAM in float", "right"]
+    found = [line.get("recipe", line["verdict"]) for line in lines]
+    assert found == ["default", "SimAM in float", "right"]
 
 
 def test_jobs_and_lines_have_the_same_identity():
@@ -116,9 +118,8 @@ def test_the_record_has_silent_failures_of_the_ten_lines_and_none_of_ours_but_in
 
 
 def test_the_record_says_what_keeps_attention_in_int8():
-    recipes = {
-        (x["runtime"], x["precision"], x["form"], x["recipe"]): x for x in LINES if x["kind"] == "recipe"
-    }
+    names = ("runtime", "precision", "form", "recipe")
+    recipes = {tuple(x[n] for n in names): x for x in LINES if x["kind"] == "recipe"}
     for (runtime, precision, form, how), line in recipes.items():
         if how == "SimAM in float" and form == "ours":
             assert line["kept"] == pytest.approx(1, abs=0.1), (runtime, precision, form)

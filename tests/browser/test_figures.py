@@ -1,4 +1,4 @@
-"""Each figure is moved by the mouse, a finger and the keys; the numbers shown are those of numpy."""
+"""Each figure is moved by the mouse, a finger and the keys; all numbers are those of numpy."""
 
 import math
 import re
@@ -229,7 +229,7 @@ def errata(s: Any, _: Any) -> dict[str, float]:
 
 def three_maps(s: Any, page: Any) -> dict[str, float]:
     shown = page.evaluate("MAPS")[s["image"]]
-    maps = {key: np.frombuffer(bytes.fromhex(hexed), np.uint8) / 255 for key, hexed in shown.items()}
+    maps = {key: np.frombuffer(bytes.fromhex(v), np.uint8) / 255 for key, v in shown.items()}
     named = {"gain": f"gain {s['stage']}", "cam": f"Grad-CAM {s['stage']}"}
     named["occlusion"] = "occlusion"
     marked = {key: maps[name] > s["threshold"] for key, name in named.items()}
@@ -275,7 +275,7 @@ def live(s: Any, page: Any) -> dict[str, float]:
 
 
 NUMBERS: dict[str, Callable[[Any, Any], dict[str, float]]] = {
-    name: penalty if name == "lambda" else globals()[name.replace("-", "_")] for name in figure_names()
+    name: globals()["penalty" if name == "lambda" else name.replace("-", "_")] for name in figure_names()
 }
 """What numpy says of each figure, by the figure's name."""
 KEYS = ("ArrowRight", "ArrowUp", "PageDown", "Home", "End", "ArrowLeft", "PageUp", "ArrowDown")
@@ -344,8 +344,8 @@ def test_numbers_follow_the_hand(page: Any, hand: str, name: str) -> None:
     page.set_viewport_size({**page.viewport_size, "height": 1600})  # the whole figure is in sight
     place(page, name, width=688)
     page.evaluate("document.body.style.padding = '200px 0 2000px'")  # room to scroll
-    count = "() => { window.ended = 0; addEventListener('pointercancel', () => (ended += 1), true) }"
-    page.evaluate(count)
+    page.evaluate("window.ended = 0")
+    page.evaluate("addEventListener('pointercancel', () => (ended += 1), true)")
     for index in {0, page.locator(".sim-handle").count() - 1}:
         before = state(page)
         drag(page, hand, index)

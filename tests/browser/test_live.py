@@ -23,7 +23,8 @@ RUN = """([pictures, lam, choices, bent]) => {
   const base64 = (v) => {
     const bytes = new Uint8Array(Float32Array.from(v).buffer);
     let text = '';
-    for (let i = 0; i < bytes.length; i += 4096) text += String.fromCharCode(...bytes.subarray(i, i + 4096));
+    for (let i = 0; i < bytes.length; i += 4096)
+      text += String.fromCharCode(...bytes.subarray(i, i + 4096));
     return btoa(text);
   };
   return pictures.map((picture) => {
@@ -44,10 +45,11 @@ def run(browser: Any) -> Any:
     def of(
         pictures: np.ndarray, lam: float = 1e-4, choices: list[str] = OWN, bent: str | None = None
     ) -> tuple[np.ndarray, list[np.ndarray]]:
-        found = page.evaluate(RUN, [pictures.reshape(len(pictures), -1).tolist(), lam, choices, bent])
+        flat = pictures.reshape(len(pictures), -1).tolist()
+        found = page.evaluate(RUN, [flat, lam, choices, bent])
         logits = np.array([row for row, _ in found])
         gains = [
-            np.array([np.frombuffer(base64.b64decode(row[k]), dtype=np.float32) for _, row in found])
+            np.array([np.frombuffer(base64.b64decode(row[k]), np.float32) for _, row in found])
             for k in range(9)
         ]
         return logits, gains
@@ -70,7 +72,8 @@ def test_logits_and_gains_of_100_pictures_are_those_of_torch(run: Any) -> None:
         logits, gains = run(pictures[part])
         np.testing.assert_allclose(logits, wanted[part], atol=1e-3, rtol=0)
         for found, of_torch in zip(gains, wanted_gains, strict=True):
-            np.testing.assert_allclose(found, of_torch[part].reshape(found.shape), atol=1e-4, rtol=0)
+            of_part = of_torch[part].reshape(found.shape)
+            np.testing.assert_allclose(found, of_part, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +129,8 @@ def give(page: Any, way: str, content: bytes, kind: str = "image/png") -> None:
           const options = { bubbles: true, cancelable: true };
           if (way === 'drop') document.querySelector('.sim-svg')
             .dispatchEvent(new DragEvent('drop', { ...options, dataTransfer: data }));
-          else document.dispatchEvent(new ClipboardEvent('paste', { ...options, clipboardData: data }));
+          else document.dispatchEvent(
+            new ClipboardEvent('paste', { ...options, clipboardData: data }));
         }""",
         [way, base64.b64encode(content).decode(), kind],
     )

@@ -15,14 +15,15 @@ from pages import ROOT
 SITE = Path(os.environ.get("SIMAM_EDU_BOOK", ROOT / "_build" / "html"))
 PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.glob("book/*.html"))
 
-# What is wider than its place. On a wide screen it may not even scroll; on a phone it may, by itself.
+# What is wider than its place. On a wide screen it may not even scroll; on a phone it may.
 CUT = """() => [...document.querySelectorAll(
     '.bd-article :is(pre, table, div.math .formula, .output img, .drawing, .sim-svg)')]
   .filter((node) => node.getClientRects().length)
   .filter((node) => {
     const area = (node.tagName === 'TABLE' ? node.parentElement : node).getBoundingClientRect();
     const narrow = innerWidth < 500;
-    const scrolls = narrow && node.closest('pre, .formula, .drawing, .pst-scrollable-table-container');
+    const scrolls = narrow &&
+      node.closest('pre, .formula, .drawing, .pst-scrollable-table-container');
     if (scrolls && getComputedStyle(scrolls).overflowX === 'auto') return false;
     const inner = node.tagName !== 'TABLE' && node.scrollWidth > node.clientWidth + 1;
     return inner || node.getBoundingClientRect().right > Math.min(area.right, innerWidth) + 1;
@@ -81,4 +82,5 @@ def test_formulas_and_copy_buttons_are_no_stops_of_the_keyboard(page: Any, site:
     page.goto(site + "book/energy.html")
     for selector in ("math", "button.copybtn", ".headerlink"):
         seen = page.locator(f"{selector}:visible")
-        assert seen.evaluate_all("all => all.filter((one) => one.tabIndex >= 0).length") == 0, selector
+        stops = seen.evaluate_all("all => all.filter((one) => one.tabIndex >= 0).length")
+        assert stops == 0, selector
