@@ -2,30 +2,27 @@
 
     python benchmarks/compiled_traffic.py
 
-No GPU is needed: torch.compile is asked for its code in Triton, which is read and not run. It does not know
-the GPU then, and might choose otherwise for one that it knows. The counts are written to
-book/results/compiled_traffic.jsonl, in the place of those that are there. The chapter "One kernel on the GPU"
-shows them.
+No GPU is needed: torch.compile is asked for its code in Triton, which is read and not run. It does
+not know the GPU then, and might choose otherwise for one that it knows. The counts are written to
+book/results/compiled_traffic.jsonl, in the place of those that are there. The chapter "One kernel
+on the GPU" shows them.
 
 The functions of torch that are used here are not public, so another version may need other words.
 """
 
-import argparse
 import copy
-import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import torch
 from torch import Tensor, fx
 
+import common
 from simam_edu.benchmark import TenLines
 
-OUT = Path(__file__).resolve().parent.parent / "book" / "results" / "compiled_traffic.jsonl"
 SHAPES = ((128, 64, 8, 8), (128, 16, 32, 32), (16, 256, 56, 56))
 SIZES = re.compile(r"(?:assert_size_stride\((\w+), |(\w+) = empty_strided_\w+\()\(([\d, ]*)\)")
 REUSED = re.compile(r"(\w+) = (?:reinterpret_tensor\()?(\w+)\b.*; del \2\b")
@@ -96,17 +93,22 @@ def record(shape: tuple[int, ...], layout: str) -> dict[str, Any]:
     format_ = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}[layout]
     x = torch.zeros(shape).to(memory_format=format_)
     forward, backward = (counts(code, x.numel()) for code in generated(TenLines(), x))
-    where = {"benchmark": "compiled traffic", "torch": torch.__version__, "shape": shape, "layout": layout}
-    return where | {"forward": forward, "backward": backward}
+    return {
+        "benchmark": "compiled traffic",
+        "torch": torch.__version__,
+        "shape": shape,
+        "layout": layout,
+        "forward": forward,
+        "backward": backward,
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Count all and write the records."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser = common.options_of(__doc__, common.RESULTS / "compiled_traffic.jsonl")
     out = parser.parse_args(arguments).out
-    records = [record(shape, layout) for layout in ("contiguous", "channels last") for shape in SHAPES]
-    out.write_text("".join(f"{json.dumps(line)}\n" for line in records), encoding="utf-8")
+    layouts = ("contiguous", "channels last")
+    common.write(out, *(record(shape, layout) for layout in layouts for shape in SHAPES))
 
 
 if __name__ == "__main__":

@@ -4,18 +4,13 @@ Run it by hand with CIFAR-10 at hand; it takes about a quarter of an hour on one
 
     OMP_NUM_THREADS=1 SIMAM_EDU_DATA=FOLDER python benchmarks/feature_maps.py
 
-It trains a network with SimAM on nine tenths of the training images, shows it some of the others, and
-writes one line of JSON to book/results/feature_maps.jsonl, in the place of the one that is there. The chapter
-"One mean, one variance" shows that record. Of the test images nothing is kept.
+It trains a network with SimAM on nine tenths of the training images, shows it some of the others,
+and writes one line of JSON to book/results/feature_maps.jsonl, in the place of the one that is
+there. The chapter "One mean, one variance" shows that record. Of the test images nothing is kept.
 """
 
-import argparse
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -23,41 +18,36 @@ import torch
 from scipy import stats
 from torch import nn
 
+import common
 from simam_edu import SimAM, energy
 from simam_edu.datasets import ImageSet, load
+from simam_edu.maps import hooked
 from simam_edu.networks import BasicBlock
-from simam_edu.training import DeviceImages, TrainConfig, train
-from simam_edu.training.record import environment
+from simam_edu.training import TrainConfig, train
 
-OUT = Path(__file__).resolve().parent.parent / "book" / "results" / "feature_maps.jsonl"
 STAGES = {32: "stage 1", 16: "stage 2", 8: "stage 3"}  # by the side of its maps
 
 
 def feature_maps(network: nn.Module, images: torch.Tensor) -> list[tuple[str, str, np.ndarray]]:
-    """Return the stage, the place and the maps of what enters each SimAM and of what leaves each block."""
+    """Return stage, place and maps of what enters each SimAM and of what leaves each block."""
     found: list[tuple[str, str, np.ndarray]] = []
+    places = {SimAM: "before SimAM", BasicBlock: "after the block"}
 
-    def keep(place: str, _: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+    def keep(module: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        place = places[type(module)]
         maps = (inputs[0] if place == "before SimAM" else output).double().cpu().numpy()
         found.append((STAGES[maps.shape[-1]], place, maps))
 
-    places = {SimAM: "before SimAM", BasicBlock: "after the block"}
-    hooks = [
-        module.register_forward_hook(partial(keep, places[type(module)]))
-        for module in network.modules()
-        if type(module) in places
-    ]
-    with torch.no_grad():
+    with torch.no_grad(), hooked([m for m in network.modules() if type(m) in places], keep):
         network.eval()(images)
-    for hook in hooks:
-        hook.remove()
     return found
 
 
 def describe(maps: np.ndarray) -> dict[str, Any]:
-    """Return how far the shared statistics are from the exact ones on some maps, and what the maps are like.
+    """Return how far shared statistics are from exact ones on some maps, and what these are like.
 
-    Channels whose neurons are all equal are counted and left out: their gain is the same for all statistics.
+    Channels whose neurons are all equal are counted and left out: their gain is the same for all
+    statistics.
     """
     channels = maps.reshape(-1, *maps.shape[-2:])
     varied = channels[np.ptp(channels, axis=(-2, -1)) > 0]
@@ -88,10 +78,7 @@ def measure(train_set: ImageSet, test_set: ImageSet, *, epochs: int, images: int
     config = TrainConfig(network="resnet20", attention="simam", recipe="budget", epochs=epochs)
     result = train(config, train_set, test_set)
     # The run has kept the last tenth of the training images from training.
-    kept = replace(
-        train_set, images=train_set.images[-images:], labels=train_set.labels[-images:], masks=None
-    )
-    pictures = next(DeviceImages.put(kept, torch.device("cpu")).plain_batches(images))[0]
+    pictures, _ = common.pictures(common.part(train_set, slice(-images, None)))
     by_place: dict[tuple[str, str], list[np.ndarray]] = {}
     for stage, place, maps in feature_maps(result.network.cpu(), pictures):
         by_place.setdefault((place, stage), []).append(maps)
@@ -100,7 +87,7 @@ def measure(train_set: ImageSet, test_set: ImageSet, *, epochs: int, images: int
         for (place, stage), maps in by_place.items()
     ]
     held_out = result.epochs[-1].held_out
-    return {
+    record = {
         "benchmark": "feature maps",
         "config": asdict(config),
         "dataset": train_set.name,
@@ -109,22 +96,20 @@ def measure(train_set: ImageSet, test_set: ImageSet, *, epochs: int, images: int
         "held_out_accuracy": held_out.accuracy if held_out else None,
         "maps": described,
         "minutes": result.minutes,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": environment(),
     }
+    return common.signed(record)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--out", type=Path, default=OUT, help="the file to write")
+    parser = common.options_of(__doc__, common.RESULTS / "feature_maps.jsonl")
     parser.add_argument("--dataset", default="cifar10", help="a name of simam_edu.datasets")
     parser.add_argument("--epochs", type=int, default=3, help="passes over the training images")
-    parser.add_argument("--images", type=int, default=100, help="images that the trained network looks at")
+    parser.add_argument("--images", type=int, default=100, help="images that the network looks at")
     options = parser.parse_args(arguments)
     sets = (load(options.dataset, split) for split in ("train", "test"))
     record = measure(*sets, epochs=options.epochs, images=options.images)
-    options.out.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    common.write(options.out, record)
     print(f"{record['minutes']:.1f} minutes; written to {options.out}")
 
 

@@ -4,26 +4,21 @@ Run it by hand on a quiet machine, with one thread; it takes two or three minute
 
     OMP_NUM_THREADS=1 python benchmarks/fits.py
 
-It prints what it measures and writes one line of JSON to book/results/fits.jsonl, in the place of the one
-that is there. The chapter "Against gradient descent" shows that record.
+It prints what it measures and writes one line of JSON to book/results/fits.jsonl, in the place of
+the one that is there. The chapter "Against gradient descent" shows that record.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import common
 from simam_edu import energy, solvers
-from simam_edu.training.record import environment
 
-OUT = Path(__file__).resolve().parent.parent / "book" / "results" / "fits.jsonl"
 SIZES = tuple(2**power for power in range(4, 13))  # 16 to 4,096 neurons
 LAM = 1e-4
 BLOCK = 256  # targets at once where fits are not done one by one, which bounds the memory
@@ -35,9 +30,10 @@ def all_fits(solve: Callable[..., solvers.Fit], x: np.ndarray) -> np.ndarray:
 
 
 def fits_at_once(x: np.ndarray) -> np.ndarray:
-    """Return the least energy of every neuron by linear solves in blocks, with no loop over the neurons.
+    """Return the least energy of every neuron by linear solves in blocks, without a loop over them.
 
-    The sums still run over all others of every target. What is gone is the overhead of Python a fit.
+    The sums still run over all others of every target. What is gone is the overhead of Python a
+    fit.
     """
     x = x - x.mean()  # a shift does not change the energy, and keeps the digits of the solve
     everyone, least = np.arange(x.size), []
@@ -98,8 +94,7 @@ def measure(sizes: Sequence[int], *, repeats: int) -> dict[str, list[float]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--out", type=Path, default=OUT, help="the file to write")
+    parser = common.options_of(__doc__, common.RESULTS / "fits.jsonl")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="neurons a channel")
     parser.add_argument("--repeats", type=int, default=5, help="the shortest of so many times counts")
     options = parser.parse_args(arguments)
@@ -112,10 +107,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "repeats": options.repeats,
         "lam": LAM,
         "minutes": (time.perf_counter() - start) / 60,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": environment() | {"scipy": version("scipy")},
     }
-    options.out.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    record = common.signed(record)
+    record["environment"]["scipy"] = version("scipy")
+    common.write(options.out, record)
     print(f"{record['minutes']:.1f} minutes; written to {options.out}")
 
 

@@ -2,12 +2,13 @@
 
     python benchmarks/kills.py --kills 10 --signals INT TERM KILL
 
-The run is `simam-edu train --folder`: ResNet-20 with SimAM for three epochs on 128 images that are drawn by
-a formula. Each time it begins anew, is sent a signal, and is started again. SIGKILL no program can catch;
-for it a checkpoint is kept after each step instead of each minute, so that many kills hit the run while it
-writes one. Of SIGINT (Ctrl-C) and SIGTERM it must keep the step at which they came, and end with the
-status that a shell expects. The record and the last checkpoint are held against those of a run that was
-left alone: everything but times must be equal to the last bit. Exit status 1 if anything is not.
+The run is `simam-edu train --folder`: ResNet-20 with SimAM for three epochs on 128 images that are
+drawn by a formula. Each time it begins anew, is sent a signal, and is started again. SIGKILL no
+program can catch; for it a checkpoint is kept after each step instead of each minute, so that many
+kills hit the run while it writes one. Of SIGINT (Ctrl-C) and SIGTERM it must keep the step at which
+they came, and end with the status that a shell expects. The record and the last checkpoint are held
+against those of a run that was left alone: everything but times must be equal to the last bit. Exit
+status 1 if anything is not.
 """
 
 import argparse
@@ -109,7 +110,9 @@ def kill_one(place: Path, after: float, number: signal.Signals = signal.SIGKILL)
     if not (in_one_line or status == 0 or (status == -number and (outside or number == signal.SIGKILL))):
         raise RuntimeError(f"{number.name} must end a run in one line, got status {status}: {errors}")
     found = newest_checkpoint(place)
-    left = "no checkpoint" if found is None else f"the checkpoint of step {int(found[0].name.split('-')[1])}"
+    left = "no checkpoint"
+    if found is not None:
+        left = f"the checkpoint of step {int(found[0].name.split('-')[1])}"
     unfinished = " and an unfinished file" if list(place.glob("*.tmp")) else ""
     record = " and its record" if (place / "record.json").exists() else ""
     return f"status {status}, {left}{unfinished}{record}"

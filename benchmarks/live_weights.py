@@ -1,24 +1,22 @@
-"""Write a trained ResNet-20 with SimAM as the script that the page "A trained network in the page" loads.
+"""Write a trained ResNet-20 with SimAM as the script of the page "A trained network in the page".
 
 Run it by hand on the folder of a finished run on CIFAR-10, with the images at hand:
 
     SIMAM_EDU_DATA=FOLDER python benchmarks/live_weights.py runs/live
 
-It writes book/_static/live/network.js and two lines of book/results/live.jsonl: the record of the run, and
-what the written network scores on the test images as it is and with its gains changed.
+It writes book/_static/live/network.js and two lines of book/results/live.jsonl: the record of the
+run, and what the written network scores on the test images as it is and with its gains changed.
 
-A batch norm right behind a convolution is folded into it, which is exact before rounding. Between the second
-convolution of a block and its norm stands SimAM; that norm becomes a scale and a shift for each channel. Then
-all numbers are rounded to float16. The file is a script and not bytes to be fetched, since a browser that has
-opened the book from a folder fetches nothing; base64 makes it a third larger, which compression by a server
-takes back.
+A batch norm right behind a convolution is folded into it, which is exact before rounding. Between
+the second convolution of a block and its norm stands SimAM; that norm becomes a scale and a shift
+for each channel. Then all numbers are rounded to float16. The file is a script and not bytes to be
+fetched, since a browser that has opened the book from a folder fetches nothing; base64 makes it a
+third larger, which compression by a server takes back.
 """
 
-import argparse
 import base64
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +24,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+import common
 from simam_edu import SimAM
 from simam_edu.attention.controls import Control, Shuffled
 from simam_edu.datasets import ImageSet, load
 from simam_edu.networks import BasicBlock, build
-from simam_edu.training import DeviceImages, append_record
-from simam_edu.training.checkpoint import newest_checkpoint
-from simam_edu.training.folder import RECORD_FILE
+from simam_edu.training import DeviceImages
 from simam_edu.training.metrics import evaluate
-from simam_edu.training.record import environment
 
-BOOK = Path(__file__).resolve().parent.parent / "book"
-SCRIPT = BOOK / "_static" / "live" / "network.js"
-RECORDS = BOOK / "results" / "live.jsonl"
+SCRIPT = common.BOOK / "_static" / "live" / "network.js"
+RECORDS = common.RESULTS / "live.jsonl"
 SAMPLES = 16
 START = "globalThis.liveNetwork = "
 
@@ -67,7 +62,7 @@ def blocks_of(network: nn.Module) -> list[tuple[str, BasicBlock]]:
 
 
 def pairs_of(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d | None, nn.BatchNorm2d]]:
-    """Yield each batch norm with its name and, where nothing stands between, the convolution before it."""
+    """Yield each batch norm with its name and the convolution right before it, if there is one."""
     stem = network.get_submodule("stem")
     yield "stem", stem[0], stem[1]
     for name, block in blocks_of(network):
@@ -98,13 +93,14 @@ def layers(network: nn.Module) -> dict[str, np.ndarray]:
         rounded = {name: value.double().numpy().astype(np.float16) for name, value in found.items()}
     for name, array in rounded.items():
         if not np.isfinite(array).all():
-            raise ValueError(f"{name} must fit into float16, got numbers up to {found[name].abs().max():g}")
+            most = found[name].abs().max()
+            raise ValueError(f"{name} must fit into float16, got numbers up to {most:g}")
     return rounded
 
 
 @torch.no_grad()
 def network_of(content: dict[str, Any], attention: Any = CHANGES["as trained"]) -> nn.Module:
-    """Return the network of a written script as the package builds it, in float32, ready to evaluate."""
+    """Return the network of a written script as the package builds it, in float32."""
     network = build("resnet20", num_classes=len(content["classes"]), attention=attention)
     arrays = {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays_of(content).items()}
     for name, convolution, norm in pairs_of(network):
@@ -114,7 +110,8 @@ def network_of(content: dict[str, Any], attention: Any = CHANGES["as trained"]) 
         target.weight.copy_(arrays[f"{name}.weight"])
     for name, block in blocks_of(network):
         block.conv2.weight.copy_(arrays[f"{name}.conv2.weight"])
-    network.get_submodule("head").load_state_dict({key: arrays[f"head.{key}"] for key in ("weight", "bias")})
+    head = {key: arrays[f"head.{key}"] for key in ("weight", "bias")}
+    network.get_submodule("head").load_state_dict(head)
     return network.eval()
 
 
@@ -123,7 +120,8 @@ def arrays_of(content: dict[str, Any]) -> dict[str, np.ndarray]:
     numbers = np.frombuffer(base64.b64decode(content["weights"]), dtype="<f2")
     ends = np.cumsum([np.prod(shape) for _, shape in content["layers"]])
     parts = np.split(numbers, ends[:-1])
-    return {name: part.reshape(shape) for (name, shape), part in zip(content["layers"], parts, strict=True)}
+    named = zip(content["layers"], parts, strict=True)
+    return {name: part.reshape(shape) for (name, shape), part in named}
 
 
 def samples_of(content: dict[str, Any]) -> np.ndarray:
@@ -133,13 +131,15 @@ def samples_of(content: dict[str, Any]) -> np.ndarray:
 
 def read(path: Path = SCRIPT) -> dict[str, Any]:
     """Return what the script holds."""
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8").removeprefix(START).rstrip(";\n"))
+    text = path.read_text(encoding="utf-8").removeprefix(START).rstrip(";\n")
+    content: dict[str, Any] = json.loads(text)
     return content
 
 
 def samples(test_set: ImageSet) -> np.ndarray:
-    """Return which images the page offers: the first of each class in the file, then the second of some."""
-    order = [np.flatnonzero(test_set.labels == k)[n] for n in (0, 1) for k in range(len(test_set.classes))]
+    """Return which images the page offers: the first of each class, then the second of some."""
+    classes = range(len(test_set.classes))
+    order = [np.flatnonzero(test_set.labels == k)[n] for n in (0, 1) for k in classes]
     return np.array(order[:SAMPLES])
 
 
@@ -166,16 +166,15 @@ def measure(content: dict[str, Any], test_set: ImageSet) -> dict[str, Any]:
     accuracy = {
         name: evaluate(network_of(content, attention), images).accuracy for name, attention in CHANGES.items()
     }
-    return {
+    record = {
         "benchmark": "live network",
         "dataset": test_set.name,
         "source": test_set.source,
         "images": len(test_set.labels),
         "parameters": sum(array.size for array in arrays_of(content).values()),
         "accuracy": accuracy,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": environment(),
     }
+    return common.signed(record)
 
 
 def trained(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -184,26 +183,21 @@ def trained(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     Raises:
         ValueError: If the folder holds no finished run of ResNet-20 with SimAM on CIFAR-10.
     """
-    newest, file = newest_checkpoint(folder), folder / RECORD_FILE
-    if newest is None or not file.exists():
-        raise ValueError(
-            f"folder must be of a finished run, with a checkpoint and {RECORD_FILE}, got {folder}"
-        )
-    record = json.loads(file.read_text(encoding="utf-8"))
-    got = {name: record[name] for name in ("network", "attention", "slot", "dataset", "attention_options")}
+    record, weights = common.finished_run(folder)
+    names = ("network", "attention", "slot", "dataset", "attention_options")
+    got = {name: record[name] for name in names}
     wanted = ("resnet20", "simam", "pre_norm", "cifar10", {})
     if tuple(got.values()) != wanted:
         raise ValueError(f"the run must be {' '.join(map(str, wanted))}, got {got}")
     network = build("resnet20", num_classes=10, attention=CHANGES["as trained"])
-    network.load_state_dict(newest[1]["state"]["network"])
+    network.load_state_dict(weights)
     return network.eval(), record
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the script and the records."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = common.options_of(__doc__, SCRIPT)
     parser.add_argument("folder", type=Path, help="of the run, as simam-edu train --folder made it")
-    parser.add_argument("--out", type=Path, default=SCRIPT, help="the script to write")
     parser.add_argument("--record", type=Path, default=RECORDS, help="the file of the two lines")
     options = parser.parse_args(arguments)
     network, record = trained(options.folder)
@@ -212,9 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measured = measure(content, test_set)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(f"{START}{json.dumps(content)};\n", encoding="utf-8")
-    options.record.unlink(missing_ok=True)
-    for line in (record, measured):
-        append_record(options.record, line)
+    common.write(options.record, record, measured)
     print(f"{options.out}: {options.out.stat().st_size} bytes; {measured['accuracy']}")
 
 

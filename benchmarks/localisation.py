@@ -1,57 +1,46 @@
-"""Measure whether the maps of small networks find the object, and what the gains are worth to the network.
+"""Measure whether the maps of small networks find the object, and what gains are worth to them.
 
-It trains on the drawn shapes, whose masks are known, several modules with several seeds, and appends one line
-of JSON for each run to book/results/localisation.jsonl. It goes on where it was: what has its line is not run
-again, and a run that was interrupted goes on from its checkpoint in the folder runs/localisation.
+It trains on the drawn shapes, whose masks are known, several modules with several seeds, and
+appends one line of JSON for each run to book/results/localisation.jsonl. It goes on where it was:
+what has its line is not run again, and a run that was interrupted goes on from its checkpoint in
+the folder runs/localisation.
 
     OMP_NUM_THREADS=1 python benchmarks/localisation.py
 
-With --cifar it trains nothing and takes the gains of finished networks with SimAM away, on the test images:
+With --cifar it trains nothing and takes the gains of finished networks with SimAM away, on the test
+images:
 
     SIMAM_EDU_DATA=FOLDER python benchmarks/localisation.py --cifar runs/simam-0 runs/simam-1
 """
 
-import argparse
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
+import common
 import map_measures as measures
+from common import part, pictures
 from simam_edu.datasets import ImageSet, load
 from simam_edu.maps import enlarged, occlusion
-from simam_edu.training import DeviceImages, TrainConfig, append_record, read_records, train
-from simam_edu.training.checkpoint import newest_checkpoint
+from simam_edu.training import TrainConfig, append_record, read_records, train
+from simam_edu.training.folder import FINGERPRINT_FILE
 from simam_edu.training.loop import new_network
-from simam_edu.training.record import environment
 
-OUT = Path(__file__).resolve().parent.parent / "book" / "results" / "localisation.jsonl"
+OUT = common.RESULTS / "localisation.jsonl"
 # Each where the SimAM authors put it; without a module the place makes no difference.
 SLOTS = {"none": "pre_norm", "simam": "pre_norm", "se": "post_norm", "cbam": "post_norm"}
-FIGURE = OUT.parents[1] / "_static" / "figures" / "three-maps.js"
-SHOWN = {"triangle": 4, "star": 37}  # of the test images: where the maps disagree most, and where they agree
+FIGURE = common.BOOK / "_static" / "figures" / "three-maps.js"
+SHOWN = {"triangle": 4, "star": 37}  # of the test images: most disagreement, and agreement
 COVERED = 200  # images that are covered square by square, zoomed, or shown to randomized networks
 EPOCHS = 12
-
-
-def pictures(images: ImageSet) -> tuple[Tensor, Tensor]:
-    """Return all images of a set, normalized, and their labels."""
-    put = DeviceImages.put(images, torch.device("cpu"))
-    return next(put.plain_batches(len(put)))
-
-
-def part(images: ImageSet, chosen: slice) -> ImageSet:
-    """Return some images of a set with their masks."""
-    masks = None if images.masks is None else images.masks[chosen]
-    return replace(images, images=images.images[chosen], labels=images.labels[chosen], masks=masks)
 
 
 def run(config: TrainConfig, sets: Sequence[ImageSet], folder: Path) -> dict[str, Any]:
@@ -104,21 +93,13 @@ def of_pixels(sets: Sequence[ImageSet]) -> dict[str, Any]:
 
 
 def trained(folder: Path, classes: int) -> tuple[nn.Module, TrainConfig]:
-    """Return the network of a run's folder and what it was trained by.
-
-    Raises:
-        ValueError: If the folder has no checkpoint, or is that of a network without SimAM.
-    """
-    found = newest_checkpoint(folder)
-    if found is None:
-        raise ValueError(f"folder must hold a checkpoint, got none in {folder}; name that of a finished run")
-    told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if told["attention"] != "simam":
-        raise ValueError(f"folder must be of a network with SimAM, got {told['attention']} in {folder}")
-    names = ("network", "attention", "attention_options", "slot", "first_weights", "recipe", "epochs", "seed")
-    config = TrainConfig(**{name: told[name] for name in names})
+    """Return the network with SimAM of a run's folder and its configuration, or raise ValueError."""
+    record, weights = common.finished_run(folder, FINGERPRINT_FILE)
+    if record["attention"] != "simam":
+        raise ValueError(f"folder must be of a network with SimAM, got {record['attention']}")
+    config = common.config_of(record, "recipe", "epochs")
     network = new_network(config, classes)
-    network.load_state_dict(found[1]["state"]["network"])
+    network.load_state_dict(weights)
     return network, config
 
 
@@ -137,7 +118,7 @@ def of_cifar(folder: Path, test_set: ImageSet) -> dict[str, Any]:
 
 
 def drawn(network: nn.Module, test_set: ImageSet) -> str:
-    """Return the maps of two images on a grid of 16 by 16, two hexadecimal digits a position, as JSON."""
+    """Return the maps of two images on a grid of 16 by 16, two hexadecimal digits each, as JSON."""
     found = {}
     for name, index in SHOWN.items():
         one = part(test_set, slice(index, index + 1))
@@ -146,24 +127,20 @@ def drawn(network: nn.Module, test_set: ImageSet) -> str:
         maps |= {"mask": torch.from_numpy(one.masks).float()}
         maps |= measures.all_maps(network, x, labels) | {"occlusion": occlusion(network, x, labels)}
         grids = {key: adaptive_avg_pool2d(enlarged(value, (32, 32)), 16) for key, value in maps.items()}
-        found[name] = {
-            key: (255 * measures.scaled(grid, 16)[0]).astype(np.uint8) for key, grid in grids.items()
-        }
-    return json.dumps({k: {key: v.tobytes().hex() for key, v in maps.items()} for k, maps in found.items()})
+        scaled = {key: 255 * measures.scaled(grid, 16)[0] for key, grid in grids.items()}
+        found[name] = {key: v.astype(np.uint8).tobytes().hex() for key, v in scaled.items()}
+    return json.dumps(found)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what has no line in the file yet, and append it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--out", type=Path, default=OUT, help="the file to append to")
+    parser = common.options_of(__doc__, OUT)
     parser.add_argument("--folder", type=Path, default=Path("runs/localisation"), help="of the checkpoints")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     parser.add_argument("--modules", nargs="+", default=list(SLOTS), choices=SLOTS)
     parser.add_argument("--network", default="resnet8")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument(
-        "--figure", type=Path, help="a finished run's folder, to draw the chapter's figure with"
-    )
+    parser.add_argument("--figure", type=Path, help="a run's folder, to draw the chapter's figure")
     parser.add_argument("--cifar", type=Path, nargs="+", default=[], help="folders of runs on CIFAR-10")
     options = parser.parse_args(arguments)
     records = list(read_records(options.out)) if options.out.exists() else []
@@ -172,9 +149,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def keep(record: dict[str, Any], images: ImageSet) -> None:
         about = {"benchmark": "localisation", "dataset": images.name, "source": images.source}
         about |= {"test_images": len(images.labels)}
-        when = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "environment": environment()}
-        append_record(options.out, about | record | when)
-        print(record["kind"], record.get("attention"), record.get("seed"), record.get("test_accuracy"))
+        append_record(options.out, common.signed(about | record))
+        print(*(record.get(name) for name in ("kind", "attention", "seed", "test_accuracy")))
 
     for folder in options.cifar:
         test_set = load("cifar10", "test")
@@ -184,9 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sets = load("shapes", "train"), load("shapes", "test")
     if options.figure:
         network = trained(options.figure, len(sets[1].classes))[0].eval()
-        source = re.sub(
-            r"(?m)^const MAPS = .*$", f"const MAPS = {drawn(network, sets[1])};", FIGURE.read_text()
-        )
+        maps = f"const MAPS = {drawn(network, sets[1])};"
+        source = re.sub(r"(?m)^const MAPS = .*$", maps, FIGURE.read_text("utf-8"))
         FIGURE.write_text(source, encoding="utf-8")
         return
     if ("pixels", None, None) not in done:

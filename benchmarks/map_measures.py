@@ -1,4 +1,4 @@
-"""How well the maps of a network find the object, and what the gains are worth to it; see localisation.py."""
+"""How well the maps of a network find the object, and what the gains are worth to it."""
 
 import copy
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ Maps = dict[str, Tensor]
 
 
 def gain_maps(network: nn.Module, x: Tensor) -> Maps:
-    """Return the mean gain that SimAM has, or would have, behind the second convolution of each stage."""
+    """Return the mean gain that SimAM has, or would have, at the end of each stage."""
     seen: dict[nn.Module, Tensor] = {}
     layers = [network.stages[k][-1].conv2 for k in STAGES]
     gates = [module for module in network.modules() if isinstance(module, CBAM)]
@@ -98,7 +98,8 @@ def iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def located(maps: Tensor, masks: np.ndarray, threshold: float) -> dict[str, float]:
     """Return the four measures of maps (n, h, w) against masks, averaged over the images.
 
-    ``mass`` is the object's share of what a map has above its least value, over the share of its area.
+    ``mass`` is the object's share of what a map has above its least value, over the share of its
+    area.
     """
     values, objects = scaled(maps, masks.shape[-1]), masks.reshape(len(masks), -1)
     total = values.sum(axis=1)
@@ -122,7 +123,7 @@ def measured(shown: Maps, masks: np.ndarray, chosen: Maps, chosen_masks: np.ndar
 
 
 def zoomed(images: ImageSet) -> ImageSet:
-    """Return crops about the object of each image, enlarged to its size, from the widest to the narrowest."""
+    """Return crops about the object of each image, enlarged to its size, widest first."""
     if images.masks is None:
         raise ValueError(f"images must have masks, got {images.name} without any")
     side = images.images.shape[-1]
@@ -148,7 +149,7 @@ def zoomed(images: ImageSet) -> ImageSet:
 
 
 def by_share(maps: Maps, masks: np.ndarray) -> dict[str, list[Any]]:
-    """Return for each bin its images, their mean share, AUC, and mean gain on the object less that beside it.
+    """Return for each bin: images, mean share, AUC, mean gain on the object less that beside it.
 
     An object that fills its whole image has nothing beside it and is left out.
     """
@@ -200,7 +201,7 @@ def answers(network: nn.Module, x: Tensor, how: str, stages: Sequence[int]) -> T
 
 
 def causal(network: nn.Module, x: Tensor, labels: Tensor) -> list[dict[str, Any]]:
-    """Return, for each replacement, how many right answers it made wrong and how many wrong ones right."""
+    """Return for each replacement how many right answers it made wrong, and wrong ones right."""
     before = answers(network, x, "own", ()) == labels
     found = []
     for how in ("own", "mean", "shuffled", "other image"):
@@ -214,9 +215,10 @@ def causal(network: nn.Module, x: Tensor, labels: Tensor) -> list[dict[str, Any]
 def randomized(
     network: nn.Module, fresh: nn.Module, x: Tensor, labels: Tensor
 ) -> dict[str, dict[str, float]]:
-    """Return the rank correlation of each map with that of the network whose last layers are made anew.
+    """Return the rank correlation of each map with that of a network whose last layers are new.
 
-    Source: Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, https://arxiv.org/abs/1810.03292.
+    Source: Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018,
+    https://arxiv.org/abs/1810.03292.
     """
     first, new = all_maps(network, x, labels), fresh.state_dict()
     changed = copy.deepcopy(network)
@@ -230,7 +232,7 @@ def randomized(
 
 
 def correlation(one: Tensor, other: Tensor) -> float:
-    """Return Spearman's rank correlation of two maps, averaged over the images where neither is constant."""
+    """Return Spearman's rank correlation of two maps, a mean over images where neither is constant."""
     ranks = [stats.rankdata(maps.flatten(1).numpy(), axis=1) for maps in (one, other)]
     a, b = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
     norms = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))

@@ -1,50 +1,51 @@
-"""Measure what SimAM does in a network of one's own: where, with old weights, at other sizes, padded, tiled.
+"""Measure SimAM in a network of one's own: where, with old weights, resized, padded, tiled.
 
 Run it by hand with CIFAR-10 at hand; it takes about half an hour on one quiet core:
 
     OMP_NUM_THREADS=1 SIMAM_EDU_DATA=FOLDER python benchmarks/own_network.py
 
-It trains small residual networks on a few thousand images, with SimAM at several places and several seeds,
-and asks the trained ones. Each answer is one line of JSON in book/results/own_network.jsonl, which the
-chapter "In your own network" shows. A line that is there is not made again, and an interrupted training goes
-on from its checkpoint, so that the command may be stopped and called again. ``--parts cost`` and others make
-some of the lines only.
+It trains small residual networks on a few thousand images, with SimAM at several places and several
+seeds, and asks the trained ones. Each answer is one line of JSON in book/results/own_network.jsonl,
+which the chapter "In your own network" shows. A line that is there is not made again, and an
+interrupted training goes on from its checkpoint, so that the command may be stopped and called
+again. ``--parts cost`` and others make some of the lines only.
 """
 
-import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import torch
 
+import common
 from own_network_cost import cost, counters, long_maps
 from own_network_lab import ASKED, EPOCHS, NETWORK, PLACES, RECIPE, SEEDS, TRAIN_IMAGES, Lab
 from own_network_questions import Record, lambdas, padding, pretrained, sizes, tiles, where
-from simam_edu.training.record import append_record, environment, read_records
+from simam_edu.training import append_record, read_records
 
-HERE = Path(__file__).resolve().parent.parent
-OUT = HERE / "book" / "results" / "own_network.jsonl"
+RUNS = common.BOOK.parent / "runs" / "own_network"
 
 
-def planned(parts: Sequence[str]) -> Iterator[tuple[Record, Callable[[Lab], Record]]]:
-    """Yield what each line is known by, and what makes it; what most questions need comes first."""
+Line = tuple[Record, Callable[[Lab], Record]]
+
+
+def asked(ask: Callable[..., Record], seed: int, places: Sequence[str]) -> Iterator[Line]:
+    """Yield what the line of each place is known by, and what makes it."""
+    for place in places:
+        key = {"part": ask.__name__, "place": place, "seed": seed}
+        yield key, partial(ask, seed=seed, place=place)
+
+
+def planned(parts: Sequence[str]) -> Iterator[Line]:
+    """Yield every line; what most questions need comes first."""
     for seed in SEEDS:
-        for place in ASKED:
-            yield {"part": "where", "place": place, "seed": seed}, partial(where, seed=seed, place=place)
-        for place in ("before the last norm", "after the last norm"):
-            key = {"part": "pretrained", "place": place, "seed": seed}
-            yield key, partial(pretrained, seed=seed, place=place)
+        yield from asked(where, seed, ASKED)
+        yield from asked(pretrained, seed, ("before the last norm", "after the last norm"))
         yield {"part": "lambdas", "seed": seed}, partial(lambdas, seed=seed)
         for ask in (sizes, padding, tiles):
-            for place in ASKED:
-                key = {"part": ask.__name__, "place": place, "seed": seed}
-                yield key, partial(ask, seed=seed, place=place)
-        for place in PLACES:
-            if place not in ASKED:
-                yield {"part": "where", "place": place, "seed": seed}, partial(where, seed=seed, place=place)
+            yield from asked(ask, seed, ASKED)
+        yield from asked(where, seed, [place for place in PLACES if place not in ASKED])
     yield {"part": "long maps"}, lambda _: long_maps()
     yield {"part": "cost"}, lambda _: cost()
     if "counters" in parts:  # needs packages that neither the package nor the book has
@@ -53,9 +54,8 @@ def planned(parts: Sequence[str]) -> Iterator[tuple[Record, Callable[[Lab], Reco
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the lines that are not there yet."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--out", type=Path, default=OUT, help="the file to add lines to")
-    parser.add_argument("--folder", type=Path, default=HERE / "runs" / "own_network", help="of checkpoints")
+    parser = common.options_of(__doc__, common.RESULTS / "own_network.jsonl")
+    parser.add_argument("--folder", type=Path, default=RUNS, help="of checkpoints")
     parser.add_argument("--dataset", default="cifar10", help="a name of simam_edu.datasets")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--images", type=int, default=TRAIN_IMAGES, help="training images")
@@ -77,8 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }  # fmt: skip
         line = {"benchmark": "own network", **key, **make(lab)}
         line |= {} if key["part"] in ("long maps", "cost", "counters") else setting
-        line |= {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "environment": environment()}
-        there.append(line)
+        there.append(common.signed(line))
         append_record(options.out, there[-1])
 
 

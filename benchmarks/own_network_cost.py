@@ -4,6 +4,7 @@ import importlib
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -20,9 +21,9 @@ SHAPES = {"long": (1, 64, 80, 2000), "volume": (1, 32, 32, 64, 64)}
 
 
 def in_turn(jobs: dict[str, Callable[[], object]], rounds: int = 15) -> dict[str, float]:
-    """Return the median milliseconds of the processor that each job takes, on the one thread that there is.
+    """Return the median milliseconds of the processor that each job takes, on one thread.
 
-    Other work on the machine does not count in it, but for the cache that it takes; jobs take turns.
+    Other work on the machine does not count in it, but for the cache that it takes.
     """
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(rounds + 2):
@@ -31,6 +32,12 @@ def in_turn(jobs: dict[str, Callable[[], object]], rounds: int = 15) -> dict[str
             job()
             times[name].append(1000 * (time.process_time() - start))
     return {name: statistics.median(some[2:]) for name, some in times.items()}
+
+
+@torch.no_grad()
+def forward(module: nn.Module, x: torch.Tensor) -> None:
+    """Run a module."""
+    module(x)
 
 
 def long_maps() -> Record:
@@ -47,14 +54,8 @@ def long_maps() -> Record:
         if dims == 2:
             modules["ten lines"] = TenLines()
 
-        def job(module: nn.Module, x: torch.Tensor = x) -> Callable[[], object]:
-            def run() -> None:
-                with torch.no_grad():
-                    module(x)
-
-            return run
-
-        times = in_turn({key: job(module) for key, module in modules.items()}, rounds=7)
+        jobs = {key: partial(forward, module, x) for key, module in modules.items()}
+        times = in_turn(jobs, rounds=7)
         saved = {key: saved_bytes(module, x) / x.nbytes for key, module in modules.items()}
         found[name] = {"shape": shape, "milliseconds": times, "saved_maps": saved, "map_bytes": x.nbytes}
     return {"maps": found}
@@ -69,26 +70,19 @@ def cost() -> Record:
     counted = {}
     for name, network in networks.items():
         counter = FlopCounterMode(display=False)
-        with counter, torch.no_grad():
-            network(torch.randn(1, 3, 32, 32))
+        with counter:
+            forward(network, torch.randn(1, 3, 32, 32))
         counted[name] = counter.get_total_flops()
     found = {}
     for batch in (1, 64):
         x = torch.randn(batch, 3, 32, 32)
-
-        def job(network: nn.Module, x: torch.Tensor = x) -> Callable[[], object]:
-            def run() -> None:
-                with torch.no_grad():
-                    network(x)
-
-            return run
-
-        found[str(batch)] = in_turn({name: job(network) for name, network in networks.items()})
+        jobs = {name: partial(forward, network, x) for name, network in networks.items()}
+        found[str(batch)] = in_turn(jobs)
     return {"network": "resnet20", "flops": counted, "milliseconds": found}
 
 
 def counters() -> Record:
-    """Ask the FLOP counters of other packages about one module and about ResNet-20 with and without it."""
+    """Ask the FLOP counters of other packages about a module, and ResNet-20 with and without it."""
     shape = (1, 64, 32, 32)
 
     def fvcore(module: nn.Module, shape: tuple[int, ...]) -> float:

@@ -1,7 +1,6 @@
 """The small networks and the images that benchmarks/own_network.py asks."""
 
 import copy
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from common import first_of, pictures
 from simam_edu import insert
-from simam_edu.datasets import ImageSet, load
+from simam_edu.datasets import load
 from simam_edu.networks import NETWORKS, build
-from simam_edu.training import DeviceImages, TrainConfig, train
+from simam_edu.training import TrainConfig, train
 
 NETWORK = "resnet14"  # two blocks a stage, so that the last of a stage is not all of them
 RECIPE, EPOCHS = "smoke", 5
@@ -76,18 +76,12 @@ class Lab:
 
     def test(self) -> tuple[Tensor, Tensor]:
         """Return all test images, normalized, and their labels."""
-        images = DeviceImages.put(self.test_set, torch.device("cpu"))
-        return next(images.plain_batches(len(images)))
+        return pictures(self.test_set)
 
     def pixel(self, value: int) -> Tensor:
         """Return a color (3, 1, 1) whose three channels have a value of 0 to 255, normalized."""
         mean, std = torch.tensor(self.test_set.mean), torch.tensor(self.test_set.std)
         return ((value / 255 - mean) / std)[:, None, None]
-
-
-def first_of(images: ImageSet, count: int) -> ImageSet:
-    """Return the first images of a set."""
-    return replace(images, images=images.images[:count], labels=images.labels[:count], masks=None)
 
 
 @torch.no_grad()

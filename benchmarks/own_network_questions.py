@@ -1,6 +1,6 @@
-"""The questions of benchmarks/own_network.py to trained networks: each function makes what a line records."""
+"""The questions of own_network.py to trained networks: each makes what a line records."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from own_network_lab import NETWORK, PLACES, RECIPE, Lab, accuracy, logits
 from simam_edu import SimAM, insert
+from simam_edu.maps import hooked
 from simam_edu.networks import build
 from simam_edu.training import DeviceImages
 from simam_edu.training.recipes import RECIPES
@@ -19,19 +20,13 @@ Record = dict[str, Any]
 # 1 and 3. Where, and which lambda
 
 
-def entering(network: nn.Module, x: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Yield the name of each SimAM of a network and the maps that enter it."""
+def entering(network: nn.Module, x: Tensor) -> list[tuple[str, Tensor]]:
+    """Return the name of each SimAM of a network and the maps that enter it."""
+    names = {module: name for name, module in network.named_modules() if isinstance(module, SimAM)}
     found: list[tuple[str, Tensor]] = []
-
-    def keep(name: str, _: nn.Module, inputs: tuple[Tensor]) -> None:
-        found.append((name, inputs[0]))
-
-    modules = [(name, module) for name, module in network.named_modules() if isinstance(module, SimAM)]
-    hooks = [module.register_forward_pre_hook(partial(keep, name)) for name, module in modules]
-    logits(network, x)
-    for hook in hooks:
-        hook.remove()
-    yield from found
+    with hooked(list(names), lambda module, inputs, _: found.append((names[module], inputs[0]))):
+        logits(network, x)
+    return found
 
 
 def where(lab: Lab, seed: int, place: str) -> Record:
@@ -113,7 +108,7 @@ def estimate_norms(network: nn.Module, images: DeviceImages) -> None:
 
 
 def one_epoch(network: nn.Module, images: DeviceImages, seed: int) -> None:
-    """Train for one epoch, with a learning rate that falls from a quarter of the recipe's peak to 0."""
+    """Train for one epoch, with a learning rate that falls from a quarter of the peak to 0."""
     recipe, generator = RECIPES[RECIPE], torch.Generator().manual_seed(seed + 100)
     optimizer = recipe.optimizer(network.parameters())
     steps, network = -(-len(images) // recipe.batch_size), network.train()
@@ -138,7 +133,8 @@ def pretrained(lab: Lab, seed: int, place: str) -> Record:
             remedy(network)
         return accuracy(logits(network, x), labels)
 
-    norms, epoch = partial(estimate_norms, images=images), partial(one_epoch, images=images, seed=seed)
+    norms = partial(estimate_norms, images=images)
+    epoch = partial(one_epoch, images=images, seed=seed)
     return {
         "without": after(None),
         "inserted": after(SimAM),
@@ -166,11 +162,12 @@ def sizes(lab: Lab, seed: int, place: str) -> Record:
 
 
 class Masked(nn.Module):
-    """SimAM with a mask, or zeros outside of it; the mask is set from outside and follows the map's size."""
+    """SimAM with a mask that follows the map's size, or zeros outside of it."""
 
     def __init__(self, masks: list[Tensor], *, zeros: bool = False) -> None:
         super().__init__()
-        self.simam, self.masks, self.zeros = SimAM(), masks, zeros  # one list for all; empty for no mask
+        self.simam, self.zeros = SimAM(), zeros
+        self.masks = masks  # one list for all; empty for no mask
 
     def forward(self, x: Tensor) -> Tensor:
         """Return SimAM of the valid positions, or ``x`` with zeros at the others."""
@@ -191,8 +188,8 @@ def pooled(network: Any, x: Tensor, valid: Tensor) -> Tensor:
 def padding(lab: Lab, seed: int, place: str) -> Record:
     """Put bars above and below the images; what changes, by SimAM and by the convolutions.
 
-    Where the convolutions are given zeros in the place of the bars, as at the border of an image, all that is
-    left is SimAM's.
+    Where the convolutions are given zeros in the place of the bars, as at the border of an image,
+    all that is left is SimAM's.
     """
     (x, labels), masks, zeros = lab.test(), [], []
     x, labels, network = x[:500], labels[:500], lab.network("none", seed)

@@ -1,4 +1,4 @@
-"""Measure how much of SimAM's logits and gains a channel gate, a position gate or a product would give.
+"""Measure how much of SimAM's logits and gains a gate of channels, positions or both would give.
 
 It trains a ResNet-20 with SimAM a seed, a folder each, and adds a line of JSON a network to
 book/results/rank_share.jsonl. What is finished is not done again, and what was interrupted goes on:
@@ -12,11 +12,7 @@ Networks that are trained already, each in a folder of `simam-edu train --folder
 The chapter "What attention weighs" shows these records.
 """
 
-import argparse
-import json
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +20,24 @@ import numpy as np
 import torch
 from torch import nn
 
+import common
 from simam_edu import SimAM, energy
-from simam_edu.datasets import ImageSet, load
-from simam_edu.training import DeviceImages, TrainConfig, append_record, finish, read_records
-from simam_edu.training.checkpoint import newest_checkpoint
+from simam_edu.datasets import load
+from simam_edu.maps import hooked
+from simam_edu.training import TrainConfig, append_record, finish, read_records
 from simam_edu.training.loop import new_network
-from simam_edu.training.record import environment
 
-OUT = Path(__file__).resolve().parent.parent / "book" / "results" / "rank_share.jsonl"
+OUT = common.RESULTS / "rank_share.jsonl"
 MOST = 0.9  # of the variance, for the rank that reaches it
 
 
 def shares(table: np.ndarray) -> dict[str, float]:
-    """Return how much of a table's variance simpler tables have, channels in rows and positions in columns.
+    """Return how much of the variance of a table (channels, positions) simpler tables have.
 
-    ``channels`` and ``positions`` are the shares of the means of rows and of columns, ``additive`` that of
-    their sum, ``rank_one`` that of the nearest table of rank one; ``rank`` is the least rank whose nearest
-    table has :data:`MOST` of it. Rows and columns of means have rank one, so neither beats ``rank_one``.
+    ``channels`` and ``positions`` are the shares of the means of rows and of columns, ``additive``
+    that of their sum, ``rank_one`` that of the nearest table of rank one; ``rank`` is the least
+    rank whose nearest table has :data:`MOST` of it. Rows and columns of means have rank one, so
+    neither beats ``rank_one``.
     """
     total = float(np.sum((table - table.mean()) ** 2))
     rows = float(table.mean(axis=1).var()) * table.size / total
@@ -65,11 +62,9 @@ def tables(network: nn.Module, images: torch.Tensor) -> list[np.ndarray]:
         logits = energy.importance(x, lam=module.lam, statistics=module.statistics)
         found.append(logits.reshape(*x.shape[:2], -1))
 
-    hooks = [m.register_forward_hook(keep) for m in network.modules() if isinstance(m, SimAM)]  # type: ignore[arg-type]
-    with torch.no_grad():
+    modules = [module for module in network.modules() if isinstance(module, SimAM)]
+    with torch.no_grad(), hooked(modules, keep):
         network.eval()(images)
-    for hook in hooks:
-        hook.remove()
     return found
 
 
@@ -90,18 +85,13 @@ def shuffled(logits: np.ndarray) -> np.ndarray:
 
 def measure(folder: Path, images: int) -> dict[str, Any]:
     """Return the record of the network that a run has left in a folder."""
-    found = newest_checkpoint(folder)
-    if found is None:
-        raise FileNotFoundError(f"{folder} must be the folder of a run, got one without a checkpoint")
-    run = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    names = ("network", "attention", "attention_options", "slot", "first_weights", "seed")
-    config = TrainConfig(**{name: run[name] for name in names})
+    run, weights = common.finished_run(folder)
     test_set = load(run["dataset"], "test")
-    few = replace(test_set, images=test_set.images[:images], labels=test_set.labels[:images], masks=None)
-    pictures = next(DeviceImages.put(few, torch.device("cpu")).plain_batches(images))[0]
+    pictures, _ = common.pictures(common.first_of(test_set, images))
+    config = common.config_of(run)
     network = new_network(config, len(test_set.classes))
     untrained = tables(network, pictures)
-    network.load_state_dict(found[1]["state"]["network"])
+    network.load_state_dict(weights)
     modules = [
         {
             "channels": trained.shape[1],
@@ -113,30 +103,25 @@ def measure(folder: Path, images: int) -> dict[str, Any]:
         for trained, before in zip(tables(network, pictures), untrained, strict=True)
     ]
     kept = ("dataset", "source", "recipe", "epochs", "held_out", "training_images", "test_accuracy")
-    return {
-        "benchmark": "rank share",
-        **{name: run[name] for name in (*names, *kept)},
-        "images": images,
-        "modules": modules,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": environment(),
-    }
+    names = (*common.OF_A_NETWORK, *kept)
+    record = {"benchmark": "rank share", **{name: run[name] for name in names}}
+    return common.signed(record | {"images": images, "modules": modules})
 
 
 def trained(config: TrainConfig, dataset: str, count: int | None, runs: Path) -> Path:
     """Train on the first ``count`` training images, unless that is done, and return the folder."""
-    whole = load(dataset, "train")
-    train_set: ImageSet = replace(whole, images=whole.images[:count], labels=whole.labels[:count], masks=None)
-    folder = runs / f"{dataset}-{len(train_set.labels)}-{config.recipe}-{config.total_epochs}-{config.seed}"
+    train_set = common.first_of(load(dataset, "train"), count)
+    size = len(train_set.labels)
+    folder = runs / f"{dataset}-{size}-{config.recipe}-{config.total_epochs}-{config.seed}"
     record = finish(config, train_set, load(dataset, "test"), folder=folder)
-    print(f"{folder}: test accuracy {record['test_accuracy']:.4f} after {record['minutes']:.1f} minutes")
+    minutes = f"{record['minutes']:.1f} minutes"
+    print(f"{folder}: test accuracy {record['test_accuracy']:.4f} after {minutes}")
     return folder
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is not trained yet, measure it, and add the records that the file lacks."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--out", type=Path, default=OUT, help="the file to add to")
+    parser = common.options_of(__doc__, OUT)
     parser.add_argument("--checkpoints", type=Path, nargs="+", help="folders of runs; nothing is trained")
     parser.add_argument("--runs", type=Path, default=Path("runs/rank_share"), help="where to train")
     parser.add_argument("--dataset", default="cifar10", help="a name of simam_edu.datasets")
@@ -147,12 +132,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=100, help="test images that are looked at")
     options = parser.parse_args(arguments)
     keys = ("dataset", "recipe", "epochs", "training_images", "seed", "test_accuracy", "images")
-    have = [[r[key] for key in keys] for r in (read_records(options.out) if options.out.exists() else ())]
+    there = read_records(options.out) if options.out.exists() else ()
+    have = [[record[key] for key in keys] for record in there]
     for todo in options.checkpoints or options.seeds:
         if options.checkpoints:
             folder = todo
         else:
-            config = TrainConfig(recipe=options.recipe, epochs=options.epochs, seed=todo, held_out=0.0)
+            chosen = {"recipe": options.recipe, "epochs": options.epochs}
+            config = TrainConfig(**chosen, seed=todo, held_out=0.0)
             folder = trained(config, options.dataset, options.train_images, options.runs)
         record = measure(folder, options.images)
         if [record[key] for key in keys] not in have:

@@ -1,13 +1,13 @@
-"""SimAM in the runtimes that people deploy to: what is converted, what comes out, and whether it attends.
+"""SimAM in the runtimes that people deploy to: what is converted, and whether it still attends.
 
     OMP_WAIT_POLICY=PASSIVE python benchmarks/runtimes.py
 
-gives every runtime an environment of its own, with pinned packages, converts the ten lines, this package's
-SimAM and the form by a built-in instance norm in each of its precisions, and writes a line of JSON for each
-to book/results/runtimes.jsonl, whose form book/results/README.md states. What is there already is not run
-again, unless ``--again`` is given; ``--only onnxruntime openvino`` takes these runtimes, and ``--latency``
-times onnxruntime and OpenVINO alone, on a quiet machine. The environments, about 10 GB, stay in
-``--environments``.
+gives every runtime an environment of its own, with pinned packages, converts the ten lines, this
+package's SimAM and the form by a built-in instance norm in each of its precisions, and writes a
+line of JSON for each to book/results/runtimes.jsonl, whose form book/results/README.md states. What
+is there already is not run again, unless ``--again`` is given; ``--only onnxruntime openvino``
+takes these runtimes, and ``--latency`` times onnxruntime and OpenVINO alone, on a quiet machine.
+The environments, about 10 GB, stay in ``--environments``.
 """
 
 import argparse

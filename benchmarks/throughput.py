@@ -1,15 +1,16 @@
-"""Images a second in training with SimAM: the loop of this package against the usual one, side by side.
+"""Images a second in training with SimAM: the loop of this package beside the usual one.
 
 Run it by hand on two quiet cores; it takes about four minutes:
 
     OMP_WAIT_POLICY=PASSIVE python benchmarks/throughput.py
 
-The usual loop has a DataLoader whose data set crops and flips each image with Pillow, the ten lines of the
-paper as the module, and the default memory layout; it runs without workers and with two, and the faster
-counts. This package's loop is simam_edu.training.train, as the command simam-edu train runs it. Both train
-ResNet-20 with the recipe "budget" on the same images, each in a process of its own. After a warm-up they take
-turns, each round in another order; what counts is the median over the rounds. Augmentation is timed in the
-same rounds, as a part of a training step. One line of JSON is printed and written.
+The usual loop has a DataLoader whose data set crops and flips each image with Pillow, the ten lines
+of the paper as the module, and the default memory layout; it runs without workers and with two, and
+the faster counts. This package's loop is simam_edu.training.train, as the command simam-edu train
+runs it. Both train ResNet-20 with the recipe "budget" on the same images, each in a process of its
+own. After a warm-up they take turns, each round in another order; what counts is the median over
+the rounds. Augmentation is timed in the same rounds, as a part of a training step. One line of JSON
+is printed and written.
 """
 
 import argparse
@@ -114,13 +115,14 @@ def jobs_of(side: str, images: ImageSet, workers: Sequence[int]) -> dict[str, Ca
     if side == "package":
         keep_freed_memory()  # as simam-edu train does
         device_images = DeviceImages.put(images, torch.device("cpu"))
-        return {"package": partial(our_loop, images), "augmentation": partial(augmentation, device_images)}
+        augmented = partial(augmentation, device_images)
+        return {"package": partial(our_loop, images), "augmentation": augmented}
     return {f"usual, {count} workers": partial(usual_loop, images, count) for count in workers}
 
 
 @contextlib.contextmanager
 def process(side: str, arguments: Sequence[str]) -> Iterator[Callable[[str], float]]:
-    """Start the process of a side; inside the block, a call with a name returns the seconds it took."""
+    """Start the process of a side; in the block, a call with a name returns the seconds it took."""
     command = [sys.executable, __file__, *arguments, "--side", side]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdin is not None
@@ -163,7 +165,8 @@ def summary(seconds: dict[str, list[float]], images: int) -> dict[str, Any]:
         images: How many each round trained on.
     """
     rates = {name: images / np.array(times) for name, times in seconds.items()}
-    usual = max((name for name in rates if name.startswith("usual")), key=lambda name: np.median(rates[name]))
+    others = [name for name in rates if name.startswith("usual")]
+    usual = max(others, key=lambda name: np.median(rates[name]))
     ratios = rates["package"] / rates[usual]  # of the same round
     parts = np.array(seconds["augmentation"]) / np.array(seconds["package"])
     return {

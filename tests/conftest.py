@@ -34,7 +34,7 @@ def unchecked(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def unchecked_where_refused(request):
-    """Let each test with "refuse" in its name see the message of the package, not that of the checker."""
+    """Let each test with "refuse" in its name see the message of the package."""
     if "refuse" in request.node.name:
         request.getfixturevalue("unchecked")
 

@@ -107,5 +107,5 @@ def test_a_run_has_what_the_page_reads_and_is_not_run_again(benchmark_script, fe
     localisation.main(command)
     assert out.read_text() == lines
     assert localisation.trained(tmp_path / "simam-s0", 10)[1].network == "resnet8"
-    with pytest.raises(ValueError, match="folder must hold a checkpoint"):
+    with pytest.raises(ValueError, match="folder must be of a finished run"):
         localisation.trained(tmp_path, 10)

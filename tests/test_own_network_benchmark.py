@@ -1,4 +1,4 @@
-"""The benchmark of one's own network measures what it says, on new networks and a few drawn shapes."""
+"""The benchmark of one's own network measures what it says, on new networks and drawn shapes."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,14 +20,14 @@ def own_network(benchmark_script, monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     before = dict(NETWORKS)
     modules = [benchmark_script(f"own_network_{name}") for name in ("lab", "questions")]
-    yield SimpleNamespace(**{name: value for module in modules for name, value in vars(module).items()})
+    yield SimpleNamespace(**(vars(modules[0]) | vars(modules[1])))
     NETWORKS.clear()
     NETWORKS.update(before)
 
 
 @pytest.fixture
 def lab(own_network):
-    """Networks that are new, with running statistics of some images, in the place of trained ones."""
+    """Networks that are new, with statistics of some images, in the place of trained ones."""
     found = own_network.Lab.__new__(own_network.Lab)
     found.train_set, found.test_set = (
         own_network.first_of(load("shapes", part), 40) for part in ("train", "test")
@@ -72,7 +72,7 @@ def test_norms_are_those_of_the_images(own_network):
     torch.testing.assert_close(norm.running_var, x.var((0, 2, 3)), rtol=1e-3, atol=1e-6)
 
 
-def test_zeros_outside_leave_the_plain_network_alone_and_the_mask_does_so_for_simam(own_network, lab):
+def test_zeros_outside_leave_the_plain_network_alone_and_a_mask_simam(own_network, lab):
     for place in own_network.ASKED:
         rows = own_network.padding(lab, 0, place)["rows"]
         changed = {(row["value"], row["masked"], row["share"]): row["changed"] for row in rows}

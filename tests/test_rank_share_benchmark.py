@@ -84,5 +84,5 @@ def test_it_trains_once_measures_folders_too_and_has_what_the_page_reads(rank_sh
         assert entry.keys() == record.keys()
         assert entry["images"] == 100
         assert [module.keys() for module in entry["modules"]] == [m.keys() for m in record["modules"]]
-    with pytest.raises(FileNotFoundError, match="must be the folder of a run"):
+    with pytest.raises(ValueError, match="folder must be of a finished run"):
         rank_share.measure(tmp_path, 2)

@@ -26,21 +26,18 @@ from sphinx.config import Config
 from notebooks import draft, fill, site
 from pages import notebook_pages
 
+Context = dict[str, Any]
+
 
 class AuthorYearLabels(BaseLabelStyle):  # type: ignore[misc]
-    """The list of references names an entry as the text does: by authors and year, not by a number."""
+    """The list of references names an entry as the text does: by authors and year."""
 
     def format_labels(self, sorted_entries: Iterable[Entry]) -> Iterator[str]:
         """Yield one label for each entry; a letter tells two of the same authors and year apart."""
-        labels = [self.label(entry) for entry in sorted_entries]
-        for place, label in enumerate(labels):
-            yield label + (" abc"[labels[: place + 1].count(label)] if labels.count(label) > 1 else "")
-
-    def label(self, entry: Entry) -> str:
-        """Return the names of one or two authors, or of the first, and the year."""
-        names = [" ".join(person.last_names) or str(person) for person in entry.persons["author"]]
-        others = {1: "", 2: f" and {names[-1]}"}.get(len(names), " et al.")
-        return f"{names[0]}{others}, {entry.fields['year']}"
+        labels = [label(entry) for entry in sorted_entries]
+        for place, name in enumerate(labels):
+            before = labels[:place].count(name)
+            yield name + "abc"[before] if labels.count(name) > 1 else name
 
 
 class AuthorYearStyle(PlainStyle):  # type: ignore[misc]
@@ -49,48 +46,51 @@ class AuthorYearStyle(PlainStyle):  # type: ignore[misc]
     default_label_style = AuthorYearLabels
 
 
+def label(entry: Entry) -> str:
+    """Return the names of one or two authors, or of the first, and the year."""
+    names = [" ".join(person.last_names) or str(person) for person in entry.persons["author"]]
+    others = {1: "", 2: f" and {names[-1]}"}.get(len(names), " et al.")
+    return f"{names[0]}{others}, {entry.fields['year']}"
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the steps below with the build."""
     register_plugin("pybtex.style.formatting", "author_year", AuthorYearStyle)
-    app.connect("config-inited", choose_cache)
-    app.connect("config-inited", name_the_site)
+    app.connect("config-inited", configure)
     app.connect("doctree-read", name_folds)
-    app.connect("html-page-context", open_in_colab, priority=502)  # the theme adds its buttons at 501
+    app.connect("html-page-context", open_in_colab, priority=502)  # the theme's buttons are at 501
     app.connect("build-finished", write_notebooks)
     app.connect("build-finished", drop_icons)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def choose_cache(app: Sphinx, config: Config) -> None:
-    """Name the execution cache after everything but the cells that a page's outputs depend on.
+def configure(app: Sphinx, config: Config) -> None:
+    """Say where the book is published, and name the cache after all that outputs depend on.
 
     The cache itself looks at the cells only, so without this a page would keep the outputs of an
     older package. A changed setting also makes Sphinx read every page again, which fetches them.
     """
+    config.ogp_site_url = site()
+    config.notfound_urls_prefix = urlsplit(site()).path
     key = cache_key(Path(app.confdir), os.environ.get("SIMAM_EDU_DATA", ""))
     config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / key)
 
 
-def name_the_site(_app: Sphinx, config: Config) -> None:
-    """Tell the extensions that need it where the book is published, which one file says."""
-    config.ogp_site_url = site()
-    config.notfound_urls_prefix = urlsplit(site()).path
-
-
 def cache_key(root: Path, data: str) -> str:
-    """Return a hash of the package, the recorded runs, the pinned versions and the folder of images."""
+    """Return a hash of the package, the records, the pinned versions and the folder of images."""
     digest = hashlib.sha256(data.encode())
-    digest.update(str(find_spec("triton") is not None).encode())  # a page runs the GPU kernel with it
+    digest.update(str(find_spec("triton") is not None).encode())  # a page runs a kernel with it
     package = (root / "src" / "simam_edu").rglob("*")
     files = [path for path in package if path.is_file() and "__pycache__" not in path.parts]
-    for path in sorted([root / "requirements.txt", *(root / "book" / "results").glob("*.jsonl"), *files]):
+    records = (root / "book" / "results").glob("*.jsonl")
+    for path in sorted([root / "requirements.txt", *records, *files]):
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def name_folds(_app: Sphinx, doctree: nodes.document) -> None:
-    """Say what a fold holds: a cell with its outputs is a solution, a cell's source alone is support code.
+    """Say what a fold holds: a cell with its outputs is a solution, source alone is support code.
 
     Folds of support code that stand in a row, with nothing shown between them, become one.
     """
@@ -110,26 +110,29 @@ def drop_icons(app: Sphinx, failed: Exception | None) -> None:
     """Leave out of the theme's sheet the two thousand icons that no page shows."""
     if failed or app.builder.format != "html":
         return
+    icon = re.compile(r"fa-[\w-]+")
     pages = Path(app.outdir).rglob("*.html")
-    used = {name for page in pages for name in re.findall(r"fa-[a-z-]+", page.read_text("utf-8"))}
+    used = {name for page in pages for name in icon.findall(page.read_text("utf-8"))}
     sheet = Path(app.outdir) / "_static" / "styles" / "pydata-sphinx-theme.css"
-    icon = re.compile(r'(?<=\})(?:\.fa-[\w-]+:before,?)+\{content:"[^"]*"\}')
-    text = icon.sub(
-        lambda m: m[0] if used & set(re.findall(r"fa-[\w-]+", m[0])) else "", sheet.read_text("utf-8")
-    )
-    sheet.write_text(text, encoding="utf-8")
+    rule = re.compile(r'(?<=\})(?:\.fa-[\w-]+:before,?)+\{content:"[^"]*"\}')
+
+    def kept(match: re.Match[str]) -> str:
+        return match[0] if used & {*icon.findall(match[0])} else ""
+
+    sheet.write_text(rule.sub(kept, sheet.read_text("utf-8")), "utf-8")
 
 
-def open_in_colab(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
+def open_in_colab(_app: Sphinx, page: str, _template: str, context: Context, _tree: object) -> None:
     """Let the theme's button open the notebook of a page, which stands in a folder of its own."""
     for group in context.get("header_buttons", []):
         for button in group.get("buttons", []):
             if button.get("text") == "Colab":
-                button["url"] = button["url"].replace(f"/{page}.md", f"/book/colab/{Path(page).name}.ipynb")
+                notebook = f"/book/colab/{Path(page).name}.ipynb"
+                button["url"] = button["url"].replace(f"/{page}.md", notebook)
 
 
 def write_notebooks(app: Sphinx, failed: Exception | None) -> None:
-    """Put the notebook of each page where the theme offers one for download, in place of its own."""
+    """Put the notebook of each page where the theme offers one, in place of its own."""
     if failed or app.builder.format != "html":
         return
     for page in notebook_pages():
@@ -138,41 +141,43 @@ def write_notebooks(app: Sphinx, failed: Exception | None) -> None:
 
 
 def resolve(app: Sphinx, page: str, role: str, content: str) -> str:
-    """Return as Markdown what the build makes of a role on a page; its links lead to the built book."""
+    """Return as Markdown what the build makes of a role on a page, with links to the built book."""
     base = site() + app.builder.get_target_uri(page)
+    env: Any = app.env
     if role == "glue:text":
-        folder = app.env.mystnb_config.output_folder  # type: ignore[attr-defined]
-        return str(format_plain_text(read_glue_cache(folder, page)[content]["data"]["text/plain"], ""))
-    domain, _, kind = role.rpartition(":")
+        glued = read_glue_cache(env.mystnb_config.output_folder, page)[content]
+        return str(format_plain_text(glued["data"]["text/plain"], ""))
     if role == "reference":
-        found = next(entry for entry in app.env.get_domain("cite").citations if entry.key == content)  # type: ignore[attr-defined]
+        entries = env.get_domain("cite").citations
+        found = next(entry for entry in entries if entry.key == content)
         return as_markdown(found.formatted_entry.text.render(pybtex_docutils.Backend()), base)
     if role == "page":
         return f"[the page of the book]({base}#{content})"
     if role == "number":
         return resolve(app, page, "eq", content).removeprefix("Eq. ")
-    title, target = re.fullmatch(r"(?:(.*\S)\s*<)?([^<>]+)>?", content).groups()  # type: ignore[union-attr]
+    domain, _, kind = role.rpartition(":")
     domain = domain or ("math" if role == "eq" else "std")
+    *titles, target = re.split(r"\s*<", content.removesuffix(">"))
+    title = titles[0] if titles else ""
     # A reference with a title of its own takes it from the node, and a term is its own title.
     text = nodes.inline("", title or (target if role == "term" else ""))
     named = {"refdoc": page, "refdomain": domain, "reftype": kind, "reftarget": target}
     node = pending_xref("", text, refexplicit=bool(title), **named)
-    link = app.env.domains[domain].resolve_xref(app.env, page, app.builder, kind, target, node, text)
+    link = env.domains[domain].resolve_xref(env, page, app.builder, kind, target, node, text)
     if link is None or not link.astext():
         raise ValueError(f"{page}: the build knows nothing of {role} {content!r}")
     return as_markdown([link], base)
 
 
 def as_markdown(parts: list[nodes.Node], base: str) -> str:
-    """Return a line of the built page as Markdown; a link within the page is left out, the place is near."""
+    """Return a line of the built page as Markdown; a link within the page is left out."""
     marks = {"emphasis": "*", "strong": "**", "literal": "`"}
     text = ""
     for part in parts:
-        if isinstance(part, nodes.Text):
+        if not isinstance(part, nodes.Element):
             text += part.astext()
             continue
-        inner = as_markdown(part.children, base)
-        address = part.get("refuri", "") if isinstance(part, nodes.Element) else ""
-        mark = marks.get(part.tagname, "")
+        inner, mark = as_markdown(part.children, base), marks.get(part.tagname, "")
+        address = part.get("refuri")
         text += f"[{inner}]({urljoin(base, address)})" if address else f"{mark}{inner}{mark}"
     return text

@@ -1,7 +1,7 @@
 """Formulas as MathML, made when the book is built: a page needs no script to show them.
 
-Every browser of today draws MathML. The source of a formula stays with it as ``alttext``, which the book's
-script puts into what a reader copies.
+Every browser of today draws MathML. The source of a formula stays with it as ``alttext``, which the
+book's script puts into what a reader copies.
 """
 
 from xml.etree import ElementTree as ET
@@ -14,6 +14,7 @@ from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
 NAMESPACE = "{http://www.w3.org/1998/Math/MathML}"
+MO = f"{NAMESPACE}mo"
 SCRIPTED = {f"{NAMESPACE}{name}" for name in ("msub", "msup", "msubsup")}
 OPENING, CLOSING = frozenset("([{\u230a"), frozenset(")]}\u230b")
 RELATIONS = frozenset("=<>\u2264\u2265\u2248,;\u00d7\u22c5/")
@@ -49,23 +50,24 @@ def mathml(latex: str, *, display: bool) -> str:
 
 def _set_forms(row: list[ET.Element]) -> None:
     """Say what a browser cannot know of an operator from its place among its neighbors."""
-    before = None
+    opens = False  # whether what stands before begins a new term
     for element in row:
         core = element[0] if element.tag in SCRIPTED else element
-        if core.tag == f"{NAMESPACE}mo":
-            if core.get("fence"):  # as tall above the line as below
-                core.set("symmetric", "true")
-                if core.text in OPENING or core.text in CLOSING:
-                    core.set("form", "prefix" if core.text in OPENING else "postfix")
-            elif core.text in SIGNS and before is not None and before.tag == core.tag and _opens(before):
-                core.set("form", "prefix")  # a sign, and no difference
-        before = element
+        if core.get("fence"):  # as tall above the line as below
+            core.set("symmetric", "true")
+            if core.text in OPENING or core.text in CLOSING:
+                core.set("form", "prefix" if core.text in OPENING else "postfix")
+        elif core.tag == MO and core.text in SIGNS and opens:
+            core.set("form", "prefix")  # a sign, and no difference
+        begins = element.get("form") == "prefix" or element.text in OPENING | RELATIONS
+        opens = element.tag == MO and begins
 
 
 def _group_fences(parent: ET.Element) -> None:
     """Make a group in brackets one element where it has an exponent.
 
-    LaTeX hangs an exponent on the closing bracket alone, where a browser draws it apart from the opening one.
+    LaTeX hangs an exponent on the closing bracket alone, where a browser draws it apart from the
+    opening one.
     """
     opened: list[int] = []
     row = list(parent)
@@ -85,14 +87,10 @@ def _group_fences(parent: ET.Element) -> None:
                 element[0] = group
 
 
-def _opens(operator: ET.Element) -> bool:
-    """Return whether what follows an operator begins a new term."""
-    return operator.get("form") == "prefix" or operator.text in OPENING or operator.text in RELATIONS
-
-
 def rows(latex: str) -> str:
     """Return a display with its rows in a table, which Sphinx lets a docstring leave out."""
-    return rf"\begin{{split}} {latex} \end{{split}}" if r"\\" in latex and r"\begin" not in latex else latex
+    bare = r"\\" in latex and r"\begin" not in latex
+    return rf"\begin{{split}} {latex} \end{{split}}" if bare else latex
 
 
 def visit_inline(self: HTML5Translator, node: nodes.math) -> None:

@@ -9,7 +9,8 @@ A figure to move has a number and a caption like every other figure.
     What to see in it.
     ```
 
-A prediction stands in the text and opens its answer after the choice; without a script it is a fold.
+A prediction stands in the text and opens its answer after the choice; without a script it is a
+fold.
 
     ```{predict} The target moves into the middle of the others. Its energy ...
     :right: 2
@@ -20,10 +21,11 @@ A prediction stands in the text and opens its answer after the choice; without a
     Why it does.
     ```
 
-The figure itself is `book/_static/figures/bowl.js`; `bowl.svg` beside it stands on the page until the
-script has run, or where none runs.
+The figure itself is `book/_static/figures/bowl.js`; `bowl.svg` beside it stands on the page until
+the script has run, or where none runs.
 """
 
+import re
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -39,18 +41,16 @@ from sphinx.writers.html5 import HTML5Translator
 FOLDER = Path(__file__).resolve().parent.parent / "book" / "_static" / "figures"
 SHARED = ("simam", "core")  # loaded before every figure
 HELPERS = {"live": ("resnet", "pictures", "live-view")}  # loaded before one of them
+Context = dict[str, Any]
 
 
-class movable(nodes.General, nodes.Element):
-    """The place of a figure to move on a page."""
+def html(text: str) -> nodes.Node:
+    """Return a node that is written as it stands."""
+    return nodes.raw("", text, format="html")
 
 
 class prediction(nodes.General, nodes.Element):
-    """A question with answers to choose from, and what is right, as :class:`answer`."""
-
-
-class answer(nodes.General, nodes.Element):
-    """What a prediction says after the choice."""
+    """A question with answers to choose from, and what is right."""
 
 
 class FigureMove(SphinxDirective):
@@ -62,16 +62,14 @@ class FigureMove(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return a figure with its place, its caption and its number."""
-        name = self.arguments[0]
+        name, alt = self.arguments[0], escape(self.options.get("alt", ""))
         if name not in figure_names():
-            raise self.error(f"figure-move must name one of {', '.join(figure_names())}, got {name}")
-        for option in self.option_spec:
-            if option not in self.options:
-                raise self.error(f"figure-move {name} must have the option :{option}:")
-        figure = nodes.figure("", movable(figure=name, alt=self.options["alt"]))
-        caption, *rest = self.parse_content_to_nodes()
-        if rest or not isinstance(caption, nodes.paragraph):
-            raise self.error(f"figure-move {name} must have a caption of one paragraph")
+            raise self.error(f"figure-move must name one of {figure_names()}, got {name}")
+        picture = relative_uri(self.env.docname, f"_static/figures/{name}.svg")
+        image = f'<img src="{picture}" alt="{alt}" loading="lazy">'
+        place = html(f'<div class="sim-figure" data-figure="{name}">{image}</div>')
+        figure = nodes.figure("", place)
+        (caption,) = self.parse_content_to_nodes()
         figure += nodes.caption("", "", *caption.children)
         self.set_source_info(figure)
         self.add_name(figure)
@@ -87,13 +85,14 @@ class Predict(SphinxDirective):
     option_spec: ClassVar = {"right": positive_int}
 
     def run(self) -> list[nodes.Node]:
-        """Return the question, the list of answers and what is said after the choice."""
+        """Return the question, the list of answers and what is said after the choice, in a fold."""
         asked, _ = self.parse_inline(self.arguments[0])
         answers, *why = self.parse_content_to_nodes()
         right = self.options.get("right", 0)
         if not isinstance(answers, nodes.bullet_list) or not why or not 1 <= right <= len(answers):
-            raise self.error("predict must have a list of answers, a paragraph, and the number :right:")
-        parts = nodes.paragraph("", "", *asked), answers, answer("", *why)
+            raise self.error("predict must have a list of answers, a paragraph, and :right:")
+        fold, end = html("<details><summary>The answer</summary>"), html("</details>")
+        parts = nodes.paragraph("", "", *asked), answers, fold, *why, end
         return [prediction("", *parts, right=right)]
 
 
@@ -105,49 +104,36 @@ def figure_names() -> list[str]:
 
 def scripts_of(names: Iterable[str]) -> list[str]:
     """Return the scripts that some figures need, each once and in the order of loading."""
-    return list(dict.fromkeys(script for name in names for script in (*HELPERS.get(name, ()), name)))
-
-
-def visit_movable(translator: HTML5Translator, node: nodes.Element) -> None:
-    """Write the place of a figure, with the picture of its start."""
-    page = translator.builder.get_target_uri(translator.builder.current_docname)
-    picture = relative_uri(page, f"_static/figures/{node['figure']}.svg")
-    translator.body.append(
-        f'<div class="sim-figure" data-figure="{node["figure"]}">'
-        f'<img src="{picture}" alt="{escape(node["alt"])}" loading="lazy"></div>'
-    )
-    raise nodes.SkipNode
+    scripts = (script for name in names for script in (*HELPERS.get(name, ()), name))
+    return list(dict.fromkeys(scripts))
 
 
 def visit_prediction(translator: HTML5Translator, node: nodes.Element) -> None:
     """Open the box of a prediction."""
-    attributes = {"data-right": node["right"]}
-    translator.body.append(translator.starttag(node, "div", CLASS="sim-predict", **attributes))
+    right = {"data-right": node["right"]}
+    translator.body.append(translator.starttag(node, "div", CLASS="sim-predict", **right))
 
 
-def visit_answer(translator: HTML5Translator, _: nodes.Element) -> None:
-    """Open the fold that holds the answer where no script runs."""
-    translator.body.append("<details><summary>The answer</summary>")
+def depart_prediction(translator: HTML5Translator, _: nodes.Element) -> None:
+    """Close it."""
+    translator.body.append("</div>")
 
 
-def add_scripts(
-    app: Sphinx, _page: str, _template: str, _context: dict[str, Any], tree: nodes.document | None
-) -> None:
+def add_scripts(app: Sphinx, _page: str, _template: str, context: Context, _tree: object) -> None:
     """Load the scripts of the figures that a page has, and nothing on a page that has none."""
-    names = dict.fromkeys(node["figure"] for node in tree.findall(movable)) if tree else {}
-    shared = SHARED if names or (tree and any(tree.findall(prediction))) else ()
+    body = context.get("body", "")
+    names = re.findall(r'class="sim-figure" data-figure="([\w-]+)"', body)
+    shared = SHARED if names or "sim-predict" in body else ()
     if shared:
         app.add_css_file("figures/figures.css")
-    # Plain scripts that wait for the page: a browser loads no modules from a folder, only from a server.
+    # Plain scripts that wait for the page: a browser loads no modules from a folder.
     for name in (*shared, *scripts_of(names)):
         app.add_js_file(f"figures/{name}.js", loading_method="defer")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Add the directive to the build."""
-    app.add_node(movable, html=(visit_movable, None))
-    app.add_node(prediction, html=(visit_prediction, lambda translator, _: translator.body.append("</div>")))
-    app.add_node(answer, html=(visit_answer, lambda translator, _: translator.body.append("</details>")))
+    """Add the directives to the build."""
+    app.add_node(prediction, html=(visit_prediction, depart_prediction))
     app.add_directive("figure-move", FigureMove)
     app.add_directive("predict", Predict)
     app.connect("html-page-context", add_scripts)

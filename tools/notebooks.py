@@ -2,9 +2,8 @@
 
 A notebook reads like its page. What only the build of the book knows, such as the number of an
 equation or a value that a cell computes, is a *place* in the draft. The build fills it
-(tools/book_extension.py), `make notebooks` copies the result to `book/colab`. Run as a program, this
-compares those copies with their pages, and needs no build: any text may stand in a place, and
-everything else must be what the page says.
+(tools/book_extension.py), `make notebooks` copies the result to `book/colab`. Run as a program,
+this compares those copies with their pages, by what the build leaves alone, and needs none.
 """
 
 import ast
@@ -20,13 +19,11 @@ import nbformat
 import yaml
 from nbformat import NotebookNode, v4
 
-from pages import BOOK, OPTIONS, ROOT, notebook_pages
-from pages import cells as cells_of
+from pages import BOOK, ROOT, cells, notebook_pages
 
 COLAB = BOOK / "colab"
 
-# How Colab and JupyterLab keep a cell out of sight until the reader opens it: what the page folds or
-# leaves out.
+# How Colab and JupyterLab keep out of sight what the page folds or leaves out.
 FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}
 HIDDEN_TAGS = {"hide-cell", "remove-cell"}
 METADATA = {
@@ -45,9 +42,19 @@ except ModuleNotFoundError:
 
 # A place holds a role and its content between characters that no page has.
 PLACE = re.compile("\ue000(.+?)\ue001(.+?)\ue002")
-FILLING = r"(\[.*?\]\([^)]*\)\]?|.+?)"  # a link as a whole, or else any text
 ROLES = {"cite:p", "cite:t", "doc", "eq", "glue:text", "numref", "ref", "term"}
-BOXES = {"admonition", "caution", "hint", "important", "note", "seealso", "tip", "warning"}
+QUOTED = {"admonition", "caution", "hint", "important", "note", "seealso", "tip", "warning"}
+# Directives that are no quotes; what is behind the answers of a prediction is why.
+SHOWN = {
+    "dropdown": "<details><summary>{title}</summary>\n\n{body}\n\n</details>",
+    "figure-move": "> **A figure to move** stands on {page}. {body}",
+    "grid": "{body}",
+    "grid-item-card": "- {link}: {body}",
+    "index": "",
+    "predict": "**Predict first.** {title}\n\n{answers}\n\n"
+    "<details><summary>The answer</summary>\n\n{why}\n\n</details>",
+    "table": "*{title}*\n\n{body}",
+}
 TOKEN = re.compile(
     r"""
     ^(?P<fence>`{3,}|:{3,})(?:\{(?P<directive>[\w:-]+)\}[ ]*(?P<title>[^\n]*)|[^\n]*)\n
@@ -64,20 +71,26 @@ TOKEN = re.compile(
 def main() -> int:
     """Check the committed notebooks of all pages and return the exit code."""
     pages = notebook_pages()
-    left = {path.name for path in COLAB.glob("*.ipynb")} - {f"{page.stem}.ipynb" for page in pages}
-    problems = [f"{name} has no page" for name in left]
-    for page in pages:
-        try:
-            read_places(page)
-        except (OSError, ValueError) as error:
-            problems.append(str(error))
-    told = [f"book/colab: {problem}; run `make notebooks`" for problem in problems]
-    print("\n".join(told) or f"The notebooks of {len(pages)} pages are up to date.")
-    return 1 if told else 0
+    stale = [f"book/colab/{page.stem}.ipynb" for page in pages if not is_current(page)]
+    good = f"The notebooks of {len(pages)} pages are up to date."
+    print(f"run `make notebooks`: {', '.join(stale)} must be made anew" if stale else good)
+    return 1 if stale else 0
+
+
+def is_current(page: Path) -> bool:
+    """Return whether the committed notebook of a page has the cells of its draft."""
+    file = COLAB / f"{page.stem}.ipynb"
+    committed = nbformat.read(file, as_version=4).cells if file.exists() else []
+    return [fixed(cell) for cell in committed] == [fixed(cell) for cell in draft(page).cells]
+
+
+def fixed(cell: NotebookNode) -> tuple[str, dict[str, Any], str]:
+    """Return what the build leaves alone: the name, the fold, and the source of code."""
+    return cell.id, cell.metadata, cell.source if cell.cell_type == "code" else ""
 
 
 def repository() -> str:
-    """Return the address of the repository, which `make address` sets in `_config.yml` and elsewhere."""
+    """Return the address of the repository, which `make address` sets in `_config.yml`."""
     return str(yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"])
 
 
@@ -91,71 +104,53 @@ def draft(page: Path) -> NotebookNode:
     """Return the notebook of a page with its places not yet filled, without outputs.
 
     The first cell installs the package, the last lists what the page cites. The name of a cell is
-    made from its draft, so it stays when a number changes or a cell is added elsewhere.
+    made from its draft: it stays when a number changes, and says when its page has changed.
     """
-    cells = [("code", INSTALL.format(name=page.name, repository=repository()), False)]
-    for cell in cells_of(page.read_text("utf-8")):
+    install = INSTALL.format(name=page.name, repository=repository())
+    found = [v4.new_code_cell(install, id=digest(INSTALL))]
+    for cell in cells(page.read_text("utf-8")):
         source = printing(cell.source) if cell.kind == "code" else markdown(cell.source)
         if source:
-            cells.append((cell.kind, source, bool(HIDDEN_TAGS & cell.tags)))
-    places = PLACE.findall("".join(source for _, source, _ in cells))
+            make: Any = v4.new_code_cell if cell.kind == "code" else v4.new_markdown_cell
+            name = digest(f"{cell.kind}\n{source}")
+            found.append(make(source, id=name, metadata=FOLDED if HIDDEN_TAGS & cell.tags else {}))
+    places = PLACE.findall("".join(cell.source for cell in found))
     cited = [key for role, keys in places if role.startswith("cite:") for key in keys.split(",")]
     if cited:
         listed = "\n".join(f"- {place('reference', key)}" for key in dict.fromkeys(cited))
-        cells.append(("markdown", f"## References\n\n{listed}", False))
-    notebook: NotebookNode = v4.new_notebook(metadata=METADATA)
-    seen = Counter[tuple[str, str]]()
-    for kind, source, folded in cells:
-        seen[kind, source] += 1
-        name, metadata = cell_id(kind, source, seen[kind, source]), FOLDED if folded else {}
-        make: Any = v4.new_code_cell if kind == "code" else v4.new_markdown_cell
-        notebook.cells.append(make(source, id=name, metadata=metadata))
+        source = f"## References\n\n{listed}"
+        found.append(v4.new_markdown_cell(source, id=digest(f"markdown\n{source}")))
+    seen = Counter[str]()
+    for cell in found:
+        seen[cell.id] += 1
+        cell.id += f"-{seen[cell.id]}"  # a cell may stand on its page twice
+    notebook: NotebookNode = v4.new_notebook(cells=found, metadata=METADATA)
     return notebook
 
 
-def cell_id(kind: str, source: str, count: int = 1) -> str:
-    """Return the name of a cell that is the first, second, ... with its source in a notebook."""
-    digest = hashlib.sha256(f"{kind}\n{source}".encode()).hexdigest()
-    return f"{digest[:12]}-{count}"
+def digest(text: str) -> str:
+    """Return a short hash of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def fill(notebook: NotebookNode, resolve: Callable[[str, str], str]) -> NotebookNode:
-    """Put what a function makes of a role and its content into each place, and return the notebook."""
+    """Put what a function makes of a role and its content into each place."""
     for cell in notebook.cells:
         cell.source = PLACE.sub(lambda match: resolve(*match.groups()), cell.source)
     return notebook
 
 
-def read_places(page: Path) -> list[tuple[str, str, str]]:
-    """Return role, content and text of each place of a committed notebook.
-
-    Raises ValueError where the notebook is not what its page makes of it.
-    """
-    found = (COLAB / f"{page.stem}.ipynb").read_text("utf-8").splitlines()
-    wanted = nbformat.writes(draft(page)).splitlines()
-    places: list[tuple[str, str, str]] = []
-    for line, template in zip(found, wanted, strict=False):
-        parts = PLACE.split(template)
-        if not (match := re.fullmatch(FILLING.join(map(re.escape, parts[::3])), line)):
-            raise ValueError(f"{page.stem}.ipynb has {line.strip()!r}, and its page {template.strip()!r}")
-        places += zip(parts[1::3], parts[2::3], match.groups(), strict=True)
-    if len(found) != len(wanted):
-        raise ValueError(f"{page.stem}.ipynb has {len(found)} lines, and its page makes {len(wanted)}")
-    return places
-
-
 def printing(source: str) -> str:
-    """Return the source of a cell with each call of glue, which needs the build, printing instead."""
-    source = source.replace("from myst_nb import glue\n", "").removesuffix("from myst_nb import glue")
-    if "glue(" not in source:
-        return source.rstrip()
+    """Return a cell in which each call of glue, which needs the build, is one of print."""
+    source = re.sub(r"from myst_nb import glue\n?", "", source)
     cell = source  # whose places the nodes name, whatever has been replaced already
-    for node in ast.walk(ast.parse(cell)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "glue":
-            call, name, value = (str(ast.get_source_segment(cell, n)) for n in (node, *node.args[:2]))
+    for node in ast.walk(ast.parse(cell)) if "glue(" in cell else ():
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "glue":
+            parts = node, *node.args[:2]
+            call, name, value = (str(ast.get_source_segment(cell, part)) for part in parts)
             said = f"{name[:-1]}:{name[-1]}" if name[-1] in "\"'" else f'{name} + ":"'
             source = source.replace(call, f"print({said}, {value})")
-    return source
+    return source.rstrip()
 
 
 def markdown(text: str) -> str:
@@ -164,7 +159,7 @@ def markdown(text: str) -> str:
 
 
 def plain(token: re.Match[str]) -> str:
-    """Return what a notebook shows for one role, directive, target, comment or displayed equation."""
+    """Return what a notebook shows for a role, directive, target, comment or equation."""
     if token["directive"]:
         return box(token["directive"], token["title"], token["inside"])
     if token["role"]:
@@ -172,38 +167,28 @@ def plain(token: re.Match[str]) -> str:
             raise ValueError(f"say in tools/notebooks.py how a notebook shows {token[0]!r}")
         return place(token["role"], " ".join(token["content"].split()))
     if token["label"]:
-        return rf"$${token['display'].rstrip()} \tag{{{place('number', token['label'])}}}" + "\n$$"
+        number = place("number", token["label"])
+        return rf"$${token['display'].rstrip()} \tag{{{number}}}" + "\n$$"
     return "" if token["target"] else token[0]
 
 
 def box(directive: str, title: str, inside: str) -> str:
-    """Return a directive as a block quote under its title, or as a fold."""
-    options = OPTIONS.match(inside)
-    body = markdown(inside[options.end() if options else 0 :])
-    title = markdown(title) or directive.capitalize()
-    if directive == "figure-move":
-        name = re.search(r":name: (.*)", inside)
-        return f"> **A figure to move** stands on {place('page', name[1] if name else '')}. {body}"
-    if directive == "index":
-        return ""
-    if directive == "grid":
-        return body
-    if directive == "grid-item-card":
-        link, kind = (re.search(rf":{option}: (.*)", inside)[1] for option in ("link", "link-type"))  # type: ignore[index]
-        return f"- {place(kind, f'{title} <{link}>')}: {body}"
-    if directive == "predict":
-        answers, _, body = body.partition("\n\n")
-        asked = f"**Predict first.** {title}\n\n{answers}\n\n"
-        return f"{asked}<details><summary>The answer</summary>\n\n{body}\n\n</details>"
-    if directive == "dropdown":
-        return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
-    if directive == "table":
-        return f"*{title}*\n\n{body}"
-    if directive not in BOXES:
-        raise ValueError(f"say in tools/notebooks.py how a notebook shows the directive {directive!r}")
+    """Return a directive as a block quote under its title, or as :data:`SHOWN` says."""
+    options = str(re.match(r"(?::.*\n)*", inside)[0])  # type: ignore[index]
+    option = dict(re.findall(r":([\w-]+): (.*)", options))
+    title, body = markdown(title), markdown(inside.removeprefix(options))
+    if directive in SHOWN:
+        answers, _, why = body.partition("\n\n")
+        page = place("page", option.get("name", ""))
+        link = place(option.get("link-type", ""), f"{title} <{option.get('link')}>")
+        known = {"title": title, "body": body, "answers": answers, "why": why}
+        return SHOWN[directive].format(**known, page=page, link=link)
+    if directive not in QUOTED:
+        raise ValueError(f"say in tools/notebooks.py how a notebook shows {directive!r}")
     # The mark of a quote must not stand inside an equation.
-    body = re.sub(r"\$\$.*?\$\$", lambda match: " ".join(match[0].split()), body, flags=re.DOTALL)
-    return "\n".join(f"> {line}".rstrip() for line in f"**{title}**\n\n{body}".split("\n"))
+    body = re.sub(r"\$\$.*?\$\$", lambda m: " ".join(m[0].split()), body, flags=re.DOTALL)
+    lines = f"**{title or directive.capitalize()}**\n\n{body}".split("\n")
+    return "\n".join(f"> {line}".rstrip() for line in lines)
 
 
 def place(role: str, content: str) -> str:

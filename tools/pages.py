@@ -1,25 +1,16 @@
 """The pages of the book as their authors write them: where they are, and the cells in them."""
 
-import re
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import yaml
+from myst_nb.core.read import read_myst_markdown_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
 
-TOP = r"---\n(?P<yaml>.*?)^---\n|(?P<short>(?::[^\n]*\n)+)"
-OPTIONS = re.compile(TOP, re.MULTILINE | re.DOTALL)
-CODE = re.compile(
-    rf"^```\{{code-cell\}}[^\n]*\n(?:{TOP})?(?P<source>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL
-)
-FRONT = re.compile(r"\A---\n.*?^---\n", re.MULTILINE | re.DOTALL)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
+class Cell(NamedTuple):
     """A cell of a page: code, or the text between two of them."""
 
     kind: str  # code or markdown
@@ -35,28 +26,18 @@ class Cell:
 
 def notebook_pages() -> list[Path]:
     """Return the pages that have code cells, in the order of their names."""
-    return [page for page in sorted(BOOK.glob("*.md")) if CODE.search(page.read_text(encoding="utf-8"))]
+    return [page for page in sorted(BOOK.glob("*.md")) if code_cells(page.read_text("utf-8"))]
 
 
+@cache
 def cells(text: str) -> list[Cell]:
-    """Return the cells of a page, given its text; the front matter is none."""
-    front = FRONT.match(text)
-    found: list[Cell] = []
-    start = front.end() if front else 0
-    for match in CODE.finditer(text):
-        found += _cell("markdown", text, start, match.start())
-        options = match["yaml"] or (match["short"] or "").replace("\n:", "\n")[1:]
-        found += _cell("code", text, *match.span("source"), options)
-        start = match.end()
-    return found + _cell("markdown", text, start, len(text))
-
-
-def _cell(kind: str, text: str, start: int, end: int, options: str = "") -> list[Cell]:
-    """The cell between two places of a page, if anything stands there."""
-    source = text[start:end]
-    line = text.count("\n", 0, start) + len(source) - len(source.lstrip("\n")) + 1
-    cell = Cell(kind=kind, line=line, source=source.strip("\n"), options=yaml.safe_load(options) or {})
-    return [cell] if cell.source else []
+    """Return the cells of a page, given its text, as the build reads them."""
+    notebook = read_myst_markdown_notebook(text, add_source_map=True)
+    lines, found = text.splitlines(), []
+    for start, cell in zip(notebook.metadata.source_map, notebook.cells, strict=True):
+        line = lines.index(cell.source.partition("\n")[0], start) + 1  # behind the options
+        found.append(Cell(cell.cell_type, line, cell.source, cell.metadata))
+    return found
 
 
 def code_cells(text: str) -> list[Cell]:

@@ -1,12 +1,11 @@
 """Draw the pictures that stand for the figures where no script runs.
 
-`python tools/stills.py` opens each figure in Chromium as its page shows it at the start, at the width of
-a phone, and what it has drawn becomes `book/_static/figures/NAME.svg`.
+`python tools/stills.py` opens each figure in Chromium as its page shows it at the start, at the
+width of a phone, and what it has drawn becomes `book/_static/figures/NAME.svg`.
 """
 
 import re
 import shutil
-from pathlib import Path
 
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
@@ -33,11 +32,9 @@ def launch(playwright: Playwright) -> Browser:
     Raises:
         FileNotFoundError: If there is none.
     """
-    path = playwright.chromium.executable_path
-    if not Path(path).exists():
-        found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
-        path = next(filter(None, found), "")
-    if not path:
+    names = (playwright.chromium.executable_path, "chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
         raise FileNotFoundError("there is no Chromium: run `playwright install chromium`")
     return playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
 
@@ -45,17 +42,14 @@ def launch(playwright: Playwright) -> Browser:
 def place(page: Page, *names: str, theme: str = "light", width: int = WIDTH) -> None:
     """Open a page that has nothing but some figures, as the book places them."""
     page.goto("about:blank")  # without what an earlier figure has left
-    divs = "".join(
-        f'<div class="sim-figure" data-figure="{name}" id="fig-{name}"><img alt="the figure {name}"></div>'
-        for name in names
-    )
-    ground, ink = {"light": ("#fff", "#000"), "dark": ("#121212", "#eee")}[theme]
-    body = (
-        f"margin: 0 auto; max-width: {width}px; font: 16px/1.6 sans-serif; color: {ink}; background: {ground}"
-    )
+    image = '<img alt="the figure {0}">'
+    figure = f'<div class="sim-figure" data-figure="{{0}}" id="fig-{{0}}">{image}</div>'
+    divs = "".join(map(figure.format, names))
+    colors = {"light": "color: #000; background: #fff", "dark": "color: #eee; background: #121212"}
+    style = f"margin: 0 auto; max-width: {width}px; font: 16px/1.6 sans-serif; {colors[theme]}"
     page.set_content(
         f'<!doctype html><html lang="en" data-theme="{theme}"><title>Figures</title>'
-        f'<body style="{body}"><main><h1 style="margin: 0">Figures</h1>{divs}</main>'
+        f'<body style="{style}"><main><h1 style="margin: 0">Figures</h1>{divs}</main>'
     )
     page.add_style_tag(path=FOLDER / "figures.css")
     if "live" in names:  # the figure then starts without being asked to load it
@@ -68,11 +62,10 @@ def still(page: Page, name: str) -> str:
     """Return what a figure draws at its start, as a picture that follows light and dark."""
     page.set_viewport_size({"width": WIDTH, "height": 800})
     place(page, name)
-    rules = INK.findall((FOLDER / "figures.css").read_text(encoding="utf-8"))
-    style = "".join(
-        f"@media (prefers-color-scheme: dark) {{{rule.strip().replace(DARK, '')}}}" if DARK in rule else rule
-        for rule in rules
-    )
+    style = ""
+    for rule in INK.findall((FOLDER / "figures.css").read_text(encoding="utf-8")):
+        dark = f"@media (prefers-color-scheme: dark) {{{rule.strip().replace(DARK, '')}}}"
+        style += dark if DARK in rule else rule
     svg = page.locator(".sim-svg").evaluate("node => new XMLSerializer().serializeToString(node)")
     height = page.locator(".sim-svg").evaluate("node => node.viewBox.baseVal.height")
     start, _, rest = svg.partition(">")

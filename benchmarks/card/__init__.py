@@ -1,1 +1,1 @@
-"""Everything about SimAM that needs a CUDA card, in one command: see :mod:`benchmarks.card.__main__`."""
+"""Everything about SimAM that needs a CUDA card, in one command: see :file:`__main__.py`."""

@@ -1,10 +1,11 @@
-"""Everything about SimAM that needs a CUDA card: right? how fast? how fast does it learn? and the study.
+"""All of SimAM that needs a CUDA card: right? how fast? how fast does it learn? and the study.
 
     python -m benchmarks.card --minutes 9 --out runs/card
 
-One JSON line for each case goes to OUT/card.jsonl as soon as it is known, and the records of the study to
-OUT/records.jsonl. Started again with the same folder, it goes on where it was stopped or killed. Without a
-card it says so and ends with status 2; --rehearse runs the same program on the CPU, on tiny sizes.
+One JSON line for each case goes to OUT/card.jsonl as soon as it is known, and the records of the
+study to OUT/records.jsonl. Started again with the same folder, it goes on where it was stopped or
+killed. Without a card it says so and ends with status 2; --rehearse runs the same program on the
+CPU, on tiny sizes.
 """
 
 import argparse
@@ -95,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the parts in their order; return 1 if anything was wrong, 2 without a card or a fit folder."""
+    """Run the parts in order; return 1 if anything was wrong, 2 without a card or a fit folder."""
     options = parser().parse_args(arguments)
     if not (options.rehearse or torch.cuda.is_available()):
         print("there must be a CUDA card, and torch sees none; --rehearse runs on the CPU", file=sys.stderr)

@@ -18,7 +18,7 @@ from simam_edu.benchmark import TenLines
 SHAPES = ((128, 16, 32, 32), (128, 64, 8, 8), (128, 64, 56, 56), (16, 256, 56, 56), (1, 512, 7, 7))
 DTYPES = (torch.float32, torch.bfloat16)
 FLUSHED = 2**30
-"""Bytes that are written before each timing: more than any cache holds, and time enough to start the rest."""
+"""Bytes that are written before each timing: more than any cache holds."""
 REPEATS = 40
 MAPS_MOVED = 5
 """Forward reads and writes a map, backward reads two and writes one: what any form must move."""
@@ -35,7 +35,7 @@ FORMS: dict[str, Callable[[], nn.Module]] = {
 def jobs_of(
     shape: tuple[int, ...], dtype: torch.dtype, device: str
 ) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
-    """Return of each form the forward pass alone, and forward with backward; of a copy twice the copy."""
+    """Return of each form the forward pass, and forward with backward; of a copy twice the copy."""
     torch.compiler.reset()
     generator = torch.Generator().manual_seed(0)
     x, grad = (torch.randn(shape, generator=generator).to(device, dtype) for _ in range(2))
@@ -66,8 +66,8 @@ def compile_forms(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> No
 def times(jobs: list[Callable[[], object]], device: str, repeats: int) -> list[list[float]]:
     """Return the milliseconds of each job, timed in turns, with caches that hold nothing of it.
 
-    On a card they are times between two events around the job, which wait behind the flushing of the caches:
-    the card has no gaps in which it waits for the host, unless the job itself waits.
+    On a card they are times between two events around the job, which wait behind the flushing of
+    the caches: the card has no gaps in which it waits for the host, unless the job itself waits.
     """
     for job in jobs:
         for _ in range(3):

@@ -30,8 +30,8 @@ def our_rate(images: ImageSet, attention: str, device: str, epochs: int) -> floa
 def usual_rate(images: ImageSet, workers: int, device: str) -> float:
     """Return the images a second of the loop of tutorials, from its second half.
 
-    A DataLoader whose workers crop and flip with Pillow, the ten lines, bfloat16 autocast where the card has
-    it, and one launch after the other.
+    A DataLoader whose workers crop and flip with Pillow, the ten lines, bfloat16 autocast where the
+    card has it, and one launch after the other.
     """
     place = torch.device(device)
     network = build("resnet20", num_classes=len(images.classes), attention=lambda _: TenLines()).to(place)

@@ -1,4 +1,4 @@
-"""Is the module right on the card? Forward and backward against float64, and whatever runs beside them."""
+"""Is the module right on the card? Forward and backward against float64, and what runs beside."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -45,7 +45,7 @@ class Case(NamedTuple):
 
 
 def cases(rehearse: bool) -> list[Case]:
-    """Return every case: all dtypes, layouts and sizes; other statistics and extreme sizes on small maps."""
+    """Return every case: all dtypes, layouts and sizes; the rest on small maps."""
     shapes, small = (SHAPES[:2], SHAPES[1]) if rehearse else (SHAPES, SHAPES[1])
     found = [Case(*chosen) for chosen in product(DTYPES, LAYOUTS, shapes)]
     for dtype, layout in product(DTYPES, LAYOUTS):
@@ -60,7 +60,8 @@ def cases(rehearse: bool) -> list[Case]:
 def check(case: Case, device: str) -> dict[str, Any]:
     """Return the errors of one case and whether they are within the tolerances of the tests.
 
-    The output may be wrong by 8 units of the last place (1 in two bytes), the gradient by 16 of its largest.
+    The output may be wrong by 8 units of the last place (1 in two bytes), the gradient by 16 of its
+    largest.
     """
     drawn = torch.randn((2, *case.shape), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     memory = LAYOUTS[case.layout]
@@ -174,7 +175,7 @@ def compiled(device: str) -> dict[str, Any]:
 
 
 def recorded_step(device: str) -> dict[str, Any]:
-    """Return how far the losses of a run whose steps are one launch are from those of one step after another.
+    """Return how far the losses of a run of recorded steps are from those of one step after another.
 
     Two runs of the latter differ, too: sums on a card come in any order.
     """
@@ -209,7 +210,7 @@ BESIDE: dict[str, Callable[[str], dict[str, Any]]] = {
 
 
 def run(log: Log, device: str, *, rehearse: bool, processes: int) -> None:
-    """Check every case that has no answer yet, in several processes, since each compiles for seconds."""
+    """Check every case that has no answer yet, in several processes: each compiles for seconds."""
     jobs: dict[str, tuple[Callable[..., dict[str, Any]], tuple[Any, ...]]] = {
         case.name: (check, (case, device)) for case in cases(rehearse)
     }

@@ -1,7 +1,8 @@
 """How each runtime is given a module: one file a toolchain, each run in an environment of its own.
 
-A conversion takes a module in evaluation mode, an input (n, c, h, w) and a folder for its files, and returns
-what runs it and what operators came out. One that quantizes keeps SimAM in float where told to spare it.
+A conversion takes a module in evaluation mode, an input (n, c, h, w) and a folder for its files,
+and returns what runs it and what operators came out. One that quantizes keeps SimAM in float where
+told to spare it.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,14 +45,14 @@ FORMS: dict[str, Callable[[], nn.Module]] = {
 
 
 class Converted(NamedTuple):
-    """What came out: a function of an array (n, c, h, w), and the number of operators of each kind."""
+    """What came out: a function of an array (n, c, h, w), and how many operators of each kind."""
 
     run: Callable[[np.ndarray], Any]
     operators: Mapping[str, int]
 
 
 class Conversion(NamedTuple):
-    """A precision of a runtime: how it is made, whether for any size, and whether it is calibrated."""
+    """A precision of a runtime: how it is made, whether for any size, whether calibrated."""
 
     convert: Callable[..., Converted]
     free: bool = False
@@ -71,6 +72,6 @@ def onnx_file(
     elif free:
         sizes = {"dynamic_axes": {"x": {2: "h", 3: "w"}}}
     options = {"opset_version": 18, "input_names": ["x"], "output_names": ["y"], "verbose": False}
-    options["external_data"] = False  # onnxruntime's preparation for int8 does not find another file
+    options["external_data"] = False  # onnxruntime's preparation for int8 finds no other file
     torch.onnx.export(module, (torch.from_numpy(x),), file, dynamo=dynamo, **options, **sizes)
     return file

@@ -1,4 +1,4 @@
-"""Core ML by coremltools, which converts on any system and runs on Apple's alone: operators only."""
+"""Core ML by coremltools, which converts on any system and runs on Apple's alone."""
 
 from collections import Counter
 from functools import partial

@@ -13,10 +13,11 @@ from toolchains import Conversion, Converted
 
 def interpreter_of(file: str) -> Converted:
     """Run a file in LiteRT, with one thread and its default kernels, XNNPACK."""
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     model = Interpreter(file, num_threads=1)
-    plain = Interpreter(file, experimental_op_resolver_type=_builtin())  # its operators have not been fused
+    builtin = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # its operators have not been fused
+    plain = Interpreter(file, experimental_op_resolver_type=builtin)
     plain.allocate_tensors()
     runner = model.get_signature_runner()
     ((name, entry),) = runner.get_input_details().items()
@@ -33,12 +34,6 @@ def interpreter_of(file: str) -> Converted:
         return y
 
     return Converted(run, Counter(op["op_name"] for op in plain._get_ops_details()))
-
-
-def _builtin() -> Any:
-    from ai_edge_litert.interpreter import OpResolverType
-
-    return OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
 
 def float32(module: nn.Module, x: np.ndarray, folder: Path) -> Converted:

@@ -136,7 +136,7 @@ def latency(convert: Any, shape: list[int], rounds: int, folder: Path) -> Line:
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     order = list(runs)
     for _ in range(rounds + 3):
-        order = [*order[1:], order[0]]  # whoever comes first meets another machine than whoever comes last
+        order = [*order[1:], order[0]]  # who comes first meets another machine than who comes last
         for name in order:
             start = time.perf_counter()
             for _ in range(5):
@@ -164,7 +164,7 @@ def line_of(job: Line, chain: Any, folder: Path) -> Line:
 
 
 def main() -> None:
-    """Do the jobs of a runtime, and write a line for each, as they come, to the file that is named last."""
+    """Do the jobs of a runtime, and write a line for each to the file that is named last."""
     stated, out = json.loads(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
     chain = importlib.import_module(f"toolchains.{stated['chain']}")

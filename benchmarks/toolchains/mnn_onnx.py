@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from toolchains import Conversion, Converted, onnx_file
 NOT_COUNTED = {"Input", "Const"}
 
 
-def mnn_float32(module: nn.Module, x: np.ndarray, folder: Path, free: bool = True) -> Converted:
-    """For any map size."""
-    import _tools  # what the command mnnconvert calls; the command installs a package and sends a log, too
+def convert(module: nn.Module, x: np.ndarray, folder: Path, free: bool = True) -> Converted:
+    """From a file for any map size, or of one; MNN runs that at another all the same."""
+    import _tools  # what mnnconvert calls, which also installs a package and sends a log
     import MNN.expr
     import MNN.nn
 
@@ -35,12 +36,7 @@ def mnn_float32(module: nn.Module, x: np.ndarray, folder: Path, free: bool = Tru
     return Converted(run, kinds)
 
 
-def mnn_fixed(module: nn.Module, x: np.ndarray, folder: Path) -> Converted:
-    """From a file of one size, run at another all the same, as MNN allows."""
-    return mnn_float32(module, x, folder, free=False)
-
-
 CONVERSIONS = {
-    "float32": Conversion(mnn_float32, free=True),
-    "float32, a file of one size": Conversion(mnn_fixed, free=True),
+    "float32": Conversion(convert, free=True),
+    "float32, a file of one size": Conversion(partial(convert, free=False), free=True),
 }

@@ -1,6 +1,7 @@
 """ncnn, by pnnx."""
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from toolchains import Conversion, Converted
 
 
 class Behind(nn.Module):
-    """A module behind a convolution that changes nothing, by which pnnx sees which axis is the batch."""
+    """A module behind a convolution without effect, which shows pnnx the axis of the batch."""
 
     def __init__(self, module: nn.Module, channels: int) -> None:
         super().__init__()
@@ -25,8 +26,8 @@ class Behind(nn.Module):
         return y
 
 
-def ncnn_float32(module: nn.Module, x: np.ndarray, folder: Path, bfloat16: bool = False) -> Converted:
-    """By pnnx."""
+def convert(module: nn.Module, x: np.ndarray, folder: Path, bfloat16: bool = False) -> Converted:
+    """By pnnx, with storage in bfloat16 if asked for."""
     import ncnn
     import pnnx
 
@@ -51,12 +52,7 @@ def ncnn_float32(module: nn.Module, x: np.ndarray, folder: Path, bfloat16: bool 
     return Converted(run, kinds)
 
 
-def ncnn_bfloat16(module: nn.Module, x: np.ndarray, folder: Path) -> Converted:
-    """With bfloat16 storage."""
-    return ncnn_float32(module, x, folder, bfloat16=True)
-
-
 CONVERSIONS = {
-    "float32": Conversion(ncnn_float32, free=True),
-    "bfloat16": Conversion(ncnn_bfloat16, free=True),
+    "float32": Conversion(convert, free=True),
+    "bfloat16": Conversion(partial(convert, bfloat16=True), free=True),
 }

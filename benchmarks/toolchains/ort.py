@@ -1,6 +1,8 @@
-"""onnxruntime, and the reference evaluator of onnx, which computes in float16 what a file says is float16."""
+"""onnxruntime, and the evaluator of onnx, which computes in float16 what a file says is float16."""
 
+import importlib
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,48 +27,37 @@ def session_of(file: str) -> Converted:
     return Converted(lambda x: session.run(None, {"x": x.astype(dtype)})[0], kinds)
 
 
-def newer(module: nn.Module, x: np.ndarray, folder: Path) -> Converted:
-    """By torch.export."""
-    return session_of(onnx_file(module, x, folder))
+def exported(module: nn.Module, x: np.ndarray, folder: Path, **options: bool) -> Converted:
+    """In float32, by torch.export unless the options say otherwise."""
+    return session_of(onnx_file(module, x, folder, **options))
 
 
-def older(module: nn.Module, x: np.ndarray, folder: Path) -> Converted:
-    """By the TorchScript exporter."""
-    return session_of(onnx_file(module, x, folder, dynamo=False))
-
-
-def fixed(module: nn.Module, x: np.ndarray, folder: Path) -> Converted:
-    """By torch.export, for the size of x."""
-    return session_of(onnx_file(module, x, folder, free=False))
-
-
-def _float16(module: nn.Module, x: np.ndarray, folder: Path, *, common: bool, free: bool) -> str:
+def half_file(
+    module: nn.Module,
+    x: np.ndarray,
+    folder: Path,
+    package: str = "onnxruntime.transformers",
+    free: bool = True,
+) -> str:
+    """Write a file in float16, as a package converts it."""
     import onnx
 
-    if common:
-        from onnxconverter_common.float16 import convert_float_to_float16
-    else:
-        from onnxruntime.transformers.float16 import convert_float_to_float16
     file = onnx_file(module, x, folder, dynamo=False, free=free)
-    onnx.save(convert_float_to_float16(onnx.load(file)), file)
+    converter = importlib.import_module(f"{package}.float16")
+    onnx.save(converter.convert_float_to_float16(onnx.load(file)), file)
     return file
 
 
-def float16_common(module: nn.Module, x: np.ndarray, folder: Path) -> Converted:
-    """Converted by onnxconverter-common."""
-    return session_of(_float16(module, x, folder, common=True, free=False))
-
-
-def float16(module: nn.Module, x: np.ndarray, folder: Path) -> Converted:
-    """Converted by onnxruntime.transformers."""
-    return session_of(_float16(module, x, folder, common=False, free=True))
+def float16(module: nn.Module, x: np.ndarray, folder: Path, **options: Any) -> Converted:
+    """In float16, as onnxruntime computes it."""
+    return session_of(half_file(module, x, folder, **options))
 
 
 def float16_declared(module: nn.Module, x: np.ndarray, folder: Path) -> Converted:
     """The same file, each operator in float16, as it is declared."""
     from onnx.reference import ReferenceEvaluator
 
-    model = ReferenceEvaluator(_float16(module, x, folder, common=False, free=True))
+    model = ReferenceEvaluator(half_file(module, x, folder))
     kinds = Counter(node.op_type for node in model.proto_.graph.node)
     return Converted(lambda x: model.run(None, {"x": x.astype(np.float16)})[0], kinds)
 
@@ -93,16 +84,17 @@ def int8_static(module: nn.Module, x: np.ndarray, folder: Path, spare: bool = Fa
             return next(self.values, None)
 
     file = onnx_file(module, x, folder, free=False)
-    quant_pre_process(file, file, skip_symbolic_shape=True)  # which raises for a ReduceMax of this opset
+    quant_pre_process(file, file, skip_symbolic_shape=True)  # it raises for this ReduceMax
     excluded = [name for names in simam_nodes(onnx.load(file)) for name in names] if spare else []
     quantize_static(file, file + ".int8", Reader(), nodes_to_exclude=excluded)
     return session_of(file + ".int8")
 
 
+COMMON = partial(float16, package="onnxconverter_common", free=False)
 CONVERSIONS = {
-    "float32, older exporter": Conversion(older, free=True),
-    "float32, newer exporter": Conversion(newer, free=True),
-    "float16 by onnxconverter-common": Conversion(float16_common),
+    "float32, older exporter": Conversion(partial(exported, dynamo=False), free=True),
+    "float32, newer exporter": Conversion(exported, free=True),
+    "float16 by onnxconverter-common": Conversion(COMMON),
     "float16 by onnxruntime": Conversion(float16, free=True),
     "float16 as declared": Conversion(float16_declared, free=True),
     "int8 dynamic": Conversion(int8_dynamic, free=True),
@@ -113,4 +105,4 @@ CONVERSIONS = {
     ),
 }
 
-LATENCY = fixed
+LATENCY = partial(exported, free=False)

@@ -1,6 +1,7 @@
 """OpenVINO, and nncf for int8."""
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,13 @@ def _compiled(model: Any, **config: str) -> Converted:
     return Converted(lambda x: np.array(compiled(x)[0]), kinds)
 
 
-def traced(module: nn.Module, x: np.ndarray, _: Path, free: bool = True, **config: str) -> Converted:
-    """From the module, by torch.jit.trace."""
+def traced(module: nn.Module, x: np.ndarray, _: Path, *, free: bool = True, **config: str) -> Converted:
+    """By torch.jit.trace, for any map size or for that of x."""
     import openvino
 
     size = [*x.shape[:2], -1, -1] if free else [*x.shape]
     model = openvino.convert_model(module, example_input=torch.from_numpy(x), input=[size])
     return _compiled(model, **config)
-
-
-def fixed(module: nn.Module, x: np.ndarray, folder: Path) -> Converted:
-    """By torch.jit.trace, for the size of x."""
-    return traced(module, x, folder, free=False)
 
 
 def exported(module: nn.Module, x: np.ndarray, _: Path) -> Converted:
@@ -46,16 +42,6 @@ def exported(module: nn.Module, x: np.ndarray, _: Path) -> Converted:
     sizes = ({2: dim("h", min=2), 3: dim("w", min=2)},)
     program = torch.export.export(module, (torch.from_numpy(x),), dynamic_shapes=sizes)
     return _compiled(openvino.convert_model(program))
-
-
-def float16(module: nn.Module, x: np.ndarray, folder: Path) -> Converted:
-    """With the hint f16."""
-    return traced(module, x, folder, INFERENCE_PRECISION_HINT="f16")
-
-
-def bfloat16(module: nn.Module, x: np.ndarray, folder: Path) -> Converted:
-    """With the hint bf16."""
-    return traced(module, x, folder, INFERENCE_PRECISION_HINT="bf16")
 
 
 def int8(module: nn.Module, x: np.ndarray, folder: Path, spare: bool = False) -> Converted:
@@ -74,13 +60,11 @@ def int8(module: nn.Module, x: np.ndarray, folder: Path, spare: bool = False) ->
 CONVERSIONS = {
     "float32": Conversion(traced, free=True),
     "float32, torch.export": Conversion(exported, free=True),
-    "hint float16": Conversion(float16, free=True),
-    "hint bfloat16": Conversion(bfloat16, free=True),
+    "hint float16": Conversion(partial(traced, INFERENCE_PRECISION_HINT="f16"), free=True),
+    "hint bfloat16": Conversion(partial(traced, INFERENCE_PRECISION_HINT="bf16"), free=True),
     "int8 by nncf": Conversion(
-        int8,
-        calibrated=True,
-        call="nncf.IgnoredScope(names=[*sum(simam_nodes(model), ())], validate=False)",
+        int8, calibrated=True, call="nncf.IgnoredScope(names=[*sum(simam_nodes(model), ())], validate=False)"
     ),
 }
 
-LATENCY = fixed
+LATENCY = partial(traced, free=False)

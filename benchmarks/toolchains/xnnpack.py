@@ -12,7 +12,7 @@ from toolchains import Conversion, Converted
 
 
 def program_of(exported: Any, folder: Path, dtype: torch.dtype = torch.float32) -> Converted:
-    """Lower a program of torch.export and run it; operators are those before the backend takes its part."""
+    """Lower a program of torch.export and run it; operators are those before the backend's part."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
     from executorch.runtime import Runtime

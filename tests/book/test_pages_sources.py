@@ -27,27 +27,17 @@ def exercises_of(page):
     return text_of(page).partition("\n## Exercises\n")[2]
 
 
-def where(page, cell):
-    return f"{page.relative_to(ROOT)}:{cell.line}"
-
-
 def test_table_of_contents_lists_every_page():
     listed = re.findall(r"(?:root|file): book/(\S+)", text_of(ROOT / "_toc.yml"))
     assert {page.stem for page in PAGES} <= set(listed)
 
 
 @by_name(CHAPTERS)
-def test_the_page_says_what_to_expect(page):
+def test_the_page_says_what_to_expect_and_its_minutes_are_those_of_its_exercises(page):
     text = text_of(page)
-    assert "{admonition} Before you start" in text, "the page needs its box 'Before you start'"
-    for part in ("**You will be able to**", "**You need**", "**Time**", "**GPU**"):
-        assert part in text, f"'Before you start' lacks {part}"
-
-
-@by_name(CHAPTERS)
-def test_minutes_promised_for_the_exercises_are_those_of_their_headings(page):
-    promised = re.search(r"\*\*Time\*\* about \d+ minutes(?:, and (\d+) for the exercises)?", text_of(page))
-    assert promised, "'Before you start' must say '**Time** about N minutes'"
+    box = "{admonition} Before you start", "**You will be able to**", "**You need**", "**GPU**"
+    assert not [part for part in box if part not in text]
+    promised = re.search(r"\*\*Time\*\* about \d+ minutes(?:, and (\d+) for the exercises)?", text)
     minutes = [int(match[2] or 0) for match in EXERCISE.finditer(exercises_of(page))]
     assert int(promised[1] or 0) == sum(minutes)
 
@@ -73,7 +63,7 @@ def test_each_exercise_has_its_question_and_its_solution(chapter):
         cells = code_cells(part)
         folded = ["hide-cell" in cell.tags for cell in cells]
         assert folded == [False, True] or (not cells and "(open)" in part.splitlines()[0])
-        assert all("verdict.passed" in cell.source for cell in cells[1:]), "the solution is asserted to pass"
+        assert all("verdict.passed" in cell.source for cell in cells[1:]), "asserted to pass"
 
 
 ORACLES = {"simam", "stable_gain"}  # held against the oracle, where the page has torch or float32
@@ -88,17 +78,15 @@ def test_a_solution_on_the_page_is_that_of_the_package(chapter):
             assert inspect.getsource(exercise.solution) in cell, exercise.name
 
 
-PRINTED = {
-    "index": "TenLines",
-    "module": "TenLines",
-    "gradients": "fused.backward",
-    "training": "loop.train",
-}
-
-
-@pytest.mark.parametrize("page", PRINTED)
-def test_the_page_prints_the_code_of_the_package(page):
-    assert f"print(inspect.getsource({PRINTED[page]}))" in text_of(BOOK / f"{page}.md")
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        *(("index", "TenLines"), ("module", "TenLines")),
+        *(("gradients", "fused.backward"), ("training", "loop.train")),
+    ],
+)
+def test_the_page_prints_the_code_of_the_package(page, name):
+    assert f"print(inspect.getsource({name}))" in text_of(BOOK / f"{page}.md")
 
 
 @by_name(PAGES)
@@ -106,26 +94,4 @@ def test_every_assert_says_what_must_hold(page):
     for cell in code_cells(text_of(page)):
         for node in ast.walk(ast.parse(cell.source)):
             if isinstance(node, ast.Assert):
-                assert node.msg is not None, f"{where(page, cell)}: this assert has no message"
-
-
-@by_name(PAGES)
-def test_every_figure_has_its_text(page):
-    drawing: set[str] = set()  # the names that the page has from simam_edu.plots
-    for cell in code_cells(text_of(page)):
-        tree = ast.parse(cell.source)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("simam_edu"):
-                from_plots = node.module.startswith("simam_edu.plots")
-                drawing |= {a.asname or a.name for a in node.names if from_plots or a.name == "plots"}
-        if shows_one_of(drawing, tree):
-            text = cell.options.get("mystnb", {}).get("image", {}).get("alt", "")
-            assert len(text) > 20, f"{where(page, cell)}: say in its alt text what the figure shows"
-
-
-def shows_one_of(drawing, tree):
-    """Whether the value that a cell shows is made with one of the given names."""
-    last = tree.body[-1] if tree.body else None
-    return isinstance(last, ast.Expr) and any(
-        isinstance(node, ast.Name) and node.id in drawing for node in ast.walk(last)
-    )
+                assert node.msg is not None, f"line {cell.line}: this assert has no message"

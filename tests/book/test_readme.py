@@ -31,6 +31,7 @@ def test_tree_has_each_module_of_the_package_and_nothing_that_is_not_there():
     package = ROOT / "src" / "simam_edu"
     tree = re.search(r"src/simam_edu/\n(.*?)^    tests/", README, re.MULTILINE | re.DOTALL)[1]
     named = set(re.findall(r"(?:^ +|; +)([a-z_]+(?:\.py|/)) ", tree, re.MULTILINE))
-    there = {p.name + "/" * p.is_dir() for p in package.iterdir() if p.suffix == ".py" or p.is_dir()}
+    parts = [path for path in package.iterdir() if path.suffix == ".py" or path.is_dir()]
+    there = {path.name + "/" * path.is_dir() for path in parts}
     hidden = {name for name in there if name.startswith(("_", "cli_"))}
     assert named == there - hidden - {"arguments.py", "gallery.py"}  # the last is an old name

@@ -27,12 +27,12 @@ def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     options = getattr(request, "param", {"viewport": {"width": 1280, "height": 900}})
     page = browser.new_page(**options)
     told: list[str] = []
-    page.on(
-        "console",
-        lambda message: (
-            message.type in ("error", "warning") and told.append(f"{message.text} {message.location['url']}")
-        ),
-    )
+
+    def note(message: Any) -> None:
+        if message.type in ("error", "warning"):
+            told.append(f"{message.text} {message.location['url']}")
+
+    page.on("console", note)
     page.on("pageerror", lambda error: told.append(str(error)))
     yield page
     page.close()
@@ -42,7 +42,7 @@ def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def violations() -> Callable[[Any], list[str]]:
     """Return a function that lists what axe finds on a page: rule and place."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 
     def found(page: Any) -> list[str]:
         # Its preload looks for the imports of a style sheet in the wrong folder.

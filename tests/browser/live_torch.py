@@ -1,5 +1,6 @@
-"""What torch makes of a picture with the weights that the page has: logits, and the gains of each block."""
+"""What torch makes of a picture with the weights of the page: logits, and gains of each block."""
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -13,12 +14,13 @@ from simam_edu import SimAM, energy
 from simam_edu.attention.controls import Control
 
 CONTENT = live_weights.read()
-Orders = Sequence[Sequence[Sequence[int]]]  # of each block and channel: which position's gain comes here
-
+# Of each block and channel: which position's gain comes here.
+Orders = Sequence[Sequence[Sequence[int]]]
 
 # In the page: the permutation of each channel's positions.
-PERMUTATIONS = """() => [16, 32, 64].flatMap((channels, stage) => [0, 1, 2].map((k) => Array.from(
-  { length: channels }, (_, c) => ResNet.permutation(64 * (3 * stage + k) + c, 1024 / 4 ** stage))))"""
+PERMUTATIONS = """() => [16, 32, 64].flatMap((channels, stage) => [0, 1, 2].map((k) =>
+  Array.from({ length: channels },
+    (_, c) => ResNet.permutation(64 * (3 * stage + k) + c, 1024 / 4 ** stage))))"""
 _orders: Orders = []
 
 
@@ -27,6 +29,17 @@ def orders_of(page: Any) -> Orders:
     global _orders
     _orders = _orders or page.evaluate(PERMUTATIONS)
     return _orders
+
+
+def state(page: Any) -> dict[str, Any]:
+    """Return the state of the figure on a page."""
+    return dict(json.loads(page.locator(".sim-figure").get_attribute("data-state")))
+
+
+def painted(page: Any) -> np.ndarray:
+    """Return the picture that the figure "live" shows, as bytes."""
+    pixels = page.evaluate("document.querySelector('.sim-figure').picture()")
+    return np.reshape(pixels, (3, 32, 32))
 
 
 class Reordered(Control):
@@ -47,7 +60,7 @@ def network(dtype: torch.dtype) -> nn.Module:
 
 
 def normalized(pictures: np.ndarray, dtype: torch.dtype = torch.float64) -> Tensor:
-    mean, std = (torch.tensor(CONTENT[name], dtype=dtype)[:, None, None] for name in ("mean", "std"))
+    mean, std = (torch.tensor(CONTENT[n], dtype=dtype)[:, None, None] for n in ("mean", "std"))
     return (torch.tensor(pictures, dtype=dtype) / 255 - mean) / std
 
 
@@ -79,11 +92,14 @@ def forward(
     """Return the logits, and for each block what its module sees and its gains."""
     seen: list[np.ndarray] = []
     handles: list[Any] = []
-    for (_, block), choice, order in zip(
-        live_weights.blocks_of(network(dtype)), choices, orders, strict=True
-    ):
+
+    def keep(_module: nn.Module, _inputs: Any, maps: Tensor) -> None:
+        seen.append(maps.double().numpy())
+
+    blocks = [block for _, block in live_weights.blocks_of(network(dtype))]
+    for block, choice, order in zip(blocks, choices, orders, strict=True):
         block.attention = module(choice, block.conv2.out_channels, lam, order)
-        handles.append(block.conv2.register_forward_hook(lambda *a: seen.append(a[2].double().numpy())))
+        handles.append(block.conv2.register_forward_hook(keep))
     logits = network(dtype)(normalized(pictures, dtype))
     for handle in handles:
         handle.remove()

@@ -27,10 +27,10 @@ def js(browser: Any) -> Any:
 
 @pytest.mark.parametrize("statistics", ["shared", "population", "leave_one_out"])
 @pytest.mark.parametrize("lam", [0.0, 1e-4, 10.0])
-def test_importance_is_that_of_the_oracle(js: Any, statistics: str, lam: float) -> None:
+def test_importance_is_that_of_the_oracle(js: Any, statistics: Any, lam: float) -> None:
     for x in (X, np.full(6, 2.0), 1e3 * X + 7):
         found = js("SimAM.importance(v[0], v[1], v[2])", x.tolist(), lam, statistics)
-        wanted = energy.importance(x[None], lam=lam, statistics=statistics)[0]  # type: ignore[arg-type]
+        wanted = energy.importance(x[None], lam=lam, statistics=statistics)[0]
         np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
@@ -48,7 +48,8 @@ def test_line_and_energy_are_those_of_the_oracle(js: Any, lam: float) -> None:
     design = np.stack([rows, np.ones(31)], axis=1)
     hessian = 2 * design.T @ (weights[:, None] * design) + 2 * lam * np.diag([1.0, 0.0])
     curve = js("SimAM.curvature(v[0], v[1], v[2])", t, others, lam)
-    np.testing.assert_allclose([curve["smallest"], curve["largest"]], np.linalg.eigvalsh(hessian), rtol=1e-12)
+    found = [curve["smallest"], curve["largest"]]
+    np.testing.assert_allclose(found, np.linalg.eigvalsh(hessian), rtol=1e-12)
     slope = hessian @ [0.3, -0.7] - 2 * design.T @ (weights * labels)
     np.testing.assert_allclose(
         js("SimAM.slope(0.3, -0.7, v[0], v[1], v[2])", t, others, lam), slope, rtol=1e-12
@@ -84,7 +85,8 @@ def test_nearest_gates_are_those_of_least_squares(js: Any) -> None:
     found = js("Gates.nearest(v[0])", logs.tolist())
     assert [gate["name"] for gate in found] == ["1-D", "2-D", "product", "3-D"]
     rows, columns = np.kron(np.eye(3), np.ones((10, 1))), np.tile(np.eye(10), (3, 1))
-    for gate, design in zip(found, (rows, columns, np.hstack([rows, columns]), np.eye(30)), strict=True):
+    designs = (rows, columns, np.hstack([rows, columns]), np.eye(30))
+    for gate, design in zip(found, designs, strict=True):
         fitted = design @ np.linalg.lstsq(design, logs.ravel())[0]
         np.testing.assert_allclose(np.ravel(gate["logs"]), fitted, atol=1e-12)
         missed = np.sum((logs.ravel() - fitted) ** 2) / (logs.size * logs.var())
@@ -98,7 +100,8 @@ def test_wrong_simams_are_those_of_the_gallery(js: Any) -> None:
     for name, kind in kinds.items():
         shape = js("WrongSimAMs.shapeOf(v[0])", kind)
         x = np.reshape(js("WrongSimAMs.batch(v[0])", kind), shape)
-        found = np.reshape(js("WrongSimAMs.gains(v[0], v[1], v[2])", name, x.ravel().tolist(), shape), shape)
+        flat = js("WrongSimAMs.gains(v[0], v[1], v[2])", name, x.ravel().tolist(), shape)
+        found = np.reshape(flat, shape)
         with np.errstate(all="ignore"):
             wanted = GALLERY[name](x, 1e-4) / x
         # The naive variance is noise, and depends on the order of a sum; float16 has three digits.

@@ -1,6 +1,5 @@
-"""Each figure is moved by the mouse, a finger and the keys; the numbers it shows are those of numpy."""
+"""Each figure is moved by the mouse, a finger and the keys; all numbers are those of numpy."""
 
-import json
 import math
 import re
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from scipy import stats
 from scipy.special import expit
 
 from browser import live_torch
+from browser.live_torch import painted, state
 from movable import FOLDER, figure_names
 from simam_edu import energy
 from simam_edu.gradient import simam_gradient
@@ -70,7 +70,8 @@ def ceiling(s: Any, _: Any) -> dict[str, float]:
     choices = ("shared", "population", "leave_one_out")
     found = {name: gains([*others, s["u"]], 0.0, name)[-1] for name in choices}
     far = [*np.zeros(len(others)), 1.0]
-    return found | {"ceiling": gains(far, 0.0)[-1], "ceiling_population": gains(far, 0.0, "population")[-1]}
+    found["ceiling_population"] = gains(far, 0.0, "population")[-1]
+    return found | {"ceiling": gains(far, 0.0)[-1]}
 
 
 def keepdim(s: Any, page: Any) -> dict[str, float]:
@@ -100,7 +101,8 @@ def gates(s: Any, page: Any) -> dict[str, float]:
 def brick(s: Any, page: Any) -> dict[str, float]:
     x = np.reshape(page.evaluate("Brick.planes.flatMap((plane) => [...plane])"), (3, 100))
     z = 2.5 * (x - x.mean()) / x.std()
-    logits = {"1-D": z.mean(axis=1)[s["c"]], "2-D": z.mean(axis=0)[s["i"]], "3-D": z[s["c"], s["i"]]}
+    c, i = s["c"], s["i"]
+    logits = {"1-D": z[c].mean(), "2-D": z[:, i].mean(), "3-D": z[c, i]}
     near = 300 if s["c"] == 1 else 200
     reads = {"SE": 300, "CBAM": 300, "ECA": near, "GC": 300, "SimAM": 100}
     numbers = {"1-D": 3, "2-D": 100, "3-D": 300}[s["shape"]]
@@ -115,12 +117,10 @@ def paint(s: Any, _: Any) -> dict[str, float]:
 
 
 def missed_by_gates(logs: np.ndarray) -> list[float]:
-    """What least squares on a column for each number of a gate leaves of the variance, from 1-D to 3-D."""
+    """What least squares on a column for each number of a gate leaves of the variance."""
     channels, positions = logs.shape
-    rows, columns = (
-        np.kron(np.eye(channels), np.ones((positions, 1))),
-        np.tile(np.eye(positions), (channels, 1)),
-    )
+    rows = np.kron(np.eye(channels), np.ones((positions, 1)))
+    columns = np.tile(np.eye(positions), (channels, 1))
     designs = rows, columns, np.hstack([rows, columns]), np.eye(logs.size)
     left = [logs.ravel() - design @ np.linalg.lstsq(design, logs.ravel())[0] for design in designs]
     total = logs.size * logs.var()
@@ -128,23 +128,26 @@ def missed_by_gates(logs: np.ndarray) -> list[float]:
 
 
 def jacobian(s: Any, page: Any) -> dict[str, float]:
-    x = np.array(page.evaluate("[...SimAM.normals(11, 25)].map((v) => Math.round(v * 10) / 10)"))
+    x = np.round(page.evaluate("[...SimAM.normals(11, 25)]"), 1)
     x[7] = 3.0
-    column = np.array([simam_gradient(x[None], row[None], lam=LAM)[0, s["j"]] for row in np.eye(25)])
-    return {"own": column[s["j"]], "others": np.abs(np.delete(column, s["j"])).sum()}
+    j = s["j"]
+    column = np.array([simam_gradient(x[None], row[None], lam=LAM)[0, j] for row in np.eye(25)])
+    return {"own": column[j], "others": np.abs(np.delete(column, j)).sum()}
 
 
 def roofline(s: Any, _: Any) -> dict[str, float]:
     cards = {"T4": (8.1e12, 320e9), "L4": (30.3e12, 300e9), "A100 (40 GB)": (19.5e12, 1555e9)}
     peak, bandwidth = (cards | {"H100 (SXM)": (67e12, 3350e9)})[s["card"]]
     neurons = 16 * 256 * s["side"] ** 2
-    memory, arithmetic = 4e3 * neurons * s["passes"] / bandwidth, 1e3 * neurons * s["operations"] / peak
+    memory = 4e3 * neurons * s["passes"] / bandwidth
+    arithmetic = 1e3 * neurons * s["operations"] / peak
     return {"memory": memory, "arithmetic": arithmetic, "least": max(memory, arithmetic)}
 
 
 def interval(s: Any, page: Any) -> dict[str, float]:
     seeds = [1000 + draw for draw in (s["draw"], *range(10, 210))]
-    noise = page.evaluate("([seeds, n]) => seeds.map((s) => [...SimAM.normals(s, n)])", [seeds, s["seeds"]])
+    draws = "([seeds, n]) => seeds.map((s) => [...SimAM.normals(s, n)])"
+    noise = page.evaluate(draws, [seeds, s["seeds"]])
     d = s["effect"] + s["noise"] * np.array(noise)
     mean = d.mean(axis=1)
     low, high = stats.t.interval(0.95, s["seeds"] - 1, mean, stats.sem(d, axis=1))
@@ -216,18 +219,19 @@ def errata(s: Any, _: Any) -> dict[str, float]:
     w, b = energy.optimal_weight_bias(t, 1.0, OTHERS.var(), lam=LAM)
     least = expit(1 / float(energy.minimal_energy(t, 1.0, OTHERS.var(), lam=LAM)))
     printed = expit(1 / float(energy.neuron_energy(-w, -b, t, OTHERS, lam=LAM)))
-    shared, population, exact = (gains(x, LAM, c)[3] for c in ("shared", "population", "leave_one_out"))
+    choices = ("shared", "population", "leave_one_out")
+    shared, population, exact = (gains(x, LAM, choice)[3] for choice in choices)
     pairs = {"sign": (least, printed), "labels": (least, least)}
-    right, wrong = (pairs | {"divisor": (shared, population), "shared": (exact, shared)})[s["which"]]
+    pairs |= {"divisor": (shared, population), "shared": (exact, shared)}
+    right, wrong = pairs[s["which"]]
     return {"right": right, "printed": wrong}
 
 
 def three_maps(s: Any, page: Any) -> dict[str, float]:
-    maps = {
-        k: np.frombuffer(bytes.fromhex(v), np.uint8) / 255
-        for k, v in page.evaluate("MAPS")[s["image"]].items()
-    }
-    named = {"gain": f"gain {s['stage']}", "cam": f"Grad-CAM {s['stage']}", "occlusion": "occlusion"}
+    shown = page.evaluate("MAPS")[s["image"]]
+    maps = {key: np.frombuffer(bytes.fromhex(v), np.uint8) / 255 for key, v in shown.items()}
+    named = {"gain": f"gain {s['stage']}", "cam": f"Grad-CAM {s['stage']}"}
+    named["occlusion"] = "occlusion"
     marked = {key: maps[name] > s["threshold"] for key, name in named.items()}
     mask = maps["mask"] > 0.5
     return {key: (above & mask).sum() / (above | mask).sum() for key, above in marked.items()}
@@ -244,9 +248,8 @@ def letterbox(s: Any, _: Any) -> dict[str, float]:
 
 def wrong(s: Any, page: Any) -> dict[str, float]:
     name, kind, _ = page.evaluate(f"WrongSimAMs.exhibits[{s['exhibit'] - 1}]")
-    x = np.reshape(
-        page.evaluate(f"[...WrongSimAMs.batch('{kind}')]"), page.evaluate(f"WrongSimAMs.shapeOf('{kind}')")
-    )
+    shape = page.evaluate(f"WrongSimAMs.shapeOf('{kind}')")
+    x = np.reshape(page.evaluate(f"[...WrongSimAMs.batch('{kind}')]"), shape)
     if name == "naive variance":
         return {}  # noise, which depends on the order of a sum
     with np.errstate(all="ignore"):
@@ -255,7 +258,7 @@ def wrong(s: Any, page: Any) -> dict[str, float]:
 
 
 def live(s: Any, page: Any) -> dict[str, float]:
-    picture = np.reshape(page.evaluate("document.querySelector('.sim-figure').picture()"), (1, 3, 32, 32))
+    picture = painted(page)[None]
     choices = [s["gains"] if s[f"on{k}"] else "off" for k in range(1, 10)]
     orders = live_torch.orders_of(page)
     logits, seen, found = live_torch.forward(picture, 10 ** s["lambda"], choices, orders)
@@ -264,21 +267,19 @@ def live(s: Any, page: Any) -> dict[str, float]:
     x = x[s["channel"] - 1] if s["channel"] else gain
     here = (s["row"] * len(x) // 32, s["column"] * len(x) // 32)
     shares = np.exp(logits[0]) / np.exp(logits[0]).sum()
-    numbers = {"share": 100 * shares.max(), "logit": logits.max(), "mean": x.mean(), "sd": x.std(ddof=1)}
+    numbers = {"share": 100 * shares.max(), "logit": logits.max()}
+    numbers |= {"mean": x.mean(), "sd": x.std(ddof=1)}
     z = (x[here] - x.mean()) / x.std(ddof=1) if x.std() > 1e-12 else 0.0
     numbers |= {"value": x[here], "z": z, "gain": gain[here]}
     return numbers | {"above": 100 * np.mean(gain >= s["threshold"])}
 
 
 NUMBERS: dict[str, Callable[[Any, Any], dict[str, float]]] = {
-    name: penalty if name == "lambda" else globals()[name.replace("-", "_")] for name in figure_names()
+    name: globals()["penalty" if name == "lambda" else name.replace("-", "_")] for name in figure_names()
 }
 """What numpy says of each figure, by the figure's name."""
+KEYS = ("ArrowRight", "ArrowUp", "PageDown", "Home", "End", "ArrowLeft", "PageUp", "ArrowDown")
 PHONE = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True}
-
-
-def state(page: Any) -> dict[str, Any]:
-    return json.loads(page.locator(".sim-figure").get_attribute("data-state"))
 
 
 def check_numbers(page: Any, name: str) -> None:
@@ -289,7 +290,8 @@ def check_numbers(page: Any, name: str) -> None:
             assert text == "not a number", key
             continue
         last = 10.0 ** -len(text.partition(".")[2])
-        assert float(text) == pytest.approx(wanted, rel=1e-9, abs=3e-3 if "~" in key else 0.501 * last), key
+        off = 3e-3 if "~" in key else 0.501 * last
+        assert float(text) == pytest.approx(wanted, rel=1e-9, abs=off), key
 
 
 @pytest.mark.parametrize("name", figure_names())
@@ -299,19 +301,21 @@ def test_numbers_follow_the_keys(page: Any, name: str) -> None:
     start = state(page)
     handles = page.locator("[role=slider]").all()
     for control in [*handles[:1], *handles[-1:], *page.locator("input[type=range]").all()]:
-        for key in ("ArrowRight", "ArrowUp", "PageDown", "Home", "End", "ArrowLeft", "PageUp", "ArrowDown"):
+        for key in KEYS:
             control.press(key)
             check_numbers(page, name)
             if control.get_attribute("role") and key in ("Home", "End"):
                 end = control.get_attribute("aria-valuemax" if key == "End" else "aria-valuemin")
-                assert float(control.get_attribute("aria-valuenow")) == pytest.approx(float(end)), key
-    for control in page.locator("input[type=radio], input[type=checkbox], .sim-controls button").all():
+                now = control.get_attribute("aria-valuenow")
+                assert float(now) == pytest.approx(float(end)), key
+    others = "input[type=radio], input[type=checkbox], .sim-controls button"
+    for control in page.locator(others).all():
         control.click()
         check_numbers(page, name)
     assert state(page) != start
     page.get_by_role("button", name="Reset").click()
     assert state(page) == start
-    page.wait_for_function("document.querySelector('.sim-live-region').textContent.startsWith('Back')")
+    page.locator(".sim-live-region", has_text=re.compile("^Back")).wait_for(state="attached")
 
 
 def drag(page: Any, hand: str, index: int) -> None:
@@ -335,12 +339,13 @@ def drag(page: Any, hand: str, index: int) -> None:
 
 
 @pytest.mark.parametrize(("page", "hand"), [({}, "mouse"), (PHONE, "touch")], indirect=["page"])
-@pytest.mark.parametrize("name", [name for name in figure_names() if name not in ("keepdim", "wrong")])
+@pytest.mark.parametrize("name", sorted({*figure_names()} - {"keepdim", "wrong"}))
 def test_numbers_follow_the_hand(page: Any, hand: str, name: str) -> None:
     page.set_viewport_size({**page.viewport_size, "height": 1600})  # the whole figure is in sight
     place(page, name, width=688)
     page.evaluate("document.body.style.padding = '200px 0 2000px'")  # room to scroll
-    page.evaluate("() => { window.ended = 0; addEventListener('pointercancel', () => (ended += 1), true) }")
+    page.evaluate("window.ended = 0")
+    page.evaluate("addEventListener('pointercancel', () => (ended += 1), true)")
     for index in {0, page.locator(".sim-handle").count() - 1}:
         before = state(page)
         drag(page, hand, index)
@@ -352,7 +357,8 @@ def test_numbers_follow_the_hand(page: Any, hand: str, name: str) -> None:
 def test_predictions_open_after_the_choice(page: Any) -> None:
     place(page, *figure_names(), width=688)
     asked = page.locator(".sim-predict").all()
-    assert len(asked) == len(figure_names()) - 2  # the bowl has its answer marked, the quiz is one itself
+    # The bowl has its answer marked, and the quiz is one itself.
+    assert len(asked) == len(figure_names()) - 2
     for prediction in asked:
         told = prediction.locator(".sim-why")
         assert told.inner_text() == ""
@@ -377,15 +383,16 @@ LEGIBLE = """() => [...document.querySelectorAll('.sim-svg text')].filter((text)
   const contrast = light(getComputedStyle(text).fill) / light(ground);
   const area = text.ownerSVGElement.getBoundingClientRect(), box = text.getBoundingClientRect();
   const cut = box.left < area.left - 1 || box.right > area.right + 1 || box.top < area.top - 2;
-  return cut || Math.max(contrast, 1 / contrast) < 4.5 || parseFloat(getComputedStyle(text).fontSize) < 11;
+  const small = parseFloat(getComputedStyle(text).fontSize) < 11;
+  return cut || small || Math.max(contrast, 1 / contrast) < 4.5;
 }).map((text) => text.textContent)"""
-SMALL = """() => [...document.querySelectorAll('button, .sim-target, .sim-slider input, label:has(input)')]
+SMALL = """() => [...document.querySelectorAll(
+    'button, .sim-target, .sim-slider input, label:has(input)')]
   .filter((node) => node.getBoundingClientRect().height < 24).map((node) => node.outerHTML)"""
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_figures_are_legible_and_accessible(page: Any, violations: Any, width: int, theme: str) -> None:
+@pytest.mark.parametrize(("width", "theme"), [(390, "light"), (1280, "dark")])
+def test_figures_are_legible(page: Any, violations: Any, width: int, theme: str) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     place(page, *figure_names(), theme=theme, width=688)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -396,4 +403,5 @@ def test_figures_are_legible_and_accessible(page: Any, violations: Any, width: i
 
 @pytest.mark.parametrize("name", figure_names())
 def test_picture_without_script_is_that_of_the_start(page: Any, name: str) -> None:
-    assert FOLDER.joinpath(f"{name}.svg").read_text("utf-8") == still(page, name), "run tools/stills.py"
+    kept = FOLDER.joinpath(f"{name}.svg").read_text("utf-8")
+    assert kept == still(page, name), "run tools/stills.py"

@@ -1,7 +1,6 @@
-"""The network in the page computes what torch computes from the same float16 weights, and keeps to itself."""
+"""The network in the page computes what torch does with its weights, and keeps to itself."""
 
 import base64
-import json
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 import torch
 
 import live_weights
-from browser.live_torch import CONTENT, forward, orders_of
+from browser.live_torch import CONTENT, forward, orders_of, painted, state
 from movable import FOLDER, SHARED, scripts_of
 from simam_edu import datasets
 from stills import place
@@ -24,7 +23,8 @@ RUN = """([pictures, lam, choices, bent]) => {
   const base64 = (v) => {
     const bytes = new Uint8Array(Float32Array.from(v).buffer);
     let text = '';
-    for (let i = 0; i < bytes.length; i += 4096) text += String.fromCharCode(...bytes.subarray(i, i + 4096));
+    for (let i = 0; i < bytes.length; i += 4096)
+      text += String.fromCharCode(...bytes.subarray(i, i + 4096));
     return btoa(text);
   };
   return pictures.map((picture) => {
@@ -45,10 +45,11 @@ def run(browser: Any) -> Any:
     def of(
         pictures: np.ndarray, lam: float = 1e-4, choices: list[str] = OWN, bent: str | None = None
     ) -> tuple[np.ndarray, list[np.ndarray]]:
-        found = page.evaluate(RUN, [pictures.reshape(len(pictures), -1).tolist(), lam, choices, bent])
+        flat = pictures.reshape(len(pictures), -1).tolist()
+        found = page.evaluate(RUN, [flat, lam, choices, bent])
         logits = np.array([row for row, _ in found])
         gains = [
-            np.array([np.frombuffer(base64.b64decode(row[k]), dtype=np.float32) for _, row in found])
+            np.array([np.frombuffer(base64.b64decode(row[k]), np.float32) for _, row in found])
             for k in range(9)
         ]
         return logits, gains
@@ -71,7 +72,8 @@ def test_logits_and_gains_of_100_pictures_are_those_of_torch(run: Any) -> None:
         logits, gains = run(pictures[part])
         np.testing.assert_allclose(logits, wanted[part], atol=1e-3, rtol=0)
         for found, of_torch in zip(gains, wanted_gains, strict=True):
-            np.testing.assert_allclose(found, of_torch[part].reshape(found.shape), atol=1e-4, rtol=0)
+            of_part = of_torch[part].reshape(found.shape)
+            np.testing.assert_allclose(found, of_part, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -101,15 +103,6 @@ def test_shuffled_gains_stay_in_their_channel(run: Any) -> None:
         assert len({tuple(order) for order in orders}) == channels
 
 
-def state(page: Any) -> dict[str, Any]:
-    return dict(json.loads(page.locator(".sim-figure").get_attribute("data-state")))
-
-
-def painted(page: Any) -> np.ndarray:
-    pixels = page.evaluate("document.querySelector('.sim-figure').picture()")
-    return np.reshape(pixels, (3, 32, 32))
-
-
 PNG = """([side, wide]) => {
   const canvas = Object.assign(document.createElement('canvas'), { width: wide, height: side });
   const pen = canvas.getContext('2d');
@@ -136,7 +129,8 @@ def give(page: Any, way: str, content: bytes, kind: str = "image/png") -> None:
           const options = { bubbles: true, cancelable: true };
           if (way === 'drop') document.querySelector('.sim-svg')
             .dispatchEvent(new DragEvent('drop', { ...options, dataTransfer: data }));
-          else document.dispatchEvent(new ClipboardEvent('paste', { ...options, clipboardData: data }));
+          else document.dispatchEvent(
+            new ClipboardEvent('paste', { ...options, clipboardData: data }));
         }""",
         [way, base64.b64encode(content).decode(), kind],
     )
@@ -146,12 +140,11 @@ def give(page: Any, way: str, content: bytes, kind: str = "image/png") -> None:
 def test_a_picture_is_cropped_to_its_middle_square_and_goes_nowhere(page: Any, way: str) -> None:
     place(page, "live", width=688)
     asked: list[str] = []
-    page.on(
-        "request", lambda request: request.url.startswith(("data:", "blob:")) or asked.append(request.url)
-    )
+    own = ("data:", "blob:")
+    page.on("request", lambda request: request.url.startswith(own) or asked.append(request.url))
     content = base64.b64decode(page.evaluate(PNG, [96, 160]))
     give(page, way, content)
-    page.wait_for_function("document.querySelector('.sim-figure').dataset.state.includes('own\",\"edition')")
+    page.wait_for_selector(""".sim-figure[data-state*='own","edition']""")
     found = painted(page)
     # The browser's own resampling takes a little of what stands beside.
     assert np.ptp(found[:, :, :15] - np.array([200, 100, 50])[:, None, None]) <= 3
@@ -192,10 +185,12 @@ def test_a_pen_paints_pixels_and_the_logits_follow(page: Any, run: Any, hand: st
 
 
 def test_the_network_comes_when_it_is_asked_for(page: Any) -> None:
-    sources = {f"/figures/{name}.js": FOLDER / f"{name}.js" for name in (*SHARED, *scripts_of(["live"]))}
+    names = (*SHARED, *scripts_of(["live"]))
+    sources = {f"/figures/{name}.js": FOLDER / f"{name}.js" for name in names}
     sources["/live/network.js"] = live_weights.SCRIPT
-    tags = "".join(f'<script defer src="{name}"></script>' for name in sources if "live/" not in name)
-    body = '<!doctype html><div class="sim-figure" data-figure="live"><img alt="a still"></div>' + tags
+    tags = "".join(f'<script defer src="/figures/{name}.js"></script>' for name in names)
+    figure = '<div class="sim-figure" data-figure="live"><img alt="a still"></div>'
+    body = f"<!doctype html>{figure}{tags}"
     arrives = [False]
     asked: list[str] = []
 
