@@ -175,6 +175,7 @@ def test_the_reference_is_compiled_where_it_is_asked_for():
 F16, BF16, F32, _ = DTYPES
 HARD = [  # dtype, mean, standard deviation
     (F32, 0.5, 2.0), (F32, 1e6, 1.0), (F32, 0.0, 8e37), (F32, 0.0, 1e-36), (F32, 3.0, 0.0),
+    (F32, torch.finfo(F32).max, 0.0), (F32, 3e38, 1e34),
     (F16, 100.0, 1.0), (F16, 0.0, 1e-6), (BF16, 0.0, 1e37),
 ]  # fmt: skip
 
@@ -186,7 +187,7 @@ def test_without_a_kernel_hard_inputs_are_the_oracles_and_gradients_the_referenc
 
 
 def test_without_a_kernel_inductor_gives_the_oracles_numbers():
-    without_a_kernel(0.0, "shared", "inductor", HARD[:5])
+    without_a_kernel(0.0, "shared", "inductor", HARD[:7])
 
 
 def without_a_kernel(lam, statistics, backend, inputs):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -118,6 +119,31 @@ def test_a_build_that_fails_says_why_and_leaves_nothing(kept, compiler, monkeypa
     with pytest.raises(OSError, match=message):
         native.build()
     assert list(kept.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("state", ["no home", "no folder"])
+def test_without_a_cache_that_can_be_written_a_build_says_what_to_do_and_simam_runs(
+    monkeypatch, tmp_path, state
+):
+    monkeypatch.chdir(tmp_path)
+    cache = Path("~/.cache") if state == "no home" else tmp_path / "a file"
+    if state == "no folder":
+        cache.touch()
+    # As os.path.expanduser does for a user id without a name, where HOME is not set.
+    monkeypatch.setattr(native.platformdirs, "user_cache_path", lambda name: cache / name)
+    monkeypatch.setattr(native, "_is_loaded", lambda: False)
+    for memory in MEMORIES:
+        memory.cache_clear()
+    before = set(tmp_path.iterdir())
+    with pytest.raises(OSError, match=rf"needs a cache folder .*got: .*{cache}.*; set XDG_CACHE_HOME to"):
+        native.build()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert native.operator() is None
+        torch.testing.assert_close(SimAM()(X), SimAM(backend="reference")(X))
+    assert set(tmp_path.iterdir()) == before
+    for memory in MEMORIES:
+        memory.cache_clear()
 
 
 @pytest.mark.usefixtures("native_kernel")

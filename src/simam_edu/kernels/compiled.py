@@ -37,7 +37,7 @@ class _Simam(torch.autograd.Function):
         numbers = torch.ops.simam_edu.statistics(x, mean, squares, lam, options.correction)
         ctx.save_for_backward(x, numbers)
         ctx.statistics = statistics
-        _, z = _standardized(values, numbers)
+        z = _standardized(values, numbers)
         importance = rise(z.square(), options.positions(x), options)
         return cast(x.dtype, values * (importance + 0.5).sigmoid())
 
@@ -46,11 +46,15 @@ class _Simam(torch.autograd.Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
         x, numbers = ctx.saved_tensors
         options = Options(0.0, ctx.statistics, x.ndim - 2)
-        ratio, z = _standardized(cast(torch.float32, x), numbers)
+        values = cast(torch.float32, x)
+        z = _standardized(values, numbers)
         positions = options.positions(x)
         gain = (rise(z.square(), positions, options) + 0.5).sigmoid()
         direct = cast(torch.float32, grad_output) * gain
-        share = direct * (1.0 - gain) * ratio * z
+        # In this order a z of 0 stays 0 where the root of a constant channel is large, and x times z does
+        # not vanish where both are small.
+        root = numbers[2]
+        share = direct * (1.0 - gain) * (z * root * (0.5 * values) * root)
         if options.leave_one_out:
             a2, b = leave_one_out_constants(positions)
             share = share * a2 / (1.0 - b * z.square()).clamp_min(FLOOR).square()
@@ -59,14 +63,13 @@ class _Simam(torch.autograd.Function):
         return cast(x.dtype, direct + 2.0 * share - mean - spread * z), None, None
 
 
-def _standardized(values: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-    """Return x and d, each over the root of 4 T / (M - c).
+def _standardized(values: Tensor, numbers: Tensor) -> Tensor:
+    """Return z, which is d over the root of 4 T / (M - c).
 
     Three numbers of a channel and x: Inductor would keep what reads more in memory. No half overflows.
     """
     first, mean, root = numbers.unbind()
-    half = 0.5 * values
-    return half * root * root, (half - first - mean) * root * root
+    return (0.5 * values - first - mean) * root * root
 
 
 def _statistics(x: Tensor, mean: Tensor, squares: Tensor, lam: float, correction: int) -> Tensor:

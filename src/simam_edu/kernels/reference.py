@@ -18,8 +18,11 @@ from simam_edu.kernels.options import (
     leave_one_out_constants,
 )
 
-REACH = {torch.float32: 120.0, torch.float64: 1020.0}
-"""The largest exponent of a scale; it brings every finite number so near to one that its square is safe."""
+REACH = {torch.float32: 112.0, torch.float64: 1008.0}
+"""The largest exponent of a scale; it brings every finite number so near to one that its square is safe.
+
+Not more: what autograd has of a scaled value is the gradient divided by the scale.
+"""
 
 NOTHING = {torch.float32: 1e-28, torch.float64: 1e-290}
 """A scaled sum of squares below this is that of a constant channel."""
@@ -45,29 +48,36 @@ def simam(
     With a mask, :math:`\mu`, :math:`M` and the sum are of the positions where it is True, and all others come
     back as they came; they may be up to 1e12 times larger. An image with one such position has the gain
     sigmoid(1/2) there, the limit.
+
+    Autograd multiplies the upstream gradient by ``x``, and where that overflows the gradient is nan.
     """
     values = x.to(accumulation_dtype(x.dtype))
-    valid = None if mask is None else mask.to(values.dtype)
+    scale = _scale(values, options)
+    y: Tensor = values * _gain(values * scale, scale, options, mask)
+    return y.to(x.dtype)
+
+
+def _gain(scaled: Tensor, scale: Tensor, options: Options, mask: Tensor | None) -> Tensor:
+    """Return the gain of values on a scale of their own, (n, c, 1, 1)."""
+    valid = None if mask is None else mask.to(scaled.dtype)
     # Below two valid positions every deviation is 0, whatever it is divided by.
-    positions: Any = options.positions(x) if valid is None else _sum(valid, options).clamp_min(2.0)
+    positions: Any = options.positions(scaled) if valid is None else _sum(valid, options).clamp_min(2.0)
     if isinstance(positions, Tensor):  # torch.jit.trace counts in integers, whose quotients are float32
-        positions = positions.to(values.dtype)
+        positions = positions.to(scaled.dtype)
     dof = positions - options.correction
-    scale = _scale(values, options)  # (n, c, 1, 1)
-    scaled = values * scale
     first = options.first(scaled) if mask is None else _first_valid(scaled, mask, options)
     deviation = _keep(scaled - first, valid)
     deviation = _keep(deviation - _sum(deviation, options) / positions, valid)
-    squares = deviation.square()
     # lam is scaled twice in turn: the square of a scale may overflow, and 0 times that is nan.
-    total = _sum(squares, options) + dof * (options.lam * scale) * scale  # (n, c, 1, 1)
-    # At lam = 0 a constant channel is 0 / 0. Its squares are 0, so any divisor gives it the limit;
+    total = _sum(deviation.square(), options) + dof * (options.lam * scale) * scale  # (n, c, 1, 1)
+    # At lam = 0 a constant channel is 0 / 0. Its deviations are 0, so any divisor gives it the limit;
     # 1 keeps its gradient finite.
-    total = torch.where(total < NOTHING[values.dtype], 1.0, total)
-    importance = rise(squares * (dof / 4.0) / total, positions, options)
+    total = torch.where(total < NOTHING[scaled.dtype], 1.0, total)
+    # Divided before it is squared: a deviation of 0 then stops the gradient before a small total
+    # makes it overflow.
+    z = deviation / (total * (4.0 / dof)).sqrt()
     half = 0.5 if mask is None else torch.where(mask, 0.5, OPEN)
-    y: Tensor = values * (importance + half).sigmoid()
-    return y.to(x.dtype)
+    return (rise(z.square(), positions, options) + half).sigmoid()
 
 
 def rise(w: Tensor, positions: Any, options: Options) -> Tensor:
@@ -79,11 +89,20 @@ def rise(w: Tensor, positions: Any, options: Options) -> Tensor:
 
 
 def gradient(x: Tensor, grad_output: Tensor, options: Options, *, create_graph: bool) -> Tensor:
-    """Return the gradient of the input by autograd, itself to be differentiated or not."""
+    r"""Return the gradient of the input by autograd, itself to be differentiated or not.
+
+    If not, it is taken on the scale of each channel, where ``grad_output`` times ``x`` does not overflow:
+    with :math:`\lambda` scaled too, SimAM of a scaled channel is scaled, so the gradient is the same.
+    """
+    if create_graph:
+        with torch.enable_grad():
+            return torch.autograd.grad(simam(x, options), x, grad_output, create_graph=True)[0]
+    values = x.detach().to(accumulation_dtype(x.dtype))
+    scale = _scale(values, options)
+    scaled = (values * scale).requires_grad_()
     with torch.enable_grad():
-        x = x if create_graph else x.detach().requires_grad_()
-        (result,) = torch.autograd.grad(simam(x, options), x, grad_output, create_graph=create_graph)
-    return result
+        y = scaled * _gain(scaled, scale, options, None)
+    return torch.autograd.grad(y, scaled, grad_output.to(y.dtype))[0].to(x.dtype)
 
 
 def _sum(x: Tensor, options: Options) -> Tensor:

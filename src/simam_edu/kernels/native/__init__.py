@@ -56,8 +56,7 @@ def build() -> Path:
     """
     target = library()
     if not _is_usable(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.parent.with_suffix(".lock")):
+        with _lock(target.parent):
             if not _is_usable(target):  # another process may have built it
                 _build(target)
     for kept in (failure, operator):
@@ -96,7 +95,7 @@ def operator() -> Operator | None:
 def failure() -> str | None:
     """Return why the kernel that is there does not load, with the file and the cure, else None."""
     file = library()
-    if _is_loaded() or not file.exists() or (reason := _load_error(file)) is None:
+    if _is_loaded() or not _is_there(file) or (reason := _load_error(file)) is None:
         return None
     return f"the native kernel {file} does not load: {reason}; build it anew by simam-edu kernels"
 
@@ -111,8 +110,13 @@ def _is_loaded() -> bool:
     return hasattr(torch.ops.simam_edu, "simam")
 
 
+def _is_there(file: Path) -> bool:
+    """Return whether a file is in the cache, and not in a folder "~" of whoever has no home."""
+    return file.is_absolute() and file.exists()
+
+
 def _is_usable(file: Path) -> bool:
-    return file.exists() and _load_error(file) is None
+    return _is_there(file) and _load_error(file) is None
 
 
 def _load_error(file: Path) -> str | None:
@@ -125,6 +129,23 @@ def _load_error(file: Path) -> str | None:
     except OSError as error:
         return str(error.__cause__ or error)  # torch's error has that of the system as its cause
     return None
+
+
+def _lock(folder: Path) -> FileLock:
+    """Make the cache folder, and return its lock, taken."""
+    try:
+        if not folder.is_absolute():
+            raise OSError(f"{folder} is no absolute path")
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+        lock = FileLock(folder.with_suffix(".lock"))
+        lock.acquire()
+    except OSError as error:
+        raise OSError(
+            f"the native kernel needs a cache folder that this process can write, got: {error}; "
+            "set XDG_CACHE_HOME to one, or go on without: SimAM then runs on torch's own operations"
+        ) from error
+    return lock
 
 
 def _checksum(file: Path) -> bytes:

@@ -171,11 +171,12 @@ template <class A, class R> inline A output(A x, A z, const R& rise) {
     return x / (A(1) + power_of_half(A(LOG2E / 2) + rise.value(z * z)));
 }
 
-// g s, and with it q / r: the share of a neuron in what all have together.
-template <class A, class R> inline A direct(A x, A g, A z, const R& rise, A& q_over_r) {
+// g s, and with it q z / r: the share of a neuron in what all have together. g x may overflow, x z does not: z is
+// 0 in a constant channel, and T, which is in the safe range, bounds it in others.
+template <class A, class R> inline A direct(A x, A g, A z, const R& rise, A& qz_over_r) {
     const A e = power_of_half(A(LOG2E / 2) + rise.value(z * z));
     const A s = A(1) / (A(1) + e), gs = g * s;
-    q_over_r = (gs * x) * (e * s) * rise.slope(z * z);  // 1 - s = e s, without the rounding of 1 - s
+    qz_over_r = (x * z) * gs * (e * s) * rise.slope(z * z);  // 1 - s = e s, without the rounding of 1 - s
     return gs;
 }
 
@@ -334,9 +335,8 @@ template <class A, class R>
     // g s + 2 q z, and the terms of the sums of q z / r and q z^2 / r.
     const auto own_part = [&rise](A x, A g, A first, A steep, A shift, A twice, A& part, A& part2) {
         const A z = (x - first) * steep + shift;
-        A q;
-        const A gs = direct(x, g, z, rise, q);
-        part = q * z, part2 = part * z;
+        const A gs = direct(x, g, z, rise, part);
+        part2 = part * z;
         return gs + twice * part;
     };
     two_sums_of_rows<FEW, A>(channels, body, [&](Index k, Index i, A& sum, A& sum2) {
@@ -495,8 +495,8 @@ inline void lanes_backward(const T* x, const T* g, T* out, Index stride, Index r
 #pragma omp simd
             for (Index k = 0; k < w; ++k) {
                 const A z = (v[k] - first[k]) * a[k] + b[k];
-                A q;
-                const A gs = direct(v[k], grad_output[k], z, rise, q), qz = q * z;
+                A qz;
+                const A gs = direct(v[k], grad_output[k], z, rise, qz);
                 to[k] = gs + c[k] * qz;
                 part[k] += qz, part2[k] += qz * z;
             }
