@@ -217,7 +217,7 @@ STOPS, VARIANCE = "Your answer stops with ", BY_NAME["others_variance"].solution
 WRONG = [  # exercise, answer, and a part of the message
     ("others_variance", lambda _: 1.0, "your answer has the shape (); asked for is (2, 2)."),
     ("others_variance", lambda x: 3 * VARIANCE(x), " at most. It is none of the known mistakes."),
-    ("others_variance", lambda x: VARIANCE(x) * np.nan, "is not a number in 4 places: look for zero over zero."),
+    ("others_variance", lambda x: VARIANCE(x) * np.nan, "not a number in 4 places: look for zero over zero."),
     ("others_variance", lambda x: str(VARIANCE(x)), "and it is none of the known mistakes."),
     ("others_variance", answered_in(VARIANCE, torch.bfloat16), f"{STOPS}TypeError: numpy has no bfloat16"),
     ("others_variance", lambda x: VARIANCE(x) + 1j, f"{STOPS}ComplexWarning"),
