@@ -14,6 +14,7 @@ from simam_edu.networks import NETWORKS
 from simam_edu.training import finish, make_record, train
 from simam_edu.training import folder as folder_module
 from simam_edu.training.checkpoint import newest_checkpoint, save_checkpoint, write_atomically
+from simam_edu.training.folder import recorded_threads
 from toys import CONFIG, TEST, TRAIN, Tiny, full_disk, same, toy
 
 STEPS = 9
@@ -231,3 +232,10 @@ def test_images_are_hashed_once_a_run(start, tmp_path, monkeypatch):
     monkeypatch.setattr(folder_module, "digest", lambda im: (hashed.append(im), digest(im))[1])
     start(CONFIG, TRAIN, TEST, folder=tmp_path)
     assert [id(images) for images in hashed] == [id(TRAIN), id(TEST)]
+
+
+@pytest.mark.parametrize("text", ["{", "3", "[1]"])
+def test_a_damaged_fingerprint_is_named(text, tmp_path):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"config\.json must say in JSON whose it is; use another folder"):
+        recorded_threads(tmp_path)

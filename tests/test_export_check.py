@@ -103,6 +103,11 @@ def test_a_feed_is_exact_in_float16(name):
     assert (x == x.astype(np.float16)).all()
 
 
+def test_a_shape_may_be_a_list():
+    (found,) = check(lambda x: SimAM()(torch.from_numpy(x)), shapes=[[1, 8, 4, 4]], feeds=["std 1"]).findings
+    assert (found.verdict, found.shape) == ("right", (1, 8, 4, 4))
+
+
 def test_what_cannot_be_checked_is_refused():
     with pytest.raises(ValueError, match=r"run must return an output .* got \(1, 8\)"):
         check(lambda x: x.mean((-2, -1)))

@@ -166,6 +166,11 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_changed():
             {"before": nn.Conv2d, "after": "layer9*"}
         ),
         "make must return a torch.nn.Module, got int": {"after": "1", "make": lambda: 3},
+        "make must return a torch.nn.Module, got str": {
+            "before": "1",
+            "after": "1",
+            "make": iter([nn.ReLU(), "ReLU"]).__next__,
+        },
         r"after must match modules that compute .*, got '0', .* call remove\(\)": {
             "before": "1",
             "after": "0",

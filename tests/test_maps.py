@@ -133,6 +133,15 @@ def test_occlusion_covers_every_pixel_for_the_class_that_the_network_answers():
     torch.testing.assert_close(found, occlusion(model, x, model(x).argmax(dim=1), size=3, stride=2))
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
+def test_classes_may_be_whole_numbers_of_any_dtype(dtype):
+    model, x = chain(), batch(side=8)
+    classes = torch.tensor([2, 0])
+    torch.testing.assert_close(
+        grad_cam(model, model[0], x, classes.to(dtype)), grad_cam(model, model[0], x, classes)
+    )
+
+
 @pytest.mark.parametrize("classes", [5, -1, 1.0, True, [1, 2, 3], torch.tensor([[1], [2]])])
 def test_classes_that_there_are_not_are_refused(classes):
     model, x = chain(), batch(side=8)
@@ -155,6 +164,11 @@ def test_a_layer_without_a_map_and_squares_that_leave_pixels_out_are_refused():
     for layer, got in ((model[3], r"\(2, 5\)"), (nn.Conv2d(3, 3, 1), "no call of it")):
         with pytest.raises(ValueError, match=rf"layer must return maps \(n, c, h, w\), got {got}"):
             grad_cam(model, layer, x)
+    unused = nn.Sequential(model)
+    unused.add_module("aside", nn.Conv2d(3, 3, 1))
+    unused.forward = lambda x: (unused.aside(x), model(x))[1]
+    with pytest.raises(ValueError, match="layer must be one that the score depends on"):
+        grad_cam(unused, unused.aside, x)
     for size, stride in ((0, 1), (9, 4), (8, 0), (7, 8)):
         with pytest.raises(ValueError, match="size must be from 1"):
             occlusion(model, x, size=size, stride=stride)

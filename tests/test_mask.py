@@ -96,6 +96,11 @@ def test_a_mask_is_broadcast_over_batch_and_channels_for_any_dims(dims):
     torch.testing.assert_close(module(x, torch.ones((), dtype=torch.bool)), module(x))
 
 
+@pytest.mark.filterwarnings("error::torch.jit.TracerWarning", "ignore:.*deprecated")
+def test_traced_with_a_mask_it_warns_of_no_size_that_is_frozen():
+    torch.jit.trace(SimAM(), (batch(), MASK))
+
+
 @pytest.mark.filterwarnings("ignore")  # of torch.jit.trace
 @pytest.mark.parametrize("statistics", ["shared", "leave_one_out"])
 def test_compiled_exported_and_traced_it_holds_for_other_masks(statistics):

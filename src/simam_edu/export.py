@@ -157,13 +157,13 @@ def check(
             y = run(x.copy())  # some runtimes compute in place
             y = y.detach().cpu().double() if hasattr(y, "detach") else y  # numpy has no bfloat16
             y = np.asarray(y, np.float64)
-            if y.shape != shape:
+            if y.shape != tuple(shape):
                 raise ValueError(
-                    f"run must return an output of its input's shape {shape}, got {y.shape}; "
+                    f"run must return an output of its input's shape {tuple(shape)}, got {y.shape}; "
                     "take the output of SimAM, not that of the network"
                 )
             wanted = gain(x.astype(np.float64), lam=lam, statistics=statistics)
-            findings.append(Finding(name, shape, *_compare(x.astype(np.float64), y, wanted, tolerance)))
+            findings.append(Finding(name, x.shape, *_compare(x.astype(np.float64), y, wanted, tolerance)))
     return Report(tuple(findings))
 
 

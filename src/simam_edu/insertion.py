@@ -126,8 +126,9 @@ def insert(
         raise ValueError("before or after must say where, got neither; give a class of modules or a name")
     found = _targets(network, BEFORE, before) | _targets(network, AFTER, after)
     made = [make() for _ in found]
-    if not all(isinstance(new, nn.Module) for new in made):
-        raise ValueError(f"make must return a torch.nn.Module, got {type(made[0]).__name__}; pass a class")
+    for new in made:
+        if not isinstance(new, nn.Module):
+            raise ValueError(f"make must return a torch.nn.Module, got {type(new).__name__}; pass a class")
     for (name, module), new in zip(found.items(), made, strict=True):
         kind: Any = type(module)
         if not isinstance(module, _Inserted):

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Integer
 from torch import Tensor, nn
 
 from simam_edu.attention import SimAM
 
-Classes = Int64[Tensor, "n"] | int
+Classes = Integer[Tensor, "n"] | int
 
 
 def gains(
@@ -92,8 +92,8 @@ def grad_cam(
         classes: Whose score; by default the one that the network answers.
 
     Raises:
-        ValueError: If the layer has not run or its output has no map, the network returns no
-            logits, or there is no such class.
+        ValueError: If the layer has not run, its output has no map or the score does not depend on
+            it, the network returns no logits, or there is no such class.
     """
     seen: list[Any] = []
 
@@ -109,7 +109,9 @@ def grad_cam(
     if not seen or getattr(seen[0], "ndim", 0) != 4:
         shape = tuple(getattr(seen[0], "shape", ())) if seen else "no call of it"
         raise ValueError(f"layer must return maps (n, c, h, w), got {shape}; take the last one that does")
-    (gradient,) = torch.autograd.grad(score, seen[0])
+    (gradient,) = torch.autograd.grad(score, seen[0], allow_unused=True)
+    if gradient is None:
+        raise ValueError("layer must be one that the score depends on; its output is not used")
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     cam: Tensor = (weights * seen[0]).sum(dim=1).relu().detach()
     return cam
@@ -195,8 +197,13 @@ def _chosen(logits: Any, classes: Classes | None) -> Int64[Tensor, "n"]:
         raise ValueError(f"network must return logits (n, classes), got {got}; wrap it in one that does")
     number, count = logits.shape
     chosen = torch.as_tensor(logits.argmax(dim=1) if classes is None else classes, device=logits.device)
-    fits = chosen.dtype in (torch.int64, torch.int32) and chosen.shape in ((), (1,), (number,))
-    if not fits or (chosen < 0).any() or (chosen >= count).any():
+    whole = chosen.dtype != torch.bool and not chosen.is_floating_point()
+    if (
+        not whole
+        or chosen.shape not in ((), (1,), (number,))
+        or (chosen < 0).any()
+        or (chosen >= count).any()
+    ):
         raise ValueError(
             f"classes must be one whole number from 0 to {count - 1}, or one for each of {number} images, "
             f"got {classes}"

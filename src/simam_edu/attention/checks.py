@@ -59,10 +59,12 @@ def check_maps(x: Tensor, channels: int | None = None, *, dims: int = 2) -> None
         raise ValueError(f"x must be a torch.Tensor, got {type(x).__name__}; torch.as_tensor makes one")
     if x.is_nested or x.is_quantized or x.layout != torch.strided or not x.is_floating_point():
         kind = "a nested one" if x.is_nested else f"{x.dtype} in the layout {x.layout}"
-        raise ValueError(
-            f"x must be a dense floating tensor, got {kind}; convert it with x.float(), "
-            "x.dequantize() or x.to_dense()"
-        )
+        advice = "convert it with x.float(), x.dequantize() or x.to_dense()"
+        if x.is_nested:  # zeros that fill it up would count as neurons
+            advice = "call the module on each part, or fill it up and give SimAM a mask"
+        elif x.is_complex():  # x.float() would drop half of it
+            advice = "take x.abs(), or call the module on x.real and on x.imag"
+        raise ValueError(f"x must be a dense floating tensor, got {kind}; {advice}")
     if x.ndim != dims + 2:
         single = ("sound", "image", "volume")[dims - 1]
         others = "" if channels else "; maps of other axes are for SimAM(dims=...)"
@@ -85,8 +87,8 @@ def checked_mask(mask: Tensor, x: Tensor) -> Tensor:
         raise ValueError(f"mask must be a tensor of torch.bool, True where x is valid, got {kind}")
     wanted = (x.shape[0], 1, *x.shape[2:])
     sizes = zip(reversed(mask.shape), reversed(wanted), strict=False)
-    fits = mask.ndim <= len(wanted) and all(size in (1, want) for size, want in sizes)
-    if not is_traced() and not fits:
+    # Sizes are part of what is recorded, and expand refuses the same in other words.
+    if not is_traced() and (mask.ndim > len(wanted) or any(size not in (1, want) for size, want in sizes)):
         raise ValueError(
             f"mask must be broadcastable to {wanted}, got shape {tuple(mask.shape)}; "
             "one mask for all channels has the axes of x with one channel, mask[:, None]"

@@ -11,6 +11,7 @@ or exact.
 
 import math
 import warnings
+from numbers import Integral
 from typing import Any, Literal, Never, get_args
 
 import torch
@@ -115,10 +116,11 @@ class SimAM(Attention):
         options = {"dims": dims, "statistics": statistics, "one_position": one_position, "backend": backend}
         for name, value in (options | _renamed(old, statistics)).items():
             # 2.0, True and a tensor of 2 equal what is known, and are none of it.
-            if type(value) not in (int, str) or value not in CHOICES[name]:
+            is_of_a_kind = isinstance(value, Integral | str) and not isinstance(value, bool)
+            if not is_of_a_kind or value not in CHOICES[name]:
                 known = ", ".join(map(str, CHOICES[name]))
                 raise ValueError(f"{name} must be one of {known}, got {value!r}")
-            setattr(self, name, value)
+            setattr(self, name, CHOICES[name][CHOICES[name].index(value)])  # numpy's are made Python's
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; ``lam`` is checked whenever it changes, and an old name is refused."""

@@ -55,7 +55,14 @@ def grade(exercise: Exercise, answer: Any) -> Result:
 def _as_function(expression: sp.Expr, names: Iterable[str]) -> Any:
     symbols = {symbol.name: symbol for symbol in expression.free_symbols}
     arguments = [symbols.get(name, sp.Symbol(name)) for name in names]
-    return sp.lambdify(arguments, expression, "numpy")
+    function = sp.lambdify(arguments, expression, "numpy")
+
+    def call(*case: Any) -> Any:
+        if unknown := symbols.keys() - names:
+            raise NameError(f"the symbols must be among {', '.join(names)}, got {', '.join(sorted(unknown))}")
+        return function(*case)
+
+    return call
 
 
 def _errors(run: Sequence[Value]) -> list[Exception]:
@@ -101,8 +108,11 @@ def plain(value: Any) -> NDArray[Any] | str:
         value = np.array([plain(part) for part in value])
     if hasattr(value, "detach"):
         value = value.detach().cpu()
-        is_bfloat16 = str(value.dtype) == "torch.bfloat16"  # which numpy does not have
-        value = (value.float() if is_bfloat16 else value).numpy()
+        if str(value.dtype) == "torch.bfloat16":
+            if (value != value.round()).any():  # it would be held to the digits of float32
+                raise TypeError("numpy has no bfloat16: compute in float16, float32 or float64")
+            value = value.float()
+        value = value.numpy()
     array = np.asarray(value)
     return array if array.dtype.kind == "f" else array.astype(float)
 
@@ -175,7 +185,7 @@ def _distance(found: Value, right: Value, rtol: float, slack: float) -> float:
     if isinstance(found, Exception) or isinstance(right, Exception):
         return 0.0 if isinstance(found, Exception) and isinstance(right, Exception) else np.inf
     if isinstance(found, str) or isinstance(right, str):
-        return 0.0 if isinstance(found, str) and found == right else np.inf
+        return 0.0 if isinstance(found, str) and isinstance(right, str) and found == right else np.inf
     found, right = np.squeeze(found).astype(float), np.squeeze(right)
     if found.shape != right.shape:
         return np.inf
@@ -198,6 +208,8 @@ def _difference(exercise: Exercise, case: Case, found: Any, right: Any) -> str:
         return f"{answer} is {found}, and it is none of the known mistakes."
     if np.squeeze(found).shape != np.squeeze(right).shape:
         return f"{answer} has the shape {found.shape}; asked for is {right.shape}."
+    if places := np.sum(np.isnan(found)):
+        return f"{answer} is not a number in {places} places: look for zero over zero."
     gap = np.max(np.abs(np.squeeze(found) - np.squeeze(right)))
     at_most = " at most" if found.size > 1 else ""
     off = f"is off by {gap:.3g}{at_most}"

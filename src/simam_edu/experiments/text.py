@@ -64,6 +64,13 @@ def accuracy_table(table: Table) -> str:
     return _markdown(table, ACCURACY)
 
 
+def difference_table(table: Table) -> str:
+    """Return the differences to the baseline: over how many seeds, mean, interval and p-values."""
+    seeds: Cells = (ACCURACY[0], ("seeds", lambda c: str(c.difference.n if c.difference else 0)))
+    others = tuple(column for column in table.columns if column.name != table.baseline)
+    return _markdown(replace(table, columns=others), seeds + DIFFERENCE[:-1])
+
+
 def _markdown(table: Table, cells: Cells) -> str:
     heads = [head.format(baseline=table.baseline) for head, _ in cells]
     return markdown(heads, [[cell(column) for _, cell in cells] for column in table.columns])

@@ -69,8 +69,16 @@ def digest(images: ImageSet) -> str:
 def recorded_threads(folder: Path) -> int | None:
     """Return the number of threads that the run of a folder began with, if it is one on a CPU."""
     file = folder / FINGERPRINT_FILE
-    threads: int | None = json.loads(file.read_text()).get("threads") if file.exists() else None
+    threads: int | None = _read(file).get("threads") if file.exists() else None
     return threads
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Return what a fingerprint file says, or raise a ValueError if it is damaged."""
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file} must say in JSON whose it is; use another folder ({error})") from error
 
 
 def require_same(wanted: Mapping[str, Any], found: Mapping[str, Any], path: Path) -> None:
@@ -115,7 +123,7 @@ class Checkpointing:
         self._fingerprint = json.loads(text)
         file = self.folder / FINGERPRINT_FILE
         if file.exists():
-            require_same(self._fingerprint, json.loads(file.read_text()), file)
+            require_same(self._fingerprint, _read(file), file)
         else:
             write_atomically(file, text.encode())
 
