@@ -2,10 +2,10 @@
 
 import doctest
 import importlib
-import inspect
 import re
 import tomllib
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -74,7 +74,7 @@ def test_every_public_function_and_class_has_an_example_or_a_reason_for_none() -
     dotted = [".".join(part).removesuffix(".__init__") for part in parts]
     modules = [importlib.import_module(name) for name in dotted]
     public = [getattr(module, name) for module in modules for name in module.__all__]
-    ours = filter(lambda value: inspect.isroutine(value) or inspect.isclass(value), public)
+    ours = [value for value in public if isinstance(value, (FunctionType, type))]
     without = [value for value in ours if not has_example(value)]
     found = {f"{value.__module__}.{value.__qualname__}" for value in without}
     assert found == {f"simam_edu.{name}" for name in WITHOUT_EXAMPLE}
