@@ -1,8 +1,11 @@
 """What is installed: every package of the source tree, and nothing that only the book needs."""
 
+import doctest
+import importlib
 import re
 import tomllib
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -12,6 +15,28 @@ import simam_edu
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 NEEDED = PROJECT["project"]["dependencies"]
+
+WITHOUT_EXAMPLE = {
+    "datasets.cifar.load_cifar": "needs the files of CIFAR; load has an example",
+    "datasets.image_set.ImageSet": "made in the example of DeviceImages",
+    "derivation.Step": "in the example of derive_gradient",
+    "exercises._exercise.Mistake": "in the example of Exercise",
+    "exercises._exercise.Result": "in the example of check",
+    "experiments.report.Column": "in the example of make_tables",
+    "experiments.report.Table": "in the example of make_tables",
+    "export.Finding": "in the example of check",
+    "export.Report": "in the example of check",
+    "kernels.native.build": "needs a C++ compiler",
+    "kernels.select.simam_native": "an output where the kernel is built, else None",
+    "solvers.problem.Fit": "in the example of solve_linear",
+    "training.loop.finish": "trains a network",
+    "training.loop.train": "trains a network",
+    "training.metrics.EpochResult": "comes of training",
+    "training.metrics.Progress": "comes of training",
+    "training.metrics.TrainResult": "comes of training",
+    "training.record.make_record": "comes of training",
+    "training.tensorboard.tensorboard_curves": "comes of training",
+}
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -33,6 +58,26 @@ def test_every_package_of_the_source_is_installed() -> None:
     source = ROOT / "src"
     found = {".".join(file.parent.relative_to(source).parts) for file in source.rglob("__init__.py")}
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == found | {"simam_edu.results"}
+
+
+def has_example(value: object) -> bool:
+    """Say whether a function, a class or a member of it has one that is not skipped."""
+    found = doctest.DocTestFinder().find(value, "it")
+    examples = (example for test in found for example in test.examples)
+    return any(doctest.SKIP not in example.options for example in examples)
+
+
+def test_every_public_function_and_class_has_an_example_or_a_reason_for_none() -> None:
+    source = ROOT / "src"
+    files = [file for file in source.rglob("*.py") if "__all__ = " in file.read_text()]
+    parts = [file.relative_to(source).with_suffix("").parts for file in files]
+    dotted = [".".join(part).removesuffix(".__init__") for part in parts]
+    modules = [importlib.import_module(name) for name in dotted]
+    public = [getattr(module, name) for module in modules for name in module.__all__]
+    ours = [value for value in public if isinstance(value, (FunctionType, type))]
+    without = [value for value in ours if not has_example(value)]
+    found = {f"{value.__module__}.{value.__qualname__}" for value in without}
+    assert found == {f"simam_edu.{name}" for name in WITHOUT_EXAMPLE}
 
 
 def test_every_record_file_is_installed_and_its_making_told() -> None:

@@ -124,12 +124,6 @@ def test_power_is_the_integral_over_all_deviations_a_sample_may_have(delta, n, p
     assert power(delta, std, n=n, paired=paired) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize(("effect", "runs"), [(0.5, 64), (0.8, 26)])
-def test_runs_needed_are_those_of_the_textbook(effect, runs):
-    """Cohen's medium and large effect for two samples, at one in twenty and four in five."""
-    assert runs_needed(effect, 1.0, paired=False) == runs
-
-
 @settings(max_examples=30, deadline=None)
 @given(
     ratio=st.floats(0.01, 200.0),

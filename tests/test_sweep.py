@@ -317,7 +317,7 @@ def test_a_record_is_in_the_file_once_whatever_its_last_line(tmp_path, before, a
     ("before", "message"),
     [
         (json.dumps(record_of(RUNS[0])) + "\n", f"another record of {IDS[0]}, finished today and tomorrow"),
-        ("not a record\nnor this\n", "line 1, must be one JSON record"),
+        ("not a record\nnor this\n", "must have one JSON record on each line"),
     ],
 )
 def test_another_record_of_a_run_and_a_file_of_no_records_are_refused_and_left_alone(

@@ -191,6 +191,10 @@ def derive_gradient() -> dict[str, Step]:
 
     The loss is any function of the outputs. Its derivatives by them, :math:`\bar y_i`, are the
     upstream gradient, and to first order the loss is their product with the outputs.
+
+    >>> steps = derive_gradient()
+    >>> steps["mean_slope"].latex(), steps["mean_slope"].statement
+    ('\\frac{d}{d {x}_{j}} \\mu = \\frac{1}{M}', 'The mean moves by one part in M.')
     """
     half, total = sp.Rational(1, 2), sp.Sum(x[i], (i, 1, M))
     found = {"score": (x[i] - mean) / tau, "importance": half + z[i] ** 2 / 4}  # the inverse of Eq. (5)

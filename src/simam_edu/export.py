@@ -111,6 +111,10 @@ def feed(name: str, shape: Shape) -> np.ndarray:
 
     Raises:
         ValueError: If there is no input of that name.
+
+    >>> x = feed("mixed", (1, 3, 64, 64))
+    >>> [round(float(channel.std()), 1) for channel in x[0]]
+    [0.1, 0.5, 3.0]
     """
     if name not in FEEDS:
         raise ValueError(f"name must be one of {', '.join(FEEDS)}, got {name!r}")
@@ -147,6 +151,13 @@ def check(
 
     Raises:
         ValueError: If there is no shape or no input, or an output has not the shape of its input.
+
+    >>> report = check(lambda x: x * OFF, shapes=[(1, 2, 8, 8)], feeds=["std 1"])
+    >>> print(report)  # doctest: +NORMALIZE_WHITESPACE
+    input           map verdict      error   kept
+    std 1           8x8 off        2.8e-01   0.00
+    wrong for every input: check was told another lam or other statistics, or SimAM was
+    quantized; exclude the nodes that simam_nodes names
     """
     if not shapes or not feeds:
         raise ValueError(f"shapes and feeds must name one each at least, got {shapes!r} and {feeds!r}")
@@ -222,6 +233,17 @@ def simam_nodes(model: Any) -> tuple[tuple[str, ...], ...]:
 
     Raises:
         ValueError: If a node that belongs to one has no name.
+
+    >>> from onnx import parser
+    >>> model = parser.parse_model('''<ir_version: 10, opset_import: ["" : 18]>
+    ... net (float[n, c, h, w] x) => (float[n, c, h, w] y) {
+    ...     [mean] m = ReduceMean (x)
+    ...     [far] d = Sub (x, m)
+    ...     [gain] g = Sigmoid (d)
+    ...     [out] y = Mul (x, g)
+    ... }''')
+    >>> simam_nodes(model)
+    (('mean', 'far', 'gain', 'out'),)
     """
     maker = {name: node for node in model.graph.node for name in node.output}
     constants = {tensor.name for tensor in model.graph.initializer}

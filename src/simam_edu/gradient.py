@@ -42,6 +42,9 @@ def simam_gradient(
     Raises:
         ValueError: As for :func:`simam_edu.energy.importance`; or if ``grad`` has another shape than ``x`` or
             is not finite.
+
+    >>> simam_gradient(np.array([[0.0, 0.0, 0.0, 4.0]]), np.ones((1, 4))).round(3)
+    array([[0.637, 0.637, 0.637, 0.743]])
     """
     importance = energy.importance(x, lam=lam, statistics=statistics)  # checks x, lam and statistics
     x, grad = (np.asarray(values, dtype=np.float64) for values in (x, grad))

@@ -72,6 +72,15 @@ class Insertion:
         Raises:
             ValueError: If one is not there any more, or its module has got another class since;
                 then none is taken out.
+
+        >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+        >>> insertion = insert(network, after=nn.ReLU)
+        >>> insertion.remove()
+        >>> network
+        Sequential(
+          (0): Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
+          (1): ReLU()
+        )
         """
         modules = dict(self.network.named_modules())
         places = []

@@ -94,6 +94,11 @@ def grad_cam(
     Raises:
         ValueError: If the layer has not run, its output has no map or the score does not depend on
             it, the network returns no logits, or there is no such class.
+
+    >>> layer = nn.Conv2d(3, 4, 3)
+    >>> network = nn.Sequential(layer, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    >>> grad_cam(network, layer, torch.zeros(1, 3, 8, 8), 2).shape
+    torch.Size([1, 6, 6])
     """
     seen: list[Any] = []
 
@@ -143,6 +148,16 @@ def occlusion(
 
     Raises:
         ValueError: If size or stride is out of its range, or as :func:`grad_cam`.
+
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(48, 2, bias=False))
+    >>> _ = nn.init.ones_(network[1].weight)  # the score is the sum of all pixels
+    >>> image = torch.zeros(1, 3, 4, 4)
+    >>> image[:, :, :2] = 1.0  # the upper half is white
+    >>> occlusion(network, image, 0, size=1, stride=1)[0]
+    tensor([[3., 3., 3., 3.],
+            [3., 3., 3., 3.],
+            [0., 0., 0., 0.],
+            [0., 0., 0., 0.]])
     """
     height, width = images.shape[2:]
     if not 1 <= stride <= size <= min(height, width):
@@ -164,7 +179,13 @@ def occlusion(
 
 
 def enlarged(maps: Float[Tensor, "n h w"], size: tuple[int, int]) -> Float[Tensor, "n h_new w_new"]:
-    """Return maps at another size (rows, columns), bilinear between the middles of their positions."""
+    """Return maps at another size (rows, columns).
+
+    Bilinear between the middles of their positions.
+
+    >>> enlarged(torch.tensor([[[0.0, 4.0]]]), (1, 4))
+    tensor([[[0., 1., 3., 4.]]])
+    """
     return F.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
 
 

@@ -26,6 +26,11 @@ def changed(function: Callable[..., Any], *changes: str) -> Callable[..., Any]:
 
     Raises:
         ValueError: If what is to be replaced does not stand there exactly once.
+
+    >>> population = changed(ten_lines, " - 1) -> )")
+    >>> x = np.array([[[[1.0, -1.0]]]])
+    >>> ten_lines(x, 0.0).round(3), population(x, 0.0).round(3)
+    (array([[[[ 0.651, -0.651]]]]), array([[[[ 0.679, -0.679]]]]))
     """
     source = _source(function)
     for change in changes:

@@ -42,11 +42,12 @@ ATTENTION: dict[str, Callable[..., nn.Module]] = {
 def attention_factory(name: str, **options: Any) -> AttentionFactory:
     """Return the factory of the attention module that is registered under a name, with its options.
 
-    ``attention_factory("simam", lam=0.1)(64)`` is a new ``SimAM(lam=0.1)``.
-
     Raises:
         ValueError: If :data:`ATTENTION` has no such name, or an option is not one of the module's
             or has a bad value.
+
+    >>> attention_factory("simam", lam=0.1)(64)
+    SimAM(lam=0.1)
     """
     if name not in ATTENTION:
         raise ValueError(f"attention must be one of {', '.join(sorted(ATTENTION))}, got {name!r}")

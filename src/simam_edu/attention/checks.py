@@ -21,6 +21,14 @@ class Attention(nn.Module):
     whole, for feature extraction. FX quantization must take all but SimAM whole, by
     ``PrepareCustomConfig().set_non_traceable_module_classes([SqueezeExcite])`` and so on.
     torch.jit.trace records a module in the mode and for the dtype that it is in.
+
+    >>> from simam_edu.attention import SqueezeExcite
+    >>> class Tracer(torch.fx.Tracer):
+    ...     def is_leaf_module(self, module, name):
+    ...         return isinstance(module, Attention)
+    >>> graph = Tracer().trace(nn.Sequential(SqueezeExcite(16)))
+    >>> [node.op for node in graph.nodes]
+    ['placeholder', 'call_module', 'output']
     """
 
     def __prepare_scriptable__(self) -> NoReturn:

@@ -54,6 +54,9 @@ def eca_kernel(channels: int, *, gamma: float = 2.0, b: float = 1.0) -> int:
 
     Between two odd numbers the larger is taken, as in the authors' code. The arguments, and what
     is raised, are those of :class:`ECA`.
+
+    >>> [eca_kernel(channels) for channels in (16, 64, 256)]
+    [3, 3, 5]
     """
     channels = check_channels(channels)
     gamma = check_number("gamma", gamma, above=0.0, why="the paper uses 2")

@@ -25,6 +25,10 @@ def load(name: str, split: Split, *, root: str | Path | None = None, download: b
         ValueError: If the name or split is unknown, or a file is not what it should be.
         FileNotFoundError: If the files are nowhere and ``download`` is off.
         ConnectionError: If no mirror could be reached.
+
+    >>> images = load("shapes", "test")
+    >>> images.images.shape, images.classes[images.labels[0]]
+    ((1000, 3, 32, 32), 'crescent')
     """
     if name not in NAMES:
         raise ValueError(f"name must be one of {', '.join(NAMES)}, got {name!r}")

@@ -28,6 +28,10 @@ def check(name: str, answer: Any) -> Result:
 
     Raises:
         ValueError: If there is no exercise of this name.
+
+    >>> check("decision_point", lambda t, mu_t: mu_t)  # doctest: +NORMALIZE_WHITESPACE
+    Not yet. This is the mean of the others. There the best line is below zero if the
+    target counts for anything; see 'Halfway between target and mean'.
     """
     known = {exercise.name: exercise for listed in chapters().values() for exercise in listed}
     if name not in known:
@@ -36,7 +40,11 @@ def check(name: str, answer: Any) -> Result:
 
 
 def chapters() -> dict[str, tuple[Exercise, ...]]:
-    """Return the exercises of each chapter, by the name of its page."""
+    """Return the exercises of each chapter, by the name of its page.
+
+    >>> [exercise.name for exercise in chapters()["closed_form"]]
+    ['least_energy_on_paper', 'best_line', 'least_energy', 'decision_point']
+    """
     pages = [module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_"]
     return {page: importlib.import_module(f"{__name__}.{page}").EXERCISES for page in pages}
 

@@ -44,6 +44,10 @@ class Exercise:
         rtol: The relative difference that is still right. The default leaves room for another
             order of summation in float64; coarser formats have more.
         needs_digits: Whether it is about rounding, so that no format is excused.
+
+    >>> half = Exercise("half", "What is 1/2?", 0.5, {2.0: "This is the inverse."})
+    >>> [(mistake.answer, mistake.hint) for mistake in half.mistakes]
+    [(2.0, 'This is the inverse.')]
     """
 
     name: str

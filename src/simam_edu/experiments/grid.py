@@ -48,6 +48,9 @@ class Run(TrainConfig):
 
     Raises:
         ValueError: If the run could not be started, so that a sweep does not learn it after hours.
+
+    >>> Run(attention="se", slot="post_norm", seed=1).id
+    'resnet20-se-post_norm-cifar10-budget-s1'
     """
 
     dataset: str = "cifar10"
@@ -85,6 +88,10 @@ def run_id(record: Mapping[str, Any]) -> str:
     It is made of network, attention, slot, data set, recipe and seed. Where anything else is not the usual
     (options of the module, first weights, epochs, held-out images), the first eight digits of a hash of the
     whole configuration follow.
+
+    >>> from simam_edu.training import recorded
+    >>> run_id(recorded("study")[0])
+    'resnet20-none-cifar10-budget-s0'
     """
     keys = ("network", "attention", "slot", "dataset", "recipe")
     parts = [record[key] for key in keys if key != "slot" or record["attention"] != "none"]
@@ -136,6 +143,11 @@ def grid(name: str, *, seeds: Sequence[int] | None = None) -> list[Run]:
 
     Raises:
         ValueError: If the name is unknown, or a seed is out of range or given twice.
+
+    >>> for run in grid("smoke", seeds=[7]):
+    ...     print(run.id)
+    resnet20-none-shapes-smoke-s7-8b5d74b1
+    resnet20-simam-pre_norm-shapes-smoke-s7-f52e7a9c
     """
     if name not in GRIDS:
         raise ValueError(f"grid must be one of {', '.join(GRIDS)}, got {name!r}")
@@ -162,6 +174,10 @@ def shard(runs: Sequence[Run], text: str) -> list[Run]:
 
     Raises:
         ValueError: If the text is not ``"K/N"`` with K from 1 to N.
+
+    >>> runs = grid("smoke")
+    >>> [run.seed for run in runs], [run.seed for run in shard(runs, "2/2")]
+    ([0, 0, 1, 1], [0, 1])
     """
     found = re.fullmatch("([0-9]+)/([0-9]+)", text)
     first, count = map(int, found.groups()) if found else (0, 0)

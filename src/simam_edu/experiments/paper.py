@@ -17,7 +17,11 @@ Cell = tuple[str, str]
 
 
 def paper_table() -> dict[Cell, dict[str, tuple[float, float]]]:
-    """Return mean and standard deviation of the top-1 accuracy in percent, by cell and module."""
+    """Return mean and deviation of the top-1 accuracy in percent, by cell and module.
+
+    >>> paper_table()["ResNet-20", "CIFAR-10"]["simam"]
+    (92.73, 0.18)
+    """
     text = files("simam_edu.results").joinpath("paper_table2.csv").read_text(encoding="utf-8")
     table: dict[Cell, dict[str, tuple[float, float]]] = {}
     for row in csv.DictReader(text.splitlines()):
@@ -34,6 +38,10 @@ def paper_differences(module: str, baseline: str = "none") -> dict[Cell, Estimat
 
     Raises:
         ValueError: If a module is none of ``"none"``, ``"se"``, ``"cbam"``, ``"eca"``, ``"gc"``, ``"simam"``.
+
+    >>> found = paper_differences("simam").values()
+    >>> len(found), sum(difference.clear for difference in found)
+    (16, 10)
     """
     table = paper_table()
     names = list(next(iter(table.values())))

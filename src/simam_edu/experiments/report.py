@@ -70,6 +70,11 @@ def make_tables(records: Iterable[Record], *, baseline: str = "none") -> list[Ta
     Raises:
         ValueError: If there is no record; one is not that of a run; two records of a run differ; or records
             differ in what they must share (:data:`EQUAL_IN_A_TABLE`, :data:`EQUAL_IN_A_ROW`).
+
+    >>> from simam_edu.training import recorded
+    >>> (table,) = make_tables(recorded("study"))
+    >>> table.column("simam pre_norm").difference.clear, len(table.columns)
+    (True, 7)
     """
     every = [UNSAID | record for record in records]
     if not every:
@@ -82,7 +87,12 @@ def make_tables(records: Iterable[Record], *, baseline: str = "none") -> list[Ta
 
 
 def missing_runs(records: Iterable[Record], runs: Iterable[Run]) -> list[str]:
-    """Return the names of those runs of a grid that have no record."""
+    """Return the names of those runs of a grid that have no record.
+
+    >>> from simam_edu.experiments import grid
+    >>> missing_runs([], grid("smoke", seeds=[7]))[0]
+    'resnet20-none-shapes-smoke-s7-8b5d74b1'
+    """
     there = {run_id(record) for record in records}
     return [run.id for run in runs if run.id not in there]
 

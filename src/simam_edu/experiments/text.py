@@ -49,6 +49,11 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     Raises:
         ValueError: If a row has another number of cells than the heads.
+
+    >>> print(markdown(["module", "runs"], [["SimAM", "3"]]))
+    | module | runs |
+    | ------ | ---- |
+    | SimAM  | 3    |
     """
     for row in rows:
         if len(row) != len(heads):
@@ -100,12 +105,23 @@ def describe(table: Table) -> str:
 
 
 def column_in_words(name: str) -> str:
-    """Return the name of a column as readers know it: ``"cbam post_norm"`` is "CBAM after the norm"."""
+    """Return the name of a column as readers know it.
+
+    >>> column_in_words("simam lam=0.1 pre_norm")
+    'SimAM lam=0.1 before the norm'
+    """
     return " ".join(WORDS.get(part, part) for part in name.split())
 
 
 def table_in_words(table: Table) -> Table:
-    """Return the table with its columns named by :func:`column_in_words`."""
+    """Return the table with its columns named by :func:`column_in_words`.
+
+    >>> from simam_edu.experiments import make_tables
+    >>> from simam_edu.training import recorded
+    >>> (table,) = make_tables(recorded("study"))
+    >>> [column.name for column in table_in_words(table).columns[:3]]
+    ['no module', 'CBAM after the norm', 'ECA after the norm']
+    """
     columns = tuple(replace(column, name=column_in_words(column.name)) for column in table.columns)
     return replace(table, baseline=column_in_words(table.baseline), columns=columns)
 
@@ -114,6 +130,12 @@ def in_words(difference: Estimate | None, corrected_p: float | None) -> str:
     """Return what can be said of a difference: larger than the noise or not, alone and among the others.
 
     Its p-value is corrected for the comparisons that were made with it; ``None`` shares no seed.
+
+    >>> from simam_edu.experiments import estimate
+    >>> in_words(estimate([0.25, 0.5, 0.75]), corrected_p=0.12)
+    'above, but by no more than the noise'
+    >>> in_words(estimate([0.25, 0.5, 0.5, 0.75]), corrected_p=0.06)
+    'above, and by more than the noise if it were the only comparison; corrected, not'
     """
     if difference is None:
         return "no seed is shared yet, so nothing can be said"

@@ -23,6 +23,9 @@ class Options(NamedTuple):
         lam: The regularization coefficient :math:`\lambda \ge 0`, in units of the input squared.
         statistics: See :data:`Statistics`.
         spatial: How many axes at the end are one map.
+
+    >>> Options(statistics="population", spatial=3).axes
+    (-3, -2, -1)
     """
 
     lam: float = 1e-4

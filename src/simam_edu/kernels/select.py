@@ -39,6 +39,10 @@ def simam(x: Tensor, options: Options, backend: Backend = "auto", mask: Tensor |
         options: Already checked, too.
         backend: See :func:`backend_for`, which also says what is raised.
         mask: The valid positions (n, 1, ...), or None for all. With a mask the reference computes.
+
+    >>> x = torch.tensor([1.0, -1.0]).reshape(1, 1, 1, 2)
+    >>> simam(x, Options(lam=0.0, statistics="population"))  # sigmoid(0.75) = 0.6792
+    tensor([[[[ 0.6792, -0.6792]]]])
     """
     chosen = backend_for(x, backend)
     if mask is not None:
@@ -89,6 +93,11 @@ def backend_for(x: Tensor, backend: Backend = "auto") -> str:
 
     Raises:
         ValueError: If the backend is unknown, or asked for where it cannot run.
+
+    >>> backend_for(torch.zeros(1, 2, 4, 4, device="meta"))
+    'reference'
+    >>> backend_for(torch.zeros(1, 2, 4, 4), "torch")
+    'torch'
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")

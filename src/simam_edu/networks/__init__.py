@@ -55,6 +55,11 @@ def find(name: str) -> Callable[..., nn.Module]:
 
     Raises:
         ValueError: If the name is of no such form or its depth is not one of those.
+
+    >>> find("resnet21")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: the depth of resnetD must be 6n + 2 ...; the nearest is resnet20
     """
     return NETWORKS[name] if name in NETWORKS else _of_depth(name)
 
@@ -121,6 +126,12 @@ def build(
         ValueError: If the name, the position or ``first_weights`` is unknown, there are fewer than
             two classes, both ``position`` and ``slot`` are given, or ``attention`` is no function,
             a module that all blocks would share, or returns none.
+
+    >>> network = build("resnet8", num_classes=10, attention=SimAM)
+    >>> sum(isinstance(module, SimAM) for module in network.modules())
+    3
+    >>> network(torch.zeros(1, 3, 32, 32)).shape
+    torch.Size([1, 10])
     """
     network = find(name)
     if not isinstance(num_classes, Integral) or num_classes < 2:

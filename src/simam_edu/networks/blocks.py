@@ -136,7 +136,15 @@ class Block(nn.Module):
 
 
 class BasicBlock(Block):
-    """Two 3x3 convolutions, each with its norm, and a relu after the addition; see :class:`Block`."""
+    """Two 3x3 convolutions, each with its norm, and a relu after the addition.
+
+    The rest is as in :class:`Block`.
+
+    >>> import torch
+    >>> block = BasicBlock(16, 32, stride=2, attention=lambda _: nn.Identity())
+    >>> block(torch.zeros(1, 16, 8, 8)).shape
+    torch.Size([1, 32, 4, 4])
+    """
 
     layout = "conv1 bn1 relu conv2 [before_norm] bn2 [after_norm]"
     shortcut_norm = last_relu = True
@@ -146,6 +154,11 @@ class BottleneckBlock(Block):
     """A 1x1 convolution that narrows to a quarter, a 3x3 and a 1x1 that widens; see :class:`Block`.
 
     Before the norm the attention sees a quarter of ``channels_out``, a multiple of four.
+
+    >>> from simam_edu.attention import ECA
+    >>> block = BottleneckBlock(64, 64, stride=1, attention=ECA)
+    >>> block.attention.channels
+    16
     """
 
     layout = "conv1 bn1 relu conv2 [before_norm] bn2 relu conv3 bn3 [after_norm]"
@@ -155,13 +168,27 @@ class BottleneckBlock(Block):
 
 
 class PreBasicBlock(Block):
-    """Two 3x3 convolutions, each after its norm and relu; see :class:`Block`. Both positions are one."""
+    """Two 3x3 convolutions, each after its norm and relu; see :class:`Block`.
+
+    Both positions are one.
+
+    >>> PreBasicBlock(16, 16, stride=1, attention=lambda _: nn.Identity()).steps
+    ['bn1', 'relu', 'conv1', 'bn2', 'relu', 'conv2', 'attention']
+    """
 
     layout = "bn1 relu conv1 bn2 relu conv2 [before_norm] [after_norm]"
 
 
 class PreBottleneckBlock(Block):
-    """The convolutions of :class:`BottleneckBlock`, each after its norm and relu; see :class:`Block`."""
+    """The convolutions of :class:`BottleneckBlock`, each after its norm and relu.
+
+    >>> from simam_edu.attention import ECA
+    >>> block = PreBottleneckBlock(
+    ...     64, 64, stride=1, attention=ECA, position="after_norm"
+    ... )
+    >>> block.attention.channels
+    64
+    """
 
     layout = "bn1 relu conv1 bn2 relu conv2 [before_norm] bn3 relu conv3 [after_norm]"
     sizes = (1, 3, 1)
@@ -172,6 +199,10 @@ class WideBlock(PreBasicBlock):
     """A :class:`PreBasicBlock` whose shortcut, where it is a convolution, reads what bn1 and relu return.
 
     There is no dropout, which the paper has as an option (the SimAM authors take 0.3 for WRN-28-10).
+
+    >>> block = WideBlock(16, 32, stride=1, attention=lambda _: nn.Identity())
+    >>> block.steps[: block.shortcut_from]
+    ['bn1', 'relu']
     """
 
     shortcut_from = 2
@@ -182,6 +213,11 @@ class InvertedResidual(Block):
 
     The rest is as in :class:`Block`. At stride 2 there is no shortcut. Before the norm the
     attention sees the wide map.
+
+    >>> from simam_edu.attention import ECA
+    >>> block = InvertedResidual(16, 24, expansion=6, stride=2, attention=ECA)
+    >>> block.attention.channels, block.shortcut
+    (96, None)
     """
 
     layout = BottleneckBlock.layout

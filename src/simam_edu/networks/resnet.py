@@ -62,6 +62,10 @@ class ResNet(nn.Module):
 
     Raises:
         ValueError: If blocks or width are below 1, or a name is unknown.
+
+    >>> network = ResNet(blocks=3, num_classes=10, attention=lambda _: nn.Identity())
+    >>> sum(weights.numel() for weights in network.parameters())
+    272474
     """
 
     def __init__(
@@ -100,6 +104,10 @@ class MobileNetV2(nn.Module):
     """MobileNetV2 of width 1 on 32x32 images: seventeen inverted residual blocks in seven stages.
 
     The arguments are those of :class:`.ResNet`.
+
+    >>> network = MobileNetV2(num_classes=10, attention=lambda _: nn.Identity())
+    >>> sum(weights.numel() for weights in network.parameters())
+    2296922
     """
 
     def __init__(

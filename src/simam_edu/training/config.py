@@ -46,6 +46,9 @@ class TrainConfig:
 
     Raises:
         ValueError: If a value is out of its range or a recipe, slot or device is unknown.
+
+    >>> TrainConfig(network="wrn28_10", recipe="paper").total_epochs
+    164
     """
 
     network: str = "resnet20"

@@ -22,6 +22,18 @@ class DeviceImages:
 
     ``scale`` times a pixel value plus ``shift`` has, over the training set, mean 0 and
     standard deviation 1.
+
+    >>> import numpy as np
+    >>> images = ImageSet(
+    ...     name="white", split="train", source="Made for this example.",
+    ...     images=np.full((4, 3, 8, 8), 255, np.uint8),
+    ...     labels=np.array([0, 0, 1, 1]), classes=("left", "right"),
+    ...     mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25),
+    ... )
+    >>> on_device = DeviceImages.put(images, torch.device("cpu"))
+    >>> x, labels = next(on_device.plain_batches(2))
+    >>> x.shape, x.mean().item(), labels
+    (torch.Size([2, 3, 8, 8]), 2.0, tensor([0, 0]))
     """
 
     padded: UInt8[Tensor, "n h_padded w_padded 3"]  # channels last: one gather reads whole pixels

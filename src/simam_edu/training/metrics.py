@@ -28,7 +28,11 @@ class Metrics:
 
     @classmethod
     def of(cls, sums: Sequence[float]) -> Self:
-        """Return the metrics of a sum of losses, a number of right answers and one of images."""
+        """Return the metrics of a sum of losses, right answers and a number of images.
+
+        >>> Metrics.of([6.0, 3, 4])
+        Metrics(images=4, loss=1.5, accuracy=0.75)
+        """
         loss, correct, images = sums
         return cls(images=int(images), loss=loss / images, accuracy=correct / images)
 

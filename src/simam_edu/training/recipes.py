@@ -14,6 +14,10 @@ class OneCycle:
 
     Over ``warmup``, a fraction of all steps in (0, 1), it rises along a straight line from a
     twenty-fifth of its peak; over the rest it falls along a straight line to zero.
+
+    >>> schedule = OneCycle(peak_learning_rate=0.5, warmup=0.2)
+    >>> [schedule.learning_rate(step, steps=10) for step in (0, 2, 6, 10)]
+    [0.02, 0.5, 0.25, 0.0]
     """
 
     peak_learning_rate: float
@@ -31,6 +35,11 @@ class Drops:
 
     The steps of ``drops_at`` count from 0 and are not fractions of the run, as the papers state
     them: a run that ends earlier sees fewer drops.
+
+    >>> schedule = Drops(first_learning_rate=0.1, drops_at=(32_000, 48_000))
+    >>> steps = (31_999, 32_000, 48_000)
+    >>> [schedule.learning_rate(step, steps=64_000) for step in steps]
+    [0.1, 0.01, 0.001]
     """
 
     first_learning_rate: float
@@ -43,7 +52,11 @@ class Drops:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Stochastic gradient descent: what a run does besides its network, images and seed."""
+    """Stochastic gradient descent: a run but for its network, images and seed.
+
+    >>> RECIPES["budget"].values()["schedule"]
+    {'form': 'OneCycle', 'peak_learning_rate': 0.15, 'warmup': 0.2}
+    """
 
     batch_size: int  #: images per step, over all processes
     schedule: OneCycle | Drops  #: of the learning rate

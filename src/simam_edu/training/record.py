@@ -99,6 +99,14 @@ def append_record(path: Path, record: Record) -> None:
 
     Raises:
         OSError: If the file cannot be written; what it held before stays as it was.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "runs.jsonl")
+    ...     append_record(file, {"seed": 0})
+    ...     append_record(file, {"seed": 1})
+    ...     print(list(read_records(file)))
+    [{'seed': 0}, {'seed': 1}]
     """
     with lock_of(path):
         append_line(path, record)
@@ -130,6 +138,9 @@ def read_records(path: Traversable) -> Iterator[Record]:
     """Yield the records of a file, one a line, or raise a ValueError with the line that is none.
 
     Empty lines and a byte order mark are passed over.
+
+    >>> next(read_records(files("simam_edu.results") / "study.jsonl"))["network"]
+    'resnet20'
     """
     number = 0
     try:
@@ -148,6 +159,9 @@ def recorded(name: str) -> list[Record]:
 
     The name is that of a file of ``book/results`` without its ending, such as ``"study"``; an
     unknown one is a ValueError with those there are.
+
+    >>> sorted({record["attention"] for record in recorded("study")})
+    ['cbam', 'eca', 'gc', 'none', 'se', 'simam']
     """
     folder = files("simam_edu.results")
     known = [Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".jsonl")]
