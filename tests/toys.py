@@ -27,7 +27,7 @@ def toy(n: int, seed: int = 0) -> ImageSet:
 class Tiny(torch.nn.Module):
     """A network that trains in milliseconds, with the batch norm that most networks have."""
 
-    def __init__(self, *, num_classes, attention, position):  # noqa: ARG002
+    def __init__(self, *, num_classes, attention, position="before_norm"):  # noqa: ARG002
         super().__init__()
         self.body = torch.nn.Sequential(
             torch.nn.Conv2d(3, 4, 3, stride=4), torch.nn.BatchNorm2d(4), attention(4), torch.nn.ReLU()
