@@ -1,4 +1,4 @@
-"""What several benchmarks share: their options, parts of image sets, finished runs, and hooks."""
+"""What several benchmarks share: their options, records, parts of image sets and finished runs."""
 
 import argparse
 import json
