@@ -222,3 +222,13 @@ def test_without_a_kernel_the_statistics_alone_are_an_operator(monkeypatch):
     gradient(torch.compile(SimAM(), fullgraph=True, backend=nodes), x, x)
     ours = [name for name in nodes.forward + nodes.backward if "simam_edu" in name]
     assert ours == ["simam_edu.statistics.default"]
+
+
+@pytest.mark.parametrize("backend", ["auto", "native"])
+def test_without_gradients_the_kernel_is_left_to_those_who_ask_for_it(backend):
+    nodes, x = Nodes(), draw(2, 3, 8, 8)
+    with torch.no_grad():
+        y = torch.compile(SimAM(backend=backend), fullgraph=True, backend=nodes)(x)
+    ours = [name for name in nodes.forward if "simam_edu" in name]
+    assert ours == [{"auto": "simam_edu.statistics.default", "native": "simam_edu.native.default"}[backend]]
+    torch.testing.assert_close(y, SimAM()(x))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from simam_edu.kernels.fused import is_safe
+from simam_edu.kernels.fused import SAFE
 from simam_edu.kernels.options import FLOOR, Options, Statistics, cast, leave_one_out_constants
 from simam_edu.kernels.reference import rise
 
@@ -31,10 +31,14 @@ class _Simam(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, lam: float, statistics: Statistics) -> Tensor:
         options = Options(lam, statistics, x.ndim - 2)
         values = cast(torch.float32, x)
-        shifted = values - options.first(values)
+        first = options.first(values)
+        shifted = values - first
         mean = shifted.sum(options.axes, keepdim=True) / options.positions(x)
         squares = (shifted - mean).square().sum(options.axes, keepdim=True)
-        numbers = torch.ops.simam_edu.statistics(x, mean, squares, lam, options.correction)
+        dof = options.positions(x) - options.correction
+        root = ((squares + dof * lam) * (1.0 / dof)).rsqrt().sqrt()
+        numbers = torch.stack([0.5 * first, 0.5 * mean, root])
+        numbers = torch.ops.simam_edu.statistics(x, numbers, lam, options.correction)
         ctx.save_for_backward(x, numbers)
         ctx.statistics = statistics
         z = _standardized(values, numbers)
@@ -68,32 +72,33 @@ def _standardized(values: Tensor, numbers: Tensor) -> Tensor:
 
     Three numbers of a channel and x: Inductor would keep what reads more in memory. No half overflows.
     """
-    first, mean, root = numbers.unbind()
-    return (0.5 * values - first - mean) * root * root
+    half_first, half_mean, root = numbers.unbind()
+    return (0.5 * values - half_first - half_mean) * root * root
 
 
-def _statistics(x: Tensor, mean: Tensor, squares: Tensor, lam: float, correction: int) -> Tensor:
-    """Return half the first neuron, half of the mean less it, and the fourth root of (M - c) / T."""
+def _statistics(x: Tensor, numbers: Tensor, lam: float, correction: int) -> Tensor:
+    """Return the three numbers of a channel, those of float64 where one of them has left the safe range."""
     options = Options(spatial=x.ndim - 2)
-    first = options.first(x)
     dof = options.positions(x) - correction
-    if not is_safe(squares, dof * lam):
-        shifted = x.double() - first
-        mean = shifted.mean(options.axes, keepdim=True)
-        squares = (shifted - mean).square_().sum(options.axes, keepdim=True)
-        squares[squares == 0.0] = 1.0  # any divisor gives a constant channel its limit
-    root = (squares + dof * lam).mul_(1.0 / dof).rsqrt_().sqrt_()
-    return torch.stack([0.5 * cast(mean.dtype, first), 0.5 * mean, root]).float()
-
-
-def _statistics_shape(_x: Tensor, mean: Tensor, *_rest: object) -> Tensor:
-    return mean.new_empty((3, *mean.shape))
+    numbers = numbers.clone()  # an operator returns none of its inputs
+    if not numbers.numel():
+        return numbers
+    smallest, largest = numbers[2].aminmax()
+    low, high = ((dof / total) ** 0.25 for total in reversed(SAFE[numbers.dtype]))
+    if low < smallest.item() and largest.item() < high:  # nan is neither
+        return numbers
+    shifted = x.double() - options.first(x)
+    mean = shifted.mean(options.axes, keepdim=True)
+    squares = (shifted - mean).square_().sum(options.axes, keepdim=True)
+    squares[squares == 0.0] = 1.0  # any divisor gives a constant channel its limit
+    numbers[1] = 0.5 * mean
+    numbers[2] = (squares + dof * lam).mul_(1.0 / dof).rsqrt_().sqrt_()
+    return numbers
 
 
 if not hasattr(torch.ops.simam_edu, "statistics"):
     torch.library.define(
-        "simam_edu::statistics",
-        "(Tensor x, Tensor mean, Tensor squares, float lam, int correction) -> Tensor",
+        "simam_edu::statistics", "(Tensor x, Tensor numbers, float lam, int correction) -> Tensor"
     )
-    torch.library.register_fake("simam_edu::statistics", _statistics_shape)
+    torch.library.register_fake("simam_edu::statistics", lambda _x, numbers, *_: torch.empty_like(numbers))
     torch.library.impl("simam_edu::statistics", "CPU", _statistics)

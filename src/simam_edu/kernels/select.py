@@ -84,7 +84,8 @@ def backend_for(x: Tensor, backend: Backend = "auto") -> str:
     ONNX exporters are given its form for other runtimes, :mod:`simam_edu.kernels.exported`. Inside
     torch.compile (of torch 2.7 or newer) it is ``"native"`` or ``"triton"`` where these are asked for and can
     run, :mod:`simam_edu.kernels.operators`; else ``"torch"``, :mod:`simam_edu.kernels.compiled`, for at most
-    float32 on the CPU, and the reference for all others.
+    float32 on the CPU, and the reference for all others. ``"auto"`` takes that form without gradients, too,
+    since the compiler merges its last pass with what follows.
 
     Args:
         x: The input.
@@ -132,9 +133,12 @@ def _compiled(x: Tensor, backend: Backend) -> str:
     if wanted == "triton" and triton_kernels.supports(x):
         return "triton"
     fits = 3 <= x.ndim <= 5 and x.shape[1] > 0 and math.prod(x.shape[2:]) > 1
-    if wanted == "native" and fits and native.supports(x) and native.is_built():
+    mergeable = fits and x.is_cpu and x.dtype != torch.float64
+    # Without a backward pass it costs less to merge the last pass with what follows than to run the kernel.
+    merged = mergeable and backend == "auto" and not torch.is_grad_enabled()
+    if wanted == "native" and fits and not merged and native.supports(x) and native.is_built():
         return "native"
-    return "torch" if fits and x.is_cpu and x.dtype != torch.float64 else "reference"
+    return "torch" if mergeable else "reference"
 
 
 def _fastest(x: Tensor) -> str:
