@@ -146,6 +146,19 @@ def test_the_table_shows_ratios_to_silu():
     assert cli_bench.steps_table("step", {"none": TIME, "simam": TIME}).splitlines()[-1].endswith("1.00")
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--seconds", "-1"), "seconds must be at least 0, got -1.0"),
+        (("--device", "cuda"), "device must be one of cpu on this machine"),
+    ],
+)
+def test_what_cannot_be_timed_is_refused(option, message, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert cli.main(["bench", "--forms", "silu", *option]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_the_kernels_command_tells_what_is_needed(monkeypatch, capsys):
     monkeypatch.setattr(cli_bench.kernels, "build", Mock(side_effect=OSError("a C++ compiler is needed")))
     assert cli.main(["kernels"]) == 2

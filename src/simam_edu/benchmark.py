@@ -292,6 +292,8 @@ def _in_turn(jobs: Sequence[Callable[[], object]], seconds: float, device: str) 
     The first calls of a job in a round are not timed: what other jobs left in the caches and in the memory
     that the process keeps would count for it.
     """
+    if seconds < 0:
+        raise ValueError(f"seconds must be at least 0, got {seconds}")
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     times: list[list[float]] = [[] for _ in jobs]
     torch.compiler.reset()

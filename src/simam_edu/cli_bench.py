@@ -14,7 +14,7 @@ import torch
 
 from simam_edu import benchmark, kernels
 from simam_edu.benchmark import FLOOR_AND_SIMAM, FORMS, LAYOUTS, Row, Shape, Timing, measure
-from simam_edu.training.distributed import keep_freed_memory
+from simam_edu.training.distributed import World, keep_freed_memory
 from simam_edu.training.record import environment
 
 LINE, STEP_LINE = "{:24}{:>28}{:>8}{:>28}{:>8}{:>7}{:>6}", "{:24}{:>28}{:>8}"
@@ -45,7 +45,7 @@ def _kernels(_options: argparse.Namespace) -> None:
 
 def _bench(options: argparse.Namespace) -> None:
     lines: list[dict[str, Any]] = []
-    seconds, device = options.seconds, options.device
+    seconds, device = options.seconds, World().device(options.device).type
 
     def show(kind: str, shapes: Sequence[Shape], forms: Sequence[str], seconds: float = seconds) -> None:
         for shape, layout in product(shapes, ("contiguous",) if kind == "elements" else LAYOUTS):
@@ -53,8 +53,8 @@ def _bench(options: argparse.Namespace) -> None:
             lines.extend({"kind": kind, **asdict(row)} for row in rows)
             print(table(rows), flush=True)
 
-    path = kernels.backend_for(torch.zeros(1, 1, 2, 2, device=device))
-    print(f"{torch.get_num_threads()} threads, path of SimAM: {path}", file=sys.stderr)
+    backend = kernels.backend_for(torch.zeros(1, 1, 2, 2, device=device))
+    print(f"{torch.get_num_threads()} threads, backend of SimAM: {backend}", file=sys.stderr)
     show("shape", benchmark.SHAPES, options.forms)
     if options.sweeps:
         show("elements", benchmark.ELEMENTS, FLOOR_AND_SIMAM)
