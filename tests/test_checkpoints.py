@@ -151,9 +151,15 @@ def test_the_checkpoint_of_another_run_is_refused_without_its_folder(tmp_path):
 
 
 def test_a_folder_in_which_another_process_is_at_work_is_refused(tmp_path):
-    with FileLock(tmp_path / "lock"), pytest.raises(OSError, match="lock"):
+    with FileLock(tmp_path / "lock"), pytest.raises(OSError, match="another one has its lock"):
         finish(CONFIG, TRAIN, TEST, folder=tmp_path)
     assert not checkpoints(tmp_path)
+
+
+def test_a_record_without_the_name_of_its_run_is_refused(tmp_path):
+    (tmp_path / "record.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"must say in config\.json whose record\.json"):
+        finish(CONFIG, TRAIN, TEST, folder=tmp_path)
 
 
 class Harmful:

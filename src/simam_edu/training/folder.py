@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 import simam_edu
 from simam_edu.datasets import ImageSet
@@ -64,6 +65,17 @@ def digest(images: ImageSet) -> str:
     for array in (images.images, images.labels):
         found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()[:16]
+
+
+def locked(folder: Path) -> contextlib.AbstractContextManager[object]:
+    """Return the lock of a folder, taken until its block ends, or raise an OSError if it is taken already."""
+    try:
+        return FileLock(folder / LOCK_FILE, blocking=False).acquire()
+    except Timeout as error:
+        raise BlockingIOError(
+            f"{folder} must have one process at work, and another one has its lock; wait for it or use "
+            "another folder"
+        ) from error
 
 
 def recorded_threads(folder: Path) -> int | None:
@@ -124,6 +136,11 @@ class Checkpointing:
         file = self.folder / FINGERPRINT_FILE
         if file.exists():
             require_same(self._fingerprint, _read(file), file)
+        elif (self.folder / RECORD_FILE).exists():
+            raise ValueError(
+                f"{self.folder} must say in {FINGERPRINT_FILE} whose {RECORD_FILE} it has, got none; "
+                "use another folder"
+            )
         else:
             write_atomically(file, text.encode())
 

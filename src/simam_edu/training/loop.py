@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from filelock import FileLock
 from torch import Tensor, nn
 
 from simam_edu.attention import attention_factory
@@ -21,7 +20,7 @@ from simam_edu.training.checkpoint import write_atomically
 from simam_edu.training.config import TrainConfig
 from simam_edu.training.data import DeviceImages
 from simam_edu.training.distributed import World, autocast, join
-from simam_edu.training.folder import LOCK_FILE, RECORD_FILE, Checkpointing
+from simam_edu.training.folder import RECORD_FILE, Checkpointing, locked
 from simam_edu.training.interruption import signals_wait
 from simam_edu.training.metrics import Progress, TrainResult, evaluate, measure
 from simam_edu.training.recipes import RECIPES
@@ -144,8 +143,8 @@ def finish(
     """
     world = world or join(config.device)
     folder = Path(folder)
-    file, lock = folder / RECORD_FILE, FileLock(folder / LOCK_FILE, blocking=False)
-    with lock if world.rank == 0 else contextlib.nullcontext():
+    file = folder / RECORD_FILE
+    with locked(folder) if world.rank == 0 else contextlib.nullcontext():
         if world.from_first(file.exists()):
             Checkpointing(folder, config, train_set, test_set, world)  # refuses another run
         else:
