@@ -17,6 +17,12 @@ SHAPES = [  # the last are too long for a tile on a GPU, in one layout or both
     (2, 3, 8, 8), (1, 1, 1, 2), (3, 17, 7, 5), (2, 64, 7, 7), (1, 70, 3, 3), (2, 16, 12, 11), (1, 5, 50, 50),
     (1, 2, 91, 93),
 ]  # fmt: skip
+BACKENDS_AND_SHAPES = [  # interpreted, many programs take long
+    (backend, shape)
+    for backend in ("native", "torch", "reference", "triton")
+    for shape in SHAPES
+    if backend != "triton" or shape[1] <= 8
+]
 MAGNITUDES = [  # dtype, mean, standard deviation
     (F16, 100.0, 1.0), (F16, 0.0, 1000.0), (F16, 0.0, 1e-6), (BF16, 0.0, 1e37), (F32, 1e6, 1.0),
     (F32, -1e6, 1.0), (F32, 0.0, 1e37), (F32, 0.0, 1e25), (F32, 0.0, 1e-25), (F32, 0.0, 1e-37),
@@ -31,12 +37,10 @@ needs_native = pytest.mark.usefixtures("native_kernel")
 
 @every_statistics
 @every_dtype
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(("backend", "shape"), BACKENDS_AND_SHAPES, indirect=["backend"], ids=str)
 def test_output_is_the_oracles_to_4_ulps_and_gradient_the_references_in_float64(
     backend, shape, dtype, statistics
 ):
-    if backend == "triton" and shape[1] > 8:
-        pytest.skip("interpreted, so many programs take long")
     module, exact = SimAM(backend=backend, statistics=statistics), Options(1e-4, statistics)
     grad_output = draw(*shape, dtype=dtype, seed=1)
     for layout, x in layouts(draw(*shape, dtype=dtype, mean=0.5, std=2.0)).items():
@@ -83,10 +87,16 @@ def test_the_largest_finite_values_are_fine(backend, dtype):
         assert ulps(SimAM(backend=backend, lam=lam)(x), oracle(x, lam=lam)) <= 4
 
 
-@pytest.mark.parametrize("dtype", [F16, BF16], ids=str)
+@pytest.mark.parametrize(
+    ("backend", "dtype"),
+    [
+        *((backend, dtype) for backend in ("native", "torch", "reference") for dtype in (F16, BF16)),
+        ("triton", F16),  # the interpreter does not round bfloat16, it truncates
+    ],
+    indirect=["backend"],
+    ids=str,
+)
 def test_half_precision_is_computed_in_float32_and_rounded_once(backend, dtype):
-    if backend == "triton" and dtype == BF16:
-        pytest.skip("the interpreter does not round bfloat16, it truncates")
     x = draw(1, 2, 32, 32, std=20.0, dtype=dtype)  # the sum of squares overflows in float16
     module = SimAM(backend=backend)
     assert torch.equal(module(x), module(x.float()).to(dtype))
