@@ -16,10 +16,10 @@ unexport PYTHONPATH PYTHONHOME
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-test book test oldest lint notebooks card address clean
+.PHONY: help env env-test book test test-browser oldest lint notebooks card address clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 env: $(INSTALLED) ## make .venv and install what builds the book; the other targets do this by themselves
 
@@ -55,9 +55,15 @@ book: $(INSTALLED) ## build the book
 	@touch _build/finished
 	@echo "The book is built. Open _build/html/index.html"
 
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --durations 15 --durations-min 2
+
 test: $(TESTABLE) ## run the tests
 	@echo "Running the tests on all cores; the slowest are named at the end ..."
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --durations 15 --durations-min 2
+	@$(PYTEST) --ignore tests/browser
+
+test-browser: $(TESTABLE) ## try the figures and the built book in Chromium, after make book
+	@echo "Moving the figures and opening the pages of the built book in Chromium ..."
+	@$(PYTEST) tests/browser
 
 # The tests of what torch does with the modules, in an environment of its own.
 OLDEST := _build/oldest
