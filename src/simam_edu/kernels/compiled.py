@@ -22,28 +22,34 @@ def simam(x: Tensor, options: Options) -> Tensor:
     A second derivative is refused by torch's ahead-of-time autograd, which every backend of torch.compile but
     ``"eager"`` uses; that one, which is for debugging, returns a gradient without a graph.
     """
+    if not torch.is_grad_enabled():  # torch traces no autograd.Function in inference mode
+        return _forward(x, options)[0]
     y: Tensor = _Simam.apply(x, options.lam, options.statistics)  # type: ignore[no-untyped-call]
     return y
+
+
+def _forward(x: Tensor, options: Options) -> tuple[Tensor, Tensor]:
+    """Return the output and the three numbers of each channel."""
+    values = cast(torch.float32, x)
+    first = options.first(values)
+    shifted = values - first
+    mean = shifted.sum(options.axes, keepdim=True) / options.positions(x)
+    squares = (shifted - mean).square().sum(options.axes, keepdim=True)
+    dof = options.positions(x) - options.correction
+    root = ((squares + dof * options.lam) * (1.0 / dof)).rsqrt().sqrt()
+    numbers = torch.stack([0.5 * first, 0.5 * mean, root])
+    numbers = torch.ops.simam_edu.statistics(x, numbers, options.lam, options.correction)
+    importance = rise(_standardized(values, numbers).square(), options.positions(x), options)
+    return cast(x.dtype, values * (importance + 0.5).sigmoid()), numbers
 
 
 class _Simam(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, lam: float, statistics: Statistics) -> Tensor:
-        options = Options(lam, statistics, x.ndim - 2)
-        values = cast(torch.float32, x)
-        first = options.first(values)
-        shifted = values - first
-        mean = shifted.sum(options.axes, keepdim=True) / options.positions(x)
-        squares = (shifted - mean).square().sum(options.axes, keepdim=True)
-        dof = options.positions(x) - options.correction
-        root = ((squares + dof * lam) * (1.0 / dof)).rsqrt().sqrt()
-        numbers = torch.stack([0.5 * first, 0.5 * mean, root])
-        numbers = torch.ops.simam_edu.statistics(x, numbers, lam, options.correction)
+        y, numbers = _forward(x, Options(lam, statistics, x.ndim - 2))
         ctx.save_for_backward(x, numbers)
         ctx.statistics = statistics
-        z = _standardized(values, numbers)
-        importance = rise(z.square(), options.positions(x), options)
-        return cast(x.dtype, values * (importance + 0.5).sigmoid())
+        return y
 
     @staticmethod
     @once_differentiable
