@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simam_edu import kernels
-from simam_edu.attention import ATTENTION, CONTROLS, SimAM, attention_factory
+from simam_edu.attention import ATTENTION, CONTROLS, SimAM
 from simam_edu.networks import build
 
 SHAPES = ((128, 16, 32, 32), (128, 64, 8, 8), (16, 256, 56, 56), (1, 512, 7, 7))
@@ -73,7 +73,7 @@ FORMS: dict[str, Callable[[int], nn.Module]] = {
     "simam": lambda _: SimAM(),
     "simam, torch": lambda _: SimAM(backend="torch"),
     "simam, compiled": lambda _: _compiled(SimAM()),
-    **{name: attention_factory(name) for name in ATTENTION if name not in ("none", "simam", *CONTROLS)},
+    **{name: ATTENTION[name] for name in ATTENTION if name not in ("none", "simam", *CONTROLS)},
     "3x3 convolution": lambda channels: nn.Conv2d(channels, channels, 3, padding=1, bias=False),
 }
 """Every form by its name; each takes the number of channels."""
