@@ -1,5 +1,7 @@
 """SimAM inside torch.compile: one node for each pass, the numbers of eager, and no graph for each size."""
 
+import warnings
+
 import pytest
 import torch
 from torch._dynamo.backends.common import aot_autograd
@@ -232,7 +234,8 @@ def test_without_a_kernel_the_statistics_alone_are_an_operator(monkeypatch):
 @pytest.mark.parametrize("backend", ["auto", "native"])
 def test_without_gradients_the_kernel_is_left_to_those_who_ask_for_it(backend, without):
     nodes, x = Nodes(), draw(2, 3, 8, 8)
-    with without():
+    with without(), warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
         y = torch.compile(SimAM(backend=backend), fullgraph=True, backend=nodes)(x)
     ours = [name for name in nodes.forward if "simam_edu" in name]
     assert ours == [{"auto": "simam_edu.statistics.default", "native": "simam_edu.native.default"}[backend]]

@@ -22,7 +22,7 @@ def simam(x: Tensor, options: Options) -> Tensor:
     A second derivative is refused by torch's ahead-of-time autograd, which every backend of torch.compile but
     ``"eager"`` uses; that one, which is for debugging, returns a gradient without a graph.
     """
-    if not torch.is_grad_enabled():  # torch traces no autograd.Function in inference mode
+    if not torch.is_grad_enabled():  # torch stops at an autograd.Function where warnings are errors
         return _forward(x, options)[0]
     y: Tensor = _Simam.apply(x, options.lam, options.statistics)  # type: ignore[no-untyped-call]
     return y
