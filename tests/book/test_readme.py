@@ -27,6 +27,18 @@ def test_first_result_is_what_the_report_makes_of_the_records():
     assert f"corrected, p = {simam.corrected_p:.3f})" in README
 
 
+def test_five_seeds_and_the_shuffled_gains_are_those_of_the_ablation():
+    for baseline, column, words in (
+        ("none", "simam pre_norm", "With two more seeds of both it is {}"),
+        ("simam pre_norm", "shuffled pre_norm", "channel: {0} points against SimAM"),
+    ):
+        (table,) = make_tables(recorded("ablation"), baseline=baseline)
+        d = table.column(column).difference
+        assert words.format(f"{d.mean:+.2f}") in README
+        assert f", {d.low:+.2f} to {d.high:+.2f}" in README
+        assert d.n == 5
+
+
 def test_tree_has_each_module_of_the_package_and_nothing_that_is_not_there():
     package = ROOT / "src" / "simam_edu"
     tree = re.search(r"src/simam_edu/\n(.*?)^    tests/", README, re.MULTILINE | re.DOTALL)[1]
