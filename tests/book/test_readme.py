@@ -28,14 +28,15 @@ def test_first_result_is_what_the_report_makes_of_the_records():
 
 
 def test_five_seeds_and_the_shuffled_gains_are_those_of_the_ablation():
-    for baseline, column, words in (
-        ("none", "simam pre_norm", "With two more seeds of both it is {}"),
-        ("simam pre_norm", "shuffled pre_norm", "channel: {0} points against SimAM"),
+    for baseline, name, words in (
+        ("none", "simam pre_norm", "both it is {}, {} (corrected for the ablation's comparisons, p = {})"),
+        ("simam pre_norm", "shuffled pre_norm", "ends below SimAM: {} points, {}."),
     ):
         (table,) = make_tables(recorded("ablation"), baseline=baseline)
-        d = table.column(column).difference
-        assert words.format(f"{d.mean:+.2f}") in README
-        assert f", {d.low:+.2f} to {d.high:+.2f}" in README
+        column = table.column(name)
+        d = column.difference
+        interval = f"{d.low:+.2f} to {d.high:+.2f}"
+        assert words.format(f"{d.mean:+.2f}", interval, f"{column.corrected_p:.3f}") in README
         assert d.n == 5
 
 

@@ -29,7 +29,10 @@ def simam(x: Tensor, options: Options) -> Tensor:
 
 
 def _forward(x: Tensor, options: Options) -> tuple[Tensor, Tensor]:
-    """Return the output and the three numbers of each channel."""
+    """Return the output, and three numbers of each channel.
+
+    They are half the first neuron, half of the mean less it, and the fourth root of (M - c) / T.
+    """
     values = cast(torch.float32, x)
     first = options.first(values)
     shifted = values - first
