@@ -25,7 +25,7 @@ from simam_edu.datasets import ImageSet
 from simam_edu.experiments.grid import Run, run_id
 from simam_edu.training import Progress, finish, read_records
 from simam_edu.training.config import Device
-from simam_edu.training.folder import LOCK_FILE, RECORD_FILE
+from simam_edu.training.folder import RECORD_FILE, locked
 from simam_edu.training.interruption import signals_interrupt
 from simam_edu.training.record import Record, append_line, lock_of
 
@@ -237,9 +237,9 @@ def collect(runs: Sequence[Run], folder: Path, records: Path) -> dict[str, Recor
 def is_running(folder: Path) -> bool:
     """Return whether a process is at work on the run of a folder."""
     try:
-        with FileLock(folder / LOCK_FILE, blocking=False):
+        with locked(folder):
             return False
-    except Timeout:
+    except BlockingIOError:
         return True
 
 
