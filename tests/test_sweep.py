@@ -282,6 +282,14 @@ def test_a_run_that_fails_in_its_stream_stops_no_other(run_sweep, tmp_path):
     assert "must be of the run that is asked for" in outcome.failures[IDS[0]]
 
 
+def test_a_run_without_a_folder_that_can_be_used_stops_no_other(run_sweep, tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / IDS[0]).write_text("a file")
+    outcome = run_sweep(RUNS[:2])
+    assert (outcome.done, outcome.left) == (1, (IDS[0],))
+    assert "FileExistsError" in outcome.failures[IDS[0]]
+
+
 def test_no_jobs_and_folders_with_another_run_are_refused(run_sweep, tmp_path):
     with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
         run_sweep(jobs=0)
@@ -317,7 +325,8 @@ def test_a_record_is_in_the_file_once_whatever_its_last_line(tmp_path, before, a
     ("before", "message"),
     [
         (json.dumps(record_of(RUNS[0])) + "\n", f"another record of {IDS[0]}, finished today and tomorrow"),
-        ("not a record\nnor this\n", "must have one JSON record on each line"),
+        *((text, "must have one JSON record on each line") for text in ("not a record\nnor this\n", "notes")),
+        ('{"part": "fast"}\n', "must hold records of runs, got one without 'network'"),
     ],
 )
 def test_another_record_of_a_run_and_a_file_of_no_records_are_refused_and_left_alone(

@@ -197,12 +197,15 @@ def test_writers_at_once_and_a_full_disk_leave_whole_lines(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda k: append_record(file, {"seed": k % 4, "x": long}), range(16)))
     assert sorted(record["seed"] for record in read_records(file)) == sorted([0, 1, 2, 3] * 4)
-    before = file.read_bytes()
+    short = tmp_path / "short.jsonl"  # the disk becomes full in the middle of a line
+    append_record(short, {"seed": 0})
+    before = file.read_bytes(), short.read_bytes()
     with full_disk() as fill:
         fill()
-        with pytest.raises(OSError, match=r"File too large.*records.jsonl"):
-            append_record(file, {"seed": 1, "x": long})
-    assert file.read_bytes() == before
+        for path, x in ((file, long), (short, "x" * 5000)):
+            with pytest.raises(OSError, match=f"File too large.*{path.name}"):
+                append_record(path, {"seed": 1, "x": x})
+    assert (file.read_bytes(), short.read_bytes()) == before
 
 
 class ZeroOverZero(torch.nn.Module):

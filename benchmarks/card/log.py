@@ -1,12 +1,12 @@
 """What a run on a card has found, line by line, so that it goes on where it was killed."""
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 from simam_edu.training import append_record, read_records
+from simam_edu.training.record import cut_torn_line
 
 
 class Log:
@@ -21,9 +21,7 @@ class Log:
         self.file, self._end = file, time.monotonic() + 60 * minutes
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-        whole, end, rest = file.read_bytes().rpartition(b"\n")
-        if rest:
-            os.truncate(file, len(whole + end))
+        cut_torn_line(file)
         self._known = {(line["part"], line["case"]) for line in read_records(file)}
 
     @property

@@ -7,7 +7,6 @@ itself another (:func:`simam_edu.training.finish`), which outlives a sweep that 
 """
 
 import contextlib
-import json
 import os
 import statistics
 import subprocess
@@ -27,7 +26,7 @@ from simam_edu.training import Progress, finish, read_records
 from simam_edu.training.config import Device
 from simam_edu.training.folder import RECORD_FILE, locked
 from simam_edu.training.interruption import signals_interrupt
-from simam_edu.training.record import Record, append_line, lock_of
+from simam_edu.training.record import Record, append_line, cut_torn_line, lock_of
 
 SWEEP_LOCK = "sweep.lock"  # in the folder of a run: held by the sweep that has it
 LOOK_EVERY = 0.2  # seconds between two looks at a process
@@ -209,12 +208,11 @@ def add_records(path: Path, records: Sequence[Record]) -> None:
     """
     with lock_of(path):
         path.touch()
-        whole, end, rest = path.read_bytes().rpartition(b"\n")
+        cut_torn_line(path)
         try:
-            json.loads(rest or b"null")
-        except ValueError:
-            os.truncate(path, len(whole + end))
-        known = {run_id(record): record for record in read_records(path)}
+            known = {run_id(record): record for record in read_records(path)}
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path} must hold records of runs, got one without {error}") from error
         for record in records:
             name = run_id(record)
             if name not in known:
@@ -239,8 +237,8 @@ def is_running(folder: Path) -> bool:
     try:
         with locked(folder):
             return False
-    except BlockingIOError:
-        return True
+    except OSError as error:  # any other is of a folder that no run can be in
+        return isinstance(error, BlockingIOError)
 
 
 def _progress(name: str, finished: Mapping[str, Record], count: int, jobs: int) -> str:

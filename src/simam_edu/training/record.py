@@ -120,18 +120,29 @@ def lock_of(path: Path) -> FileLock:
 
 def append_line(path: Path, record: Record) -> None:
     """Append a record to a file whose lock is held."""
-    with path.open("a+b") as file:
-        before = file.seek(0, os.SEEK_END)
-        file.seek(max(0, before - 1))
-        start = b"\n" if file.read(1) not in (b"", b"\n") else b""
-        try:
+    path.touch()
+    before = path.stat().st_size
+    try:
+        with path.open("a+b") as file:
+            file.seek(max(0, before - 1))
+            start = b"\n" if file.read(1) not in (b"", b"\n") else b""
             file.write(start + json.dumps(record).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        except OSError as error:  # half a line would spoil the next one
-            os.truncate(path, before)
-            error.filename = str(path)
-            raise
+    except OSError as error:  # half a line would spoil the next one
+        os.truncate(path, before)  # once the file is closed, which tries to write the rest again
+        error.filename = str(path)
+        raise
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut off a last line that a process left torn when it was killed, from a file whose lock is held."""
+    whole, end, rest = path.read_bytes().rpartition(b"\n")
+    try:
+        json.loads(rest or b"null")
+    except ValueError:
+        if rest.startswith(b"{"):  # anything else was never the beginning of a record
+            os.truncate(path, len(whole + end))
 
 
 def read_records(path: Traversable) -> Iterator[Record]:
