@@ -80,7 +80,9 @@ def test_a_run_stopped_again_and_again_tells_how_far_it_is_and_adds_up_its_minut
 
 def test_a_folder_keeps_two_checkpoints_and_nothing_unfinished(tmp_path):
     (tmp_path / "config.json.1.tmp").write_text("what a crash left")
+    (tmp_path / "notes.tmp").write_text("somebody's own")
     train(CONFIG, TRAIN, TEST, folder=tmp_path)
+    (tmp_path / "notes.tmp").unlink()
     steps = [int(path.name.split("-")[1]) for path in checkpoints(tmp_path)]
     assert steps == [STEPS - 1, STEPS]
     assert len(list(tmp_path.iterdir())) == 3

@@ -30,6 +30,13 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)  # when the disk is full, or a signal came
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove the files that writing left unfinished in the folder of a run when the machine stopped."""
+    for unfinished in folder.glob("*.*.[0-9]*.tmp"):
+        if unfinished.name.startswith(("config.json.", "record.json.", "checkpoint-")):
+            unfinished.unlink()
+
+
 def save_checkpoint(
     folder: Path,
     content: Mapping[str, Any],

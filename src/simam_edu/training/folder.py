@@ -15,7 +15,12 @@ from filelock import FileLock, Timeout
 import simam_edu
 from simam_edu.datasets import ImageSet
 from simam_edu.kernels import backend_for
-from simam_edu.training.checkpoint import newest_checkpoint, save_checkpoint, write_atomically
+from simam_edu.training.checkpoint import (
+    newest_checkpoint,
+    remove_unfinished,
+    save_checkpoint,
+    write_atomically,
+)
 from simam_edu.training.config import TrainConfig
 from simam_edu.training.distributed import World, precision
 from simam_edu.training.interruption import signals_wait
@@ -129,8 +134,6 @@ class Checkpointing:
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        for unfinished in self.folder.glob("*.tmp"):  # what a crash left
-            unfinished.unlink()
         text = json.dumps(fingerprint(config, train_set, test_set, world), indent=2) + "\n"
         self._fingerprint = json.loads(text)
         file = self.folder / FINGERPRINT_FILE
@@ -143,6 +146,7 @@ class Checkpointing:
             )
         else:
             write_atomically(file, text.encode())
+        remove_unfinished(self.folder)
 
     def restore(self, state: TrainState) -> None:
         """Put a state to where the newest whole checkpoint stood, if there is one."""
