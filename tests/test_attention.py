@@ -64,8 +64,11 @@ def test_a_positional_argument_is_refused_with_the_right_call(value: Any) -> Non
      ("backend", "plain"), *(("dims", value) for value in (4, True, 2.0, torch.tensor(2)))],
 )  # fmt: skip
 def test_an_option_of_simam_must_be_one_of_its_choices(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be one of .*, got"):
-        SimAM(**{name: value})
+    module = SimAM()
+    for wrong in (lambda: SimAM(**{name: value}), lambda: setattr(module, name, value)):
+        with pytest.raises(ValueError, match=f"{name} must be one of .*, got"):
+            wrong()
+    assert repr(module) == repr(SimAM())
 
 
 def test_numbers_and_words_of_numpy_are_options_too() -> None:

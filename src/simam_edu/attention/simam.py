@@ -115,15 +115,10 @@ class SimAM(Attention):
             )
         options = {"dims": dims, "statistics": statistics, "one_position": one_position, "backend": backend}
         for name, value in (options | _renamed(old, statistics)).items():
-            # 2.0, True and a tensor of 2 equal what is known, and are none of it.
-            is_of_a_kind = isinstance(value, Integral | str) and not isinstance(value, bool)
-            if not is_of_a_kind or value not in CHOICES[name]:
-                known = ", ".join(map(str, CHOICES[name]))
-                raise ValueError(f"{name} must be one of {known}, got {value!r}")
-            setattr(self, name, CHOICES[name][CHOICES[name].index(value)])  # numpy's are made Python's
+            setattr(self, name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; ``lam`` is checked whenever it changes, and an old name is refused."""
+        """Set an attribute; an option is checked whenever it changes, and an old name is refused."""
         if name in RENAMED:
             raise AttributeError(f"SimAM has no {name} to be set; it is now {RENAMED[name]}")
         if name == "lam":
@@ -133,6 +128,13 @@ class SimAM(Attention):
                     "no parameters and its kernels no gradient for lambda: use lam=float(value)"
                 )
             value = check_lam(value)
+        elif name in CHOICES:
+            # 2.0, True and a tensor of 2 equal what is known, and are none of it.
+            is_of_a_kind = isinstance(value, Integral | str) and not isinstance(value, bool)
+            if not is_of_a_kind or value not in CHOICES[name]:
+                known = ", ".join(map(str, CHOICES[name]))
+                raise ValueError(f"{name} must be one of {known}, got {value!r}")
+            value = CHOICES[name][CHOICES[name].index(value)]  # numpy's are made Python's
         super().__setattr__(name, value)
 
     def extra_repr(self) -> str:
