@@ -49,6 +49,13 @@ def make(make_network):
     return make_network().eval()
 
 
+class Plus(nn.Sequential):
+    """What comes out is not what its last module returns."""
+
+    def forward(self, x):
+        return x + super().forward(x)
+
+
 X = draw(2, 3, 8, 8)
 CASES = {  # the network, the place, its argument, how many
     "residual by class": (residual, "after", nn.BatchNorm2d, 4),
@@ -103,6 +110,20 @@ def test_before_and_after_one_module_go_one_by_one():
     after.remove()
     assert torch.equal(model(X), y)
     assert type(model[0]) is nn.Conv2d
+
+
+def test_a_module_at_several_places_has_one_attention_and_goes_on_without():
+    shared = nn.ReLU()
+    model = nn.Sequential(
+        nn.Sequential(nn.Conv2d(3, 3, 1), shared), nn.Sequential(nn.Conv2d(3, 3, 1), shared)
+    )
+    before = model(X)
+    inserted = insert(model, after="?")
+    assert inserted.names == ("0.1.inserted_after",)
+    once = SimAM()(model[0][0](X).relu())
+    assert torch.equal(model(X), SimAM()(model[1][0](once).relu()))
+    inserted.remove()
+    assert torch.equal(model(X), before)
 
 
 def saved(model):
@@ -180,6 +201,8 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_changed():
             insert(model, **options)
     with pytest.raises(ValueError, match=r"match modules that compute .*, got '0', a ModuleList"):
         insert(nn.Sequential(nn.ModuleList([nn.ReLU()])), after="0")
+    with pytest.raises(ValueError, match=r"got '0', a Plus: an nn.Sequential with a forward of its own"):
+        insert(nn.Sequential(Plus(nn.ReLU())), after=Plus)
     inserted.remove()
     with pytest.raises(ValueError, match=r"those of inserted modules, got '0\.inserted_after'"):
         inserted.remove()

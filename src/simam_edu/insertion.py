@@ -125,7 +125,8 @@ def insert(
 
     Raises:
         ValueError: If neither place is given, one matches no module, a module has attention there
-            already or cannot be called, or ``make`` returns no module; then nothing is changed.
+            already, cannot be called or is an ``nn.Sequential`` with a forward of its own, or ``make``
+            returns no module; then nothing is changed.
 
     >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
     >>> insert(network, after=nn.BatchNorm2d)
@@ -151,14 +152,20 @@ def _targets(network: nn.Module, place: str, where: Where | None) -> dict[str, n
     if where is None:
         return {}
     argument, end = place.removeprefix("inserted_"), 0 if place == BEFORE else -1
-    every = dict(network.named_modules())
+    # One name for each module, also for one that has several places.
+    names = {module: name for name, module in network.named_modules()}
     found = {}
-    for name, module in every.items():
+    for module, name in names.items():
         if not (fnmatchcase(name, where) if isinstance(where, str) else isinstance(module, where)):
             continue
         while isinstance(module, nn.Sequential) and len(module):  # what is put at one is at its end
-            name = f"{name}.{list(module._modules)[end]}".lstrip(".")
+            if type(module).forward is not nn.Sequential.forward:
+                raise ValueError(
+                    f"{argument} must match modules that attention can be put at, got {name!r}, a "
+                    f"{type(module).__name__}: an nn.Sequential with a forward of its own; name one in it"
+                )
             module = module[end]
+            name = names[module]
         if place in module._modules or isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict):
             raise ValueError(
                 f"{argument} must match modules that compute and have no attention there, got {name!r}, "
@@ -168,6 +175,6 @@ def _targets(network: nn.Module, place: str, where: Where | None) -> dict[str, n
     if not found:
         raise ValueError(
             f"{argument} must match a module, got {where!r}; the network has the modules "
-            f"{', '.join(filter(None, every))}"
+            f"{', '.join(filter(None, names.values()))}"
         )
     return found
