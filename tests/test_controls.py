@@ -72,5 +72,8 @@ def test_every_control_has_lam_a_gradient_and_no_weights_and_is_refused_a_record
     assert not list(module.parameters())
     with pytest.raises(ValueError, match=r"x must have the axes \(n, c, h, w\)"):
         module(X[0])
+    with pytest.raises(ValueError, match="x must have maps of at least two positions"):
+        module(X[..., :1, :1])
+    assert module(X[:0]).shape == (0, 4, 5, 6)
     with pytest.raises(ValueError, match="module must be one to be recorded, got the control"):
         torch.jit.trace(module, X)

@@ -34,7 +34,8 @@ class Control(Attention, ABC):
 
     Raises:
         ValueError: If ``channels`` or ``lam`` is out of its range; when called, if the input is not
-            a dense floating tensor of four axes, or torch.jit.trace records.
+            a dense floating tensor of four axes with maps of two positions or more, or
+            torch.jit.trace records.
     """
 
     def __init__(self, channels: int, *, lam: float = 1e-4) -> None:
@@ -46,9 +47,12 @@ class Control(Attention, ABC):
         check_maps(x)
         if is_traced():  # a recorded draw would be the same for ever
             raise ValueError(f"module must be one to be recorded, got the control {type(self).__name__}")
+        positions = x.shape[2] * x.shape[3]
+        if positions < 2:
+            raise ValueError(f"x must have maps of at least two positions, got shape {tuple(x.shape)}")
         values = x.to(accumulation_dtype(x.dtype))
         deviation = values - values.mean(AXES, keepdim=True)
-        variance = deviation.square().sum(AXES, keepdim=True) / (x[0, 0].numel() - 1)
+        variance = deviation.square().sum(AXES, keepdim=True) / (positions - 1)
         importance = deviation.square() / (4.0 * (variance + self.lam)) + FLOOR
         return (values * self._moved(importance.sigmoid(), deviation)).to(x.dtype)
 
@@ -76,7 +80,8 @@ class Shuffled(Control):
 
     def _moved(self, gain: Tensor, _deviation: Tensor) -> Tensor:
         flat = gain.flatten(2)  # (n, c, h * w)
-        place = torch.arange(flat[0].numel(), device=gain.device).reshape(flat.shape[1:])
+        channels, positions = flat.shape[1:]
+        place = torch.arange(channels * positions, device=gain.device).reshape(channels, positions)
         # Hashed on the device, as no generator of the host can be in a recorded step.
         order = _mixed(place ^ _mixed(self.start + self.calls * self.training)).argsort(dim=1)
         self.calls += self.training
