@@ -106,7 +106,6 @@ def test_autocast_on_the_cpu_changes_nothing(dtype):
         torch.testing.assert_close(inside, outside, rtol=2 * torch.finfo(dtype).eps, atol=0)
 
 
-@pytest.mark.parametrize("backend", ["auto", "torch"])
 def test_gradients_in_a_batch_are_those_one_by_one(backend):
     x = draw(2, 3, 4, 5).requires_grad_()
     y = SimAM(backend=backend)(x)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_batchedtensor, is_legacy_batchedtensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from simam_edu.kernels import reference
@@ -24,7 +25,7 @@ Saved = tuple[Tensor, ...]
 class Fused(torch.autograd.Function):
     """SimAM as one step of autograd, by a module that has both passes.
 
-    Where the gradient is itself to be differentiated, autograd differentiates the reference instead.
+    Where the gradient is itself to be differentiated, or comes in a batch, the reference is taken instead.
     """
 
     # The older form of forward, with the context as an argument: the newer one takes twice the time to call,
@@ -42,8 +43,10 @@ class Fused(torch.autograd.Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
         """Return the gradient of the input."""
         x, *saved = ctx.saved_tensors
-        if torch.is_grad_enabled():  # this pass will be differentiated
-            grad = reference.gradient(x, grad_output, ctx.options, create_graph=True)
+        differentiated = torch.is_grad_enabled()
+        # A batch of gradients, as by is_grads_batched, has no memory that a kernel could read.
+        if differentiated or is_batchedtensor(grad_output) or is_legacy_batchedtensor(grad_output):
+            grad = reference.gradient(x, grad_output, ctx.options, create_graph=differentiated)
         else:
             grad = ctx.kernel.backward(x, grad_output, tuple(saved), ctx.options)
         return grad, None, None
@@ -79,8 +82,6 @@ def backward(x: Tensor, grad_output: Tensor, saved: Saved, options: Options) -> 
     distance = (values - _first(values, options)).sub_(sums, alpha=1.0 / positions)
     z = distance.mul_(r)  # zeta / 2
     s = _importance(z.square(), positions, options).sigmoid_()  # the gain
-    # In-place steps change only what holds the upstream gradient, or what does not
-    # meet it any more: vmap may give a batch of these.
     result = grad * s  # the direct path
     share = s.sub_(_constant(1.0, s.dtype)).mul_(values).mul_(z)  # -(1 - s) x z
     if options.leave_one_out:
