@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 import grad_cam_package
-from simam_edu import SimAM, energy
+from simam_cases import draw
+from simam_edu import SimAM, energy, maps
 from simam_edu.attention import attention_factory
 from simam_edu.maps import enlarged, gains, grad_cam, occlusion, overlay
 from simam_edu.networks import build
@@ -47,6 +48,13 @@ def test_gains_of_every_simam_are_those_of_the_oracle(statistics):
     for name, gain in found.items():
         wanted = energy.gain(entered[name].double().numpy(), lam=0.01, statistics=statistics)
         np.testing.assert_allclose(gain, wanted, rtol=1e-9)
+
+
+def test_gains_of_a_module_whose_backend_does_not_take_float64_on_the_cpu():
+    x = draw(2, 3, 4, 4)
+    module = SimAM(backend="triton")
+    torch.testing.assert_close(maps._gain(module, x), maps._gain(SimAM(), x))
+    assert module.backend == "triton"
 
 
 def test_gains_where_a_neuron_is_zero_and_where_a_channel_is():

@@ -82,8 +82,9 @@ CURES = {
     "keep the nodes that simam_nodes names in float32",
     "mixed": "wrong where channels differ in scale: they share the steps of int8 inside SimAM; exclude "
     "the nodes that simam_nodes names from quantization",
-    "everywhere": "wrong for every input: check was told another lam or other statistics, or SimAM was "
-    "quantized; exclude the nodes that simam_nodes names",
+    "everywhere": "wrong for every input that was fed: check was told another lam or other statistics, or "
+    'SimAM was quantized (exclude the nodes that simam_nodes names), or, where "std 1" was not fed, '
+    "float16 overflows",
     "rounded": "the attention is right, and input and output are rounded to few steps; take 16 bits for "
     "activations, or dynamic quantization, if that is too coarse",
 }
@@ -94,7 +95,7 @@ def _cause(finding: Finding, findings: Sequence[Finding]) -> str:
     if finding.verdict == "rounded":
         return "rounded"
     small = {other.verdict for other in findings if (other.feed, other.shape) == ("std 1", finding.shape)}
-    if small <= {"right", "rounded"}:
+    if small and small <= {"right", "rounded"}:
         return "mixed" if finding.feed == "mixed" else "scale"
     same = {other.verdict for other in findings if other.feed == finding.feed}
     return "size" if "right" in same else "everywhere"
@@ -156,8 +157,9 @@ def check(
     >>> print(report)  # doctest: +NORMALIZE_WHITESPACE
     input           map verdict      error   kept
     std 1           8x8 off        2.8e-01   0.00
-    wrong for every input: check was told another lam or other statistics, or SimAM was
-    quantized; exclude the nodes that simam_nodes names
+    wrong for every input that was fed: check was told another lam or other statistics, or
+    SimAM was quantized (exclude the nodes that simam_nodes names), or, where "std 1" was
+    not fed, float16 overflows
     """
     if not shapes or not feeds:
         raise ValueError(f"shapes and feeds must name one each at least, got {shapes!r} and {feeds!r}")

@@ -7,6 +7,7 @@ Each function takes any torch network, looks at it in evaluation mode, and leave
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,9 @@ def gains(
 
 
 def _gain(module: nn.Module, x: Tensor, *rest: Any, **options: Any) -> Tensor:
+    if isinstance(module, SimAM):  # the backend that it has may not take float64 on the CPU
+        module = copy(module)
+        module.backend = "auto"
     # A gain stays when its channel is moved by a constant: asked for a copy that is nowhere near zero.
     values = x.detach().to("cpu", torch.float64)
     peak = values.abs().amax(tuple(range(2, values.ndim)), keepdim=True)
