@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from simam_edu.experiments.sweep import Outcome
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -57,6 +59,20 @@ def test_a_torn_line_is_cut_off_and_answered_again(tmp_path, program):
 def test_no_case_is_begun_for_which_there_is_no_time(tmp_path, program):
     log = program.Log(tmp_path / "card.jsonl", 0.5)
     assert (log.wants("fast", "one", seconds=20), log.wants("fast", "one", seconds=40)) == (True, False)
+
+
+def test_when_the_time_is_over_no_further_case_is_begun(tmp_path, program, monkeypatch):
+    log = program.Log(tmp_path / "card.jsonl", 1)
+    monkeypatch.setattr(program.right, "_answer", lambda *_: setattr(log, "_end", 0) or {"ok": True})
+    program.right.run(log, "cpu", rehearse=True, processes=1)
+    assert len(log.lines("right")) == 1
+
+
+def test_a_run_that_failed_is_told_in_the_status(tmp_path, program, monkeypatch):
+    options = ["--rehearse", "--minutes", "1", "--parts", "study", "--out", str(tmp_path)]
+    failed = Outcome(done=0, left=("a run",), failures={"a run": "why"})
+    monkeypatch.setattr(program, "sweep", lambda *_, **__: failed)
+    assert program.main(options) == 1
 
 
 def test_a_wrong_number_is_found(program, monkeypatch):

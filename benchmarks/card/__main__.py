@@ -59,8 +59,8 @@ def images_of(name: str, data: Path | None, rehearse: bool) -> tuple[ImageSet, I
     return tuple(few)
 
 
-def study(log: Log, options: argparse.Namespace, device: str) -> None:
-    """Train the runs of the grids that the time allows, several side by side."""
+def study(log: Log, options: argparse.Namespace, device: str) -> bool:
+    """Train the runs of the grids that the time allows, several side by side; return whether none failed."""
     names, seeds = (["smoke"], [0]) if options.rehearse else (options.grids, options.seeds)
     runs = {run.id: run for name in names for run in grid(name, seeds=seeds)}
     images = {
@@ -74,6 +74,7 @@ def study(log: Log, options: argparse.Namespace, device: str) -> None:
     )  # fmt: skip
     for name, reason in outcome.failures.items():
         print(f"{name} failed: {reason}", flush=True)
+    return not outcome.failures
 
 
 def parser() -> argparse.ArgumentParser:
@@ -96,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the parts in order; return 1 if anything was wrong, 2 without a card or a fit folder."""
+    """Run the parts in order; return 1 if anything was wrong or failed, 2 without a card or a fit folder."""
     options = parser().parse_args(arguments)
     if not (options.rehearse or torch.cuda.is_available()):
         print("there must be a CUDA card, and torch sees none; --rehearse runs on the CPU", file=sys.stderr)
@@ -121,11 +122,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         jobs, workers = ([2], [0]) if options.rehearse else ([options.jobs], options.workers)
         images, _ = images_of("cifar10", options.data, options.rehearse)
         rates.run(log, device, images, jobs=jobs, workers=workers)
-    if "study" in options.parts:
-        study(log, options, device)
+    trained = "study" not in options.parts or study(log, options, device)
     wrong = [line["case"] for line in log.lines("right") if not line["ok"]]
     print(f"{len(log.lines('right'))} checks, wrong: {wrong or 'none'}; {log.seconds_left:.0f} s left")
-    return 1 if wrong else 0
+    return 1 if wrong or not trained else 0
 
 
 if __name__ == "__main__":

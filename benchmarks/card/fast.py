@@ -96,7 +96,10 @@ def run(log: Log, device: str, *, rehearse: bool, processes: int) -> None:
     ]
     if processes > 1 and cells:
         with ProcessPoolExecutor(min(processes, len(cells)), get_context("spawn")) as pool:
-            list(pool.map(compile_forms, *zip(*[(*cell, device) for cell in cells], strict=True)))
+            for _ in pool.map(compile_forms, *zip(*[(*cell, device) for cell in cells], strict=True)):
+                if log.seconds_left < 0:
+                    pool.shutdown(cancel_futures=True)
+                    return
     for shape, dtype in cells:
         if log.seconds_left < 0:
             return
@@ -104,10 +107,8 @@ def run(log: Log, device: str, *, rehearse: bool, processes: int) -> None:
         flat = [job for pair in jobs.values() for job in pair]
         medians = [statistics.median(mine) for mine in times(flat, device, 3 if rehearse else REPEATS)]
         size = MAPS_MOVED * torch.Size(shape).numel() * dtype.itemsize
-        forward, both = (
-            dict(zip(jobs, medians[::2], strict=True)),
-            dict(zip(jobs, medians[1::2], strict=True)),
-        )
+        forward = dict(zip(jobs, medians[::2], strict=True))
+        both = dict(zip(jobs, medians[1::2], strict=True))
         copy = 2 * size / MAPS_MOVED / both["copy"]
         log.add(
             "fast", _name(shape, dtype), forward_ms=forward, both_ms=both,

@@ -218,12 +218,17 @@ def run(log: Log, device: str, *, rehearse: bool, processes: int) -> None:
     left = {name: job for name, job in jobs.items() if log.wants("right", name)}
     if processes <= 1 or len(left) < 2:
         for name, (function, given) in left.items():
+            if log.seconds_left < 0:
+                return
             log.add("right", name, **_answer(function, given))
         return
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         futures = {pool.submit(_answer, *job): name for name, job in left.items()}
         for future in as_completed(futures):
             log.add("right", futures[future], **future.result())
+            if log.seconds_left < 0:
+                pool.shutdown(cancel_futures=True)
+                return
 
 
 def _answer(function: Callable[..., dict[str, Any]], given: Iterable[Any]) -> dict[str, Any]:
