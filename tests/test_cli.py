@@ -80,7 +80,7 @@ def test_the_help_tells_each_recipe_and_the_line_of_each_field(capsys):
     ("arguments", "message"),
     [
         (["--lam", "-1"], "lam must be a finite number of at least 0"),
-        (["--epochs", "0"], "epochs must be at least 1"),
+        (["--epochs", "0"], "epochs must be a whole number of at least 1"),
         (["--attention", "none", "--lam", "1"], "does not take these options"),
         (["--network", "resnet18"], "resnet20"),
         (["--dataset", "cifar10", "--data", "nowhere"], "nowhere"),

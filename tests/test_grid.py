@@ -76,6 +76,11 @@ def test_every_run_of_a_grid_has_a_name_of_its_own_and_whole_seeds_come_first(na
         (partial(Run, slot="middle"), "slot must be one of"),
         (partial(Run, dataset="mnist"), "dataset must be one of"),
         (partial(Run, recipe="fast"), "recipe must be one of"),
+        (partial(Run, epochs=2.5), "epochs must be a whole number of at least 1, got 2.5"),
+        (
+            Run(attention="se", attention_options={"reduction": 8}).arguments,
+            "must be of lam, statistics for simam-edu train, got reduction",
+        ),
     ],
 )
 def test_an_unknown_grid_a_bad_seed_shard_or_run_is_refused(wrong, message):

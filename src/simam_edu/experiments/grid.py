@@ -12,6 +12,7 @@ from simam_edu.attention import attention_factory
 from simam_edu.datasets import NAMES
 from simam_edu.networks import Slot, find
 from simam_edu.training import RECIPES, TrainConfig
+from simam_edu.training.config import ATTENTION_OPTIONS
 
 Variant = tuple[str, Slot, Mapping[str, float | str]]
 """An attention module, its place in the block, and its options."""
@@ -44,7 +45,7 @@ class Run(TrainConfig):
 
     Attributes:
         dataset: A name of :data:`simam_edu.datasets.NAMES`.
-        held_out: None by default, because in a study nothing is chosen.
+        held_out: 0 by default, because in a study nothing is chosen.
 
     Raises:
         ValueError: If the run could not be started, so that a sweep does not learn it after hours.
@@ -70,7 +71,16 @@ class Run(TrainConfig):
         return run_id(asdict(self) | {"epochs": self.total_epochs, "recipe_values": recipe})
 
     def arguments(self) -> list[str]:
-        """Return what ``simam-edu train`` is called with for this run, but for the device."""
+        """Return what ``simam-edu train`` is called with for this run, but for the device.
+
+        Raises:
+            ValueError: If the command has no option for one of the module's.
+        """
+        if unknown := self.attention_options.keys() - ATTENTION_OPTIONS:
+            raise ValueError(
+                f"attention_options must be of {', '.join(ATTENTION_OPTIONS)} for simam-edu train, got "
+                f"{', '.join(unknown)}; call simam_edu.training.finish with this run instead"
+            )
         options = asdict(self)
         del options["device"]
         options |= dict(options.pop("attention_options"))

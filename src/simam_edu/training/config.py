@@ -67,8 +67,8 @@ class TrainConfig:
             if getattr(self, name) not in CHOICES[name]:
                 known = ", ".join(CHOICES[name])
                 raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
-        if self.epochs is not None and self.epochs < 1:
-            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+        if self.epochs is not None and (type(self.epochs) is not int or self.epochs < 1):
+            raise ValueError(f"epochs must be a whole number of at least 1, got {self.epochs!r}")
         check_seed(self.seed)
         if not 0 <= self.held_out < 1:
             raise ValueError(f"held_out must be in [0, 1), got {self.held_out}; 0.1 keeps a tenth")
