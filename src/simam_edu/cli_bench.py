@@ -44,6 +44,9 @@ def _kernels(_options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
+    if options.record:  # better known before the measurement than after it
+        options.record.parent.mkdir(parents=True, exist_ok=True)
+        options.record.open("a").close()
     lines: list[dict[str, Any]] = []
     seconds, device = options.seconds, World().device(options.device).type
 
@@ -70,7 +73,6 @@ def _bench(options: argparse.Namespace) -> None:
             print(steps_table(kind, times), flush=True)
     if options.record:
         common = {"environment": environment(), "finished": datetime.now(UTC).isoformat(timespec="seconds")}
-        options.record.parent.mkdir(parents=True, exist_ok=True)
         text = "".join(json.dumps(line | common) + "\n" for line in lines)
         options.record.write_text(text, encoding="utf-8")
         print(f"{len(lines)} lines written to {options.record}", file=sys.stderr)

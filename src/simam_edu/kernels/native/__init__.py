@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 
@@ -131,21 +132,19 @@ def _load_error(file: Path) -> str | None:
     return None
 
 
-def _lock(folder: Path) -> FileLock:
+def _lock(folder: Path) -> AbstractContextManager[object]:
     """Make the cache folder, and return its lock, taken."""
     try:
         if not folder.is_absolute():
             raise OSError(f"{folder} is no absolute path")
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
-        lock = FileLock(folder.with_suffix(".lock"))
-        lock.acquire()
+        return FileLock(folder.with_suffix(".lock")).acquire()
     except OSError as error:
         raise OSError(
             f"the native kernel needs a cache folder that this process can write, got: {error}; "
             "set XDG_CACHE_HOME to one, or go on without: SimAM then runs on torch's own operations"
         ) from error
-    return lock
 
 
 def _checksum(file: Path) -> bytes:
