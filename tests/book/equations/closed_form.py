@@ -25,15 +25,14 @@ from page_math import Equation
 from page_symbols import M, b, lam, mu, sigma, t, w
 from simam_edu import SimAM, solvers
 
-W_T, B_T, Y_T, Y_O = (symbol(name) for name in ("w_t", "b_t", "y_t", "y_o"))
+Y_T, Y_O = symbol("y_t"), symbol("y_o")
 LABELS = {"target_label": Y_T, "other_label": Y_O}
-ANY_LINE = {"w_t": W_T, "b_t": B_T}  # and not the best
 SCALE = {"alpha": (Y_T - Y_O) / 2, "c": (Y_T + Y_O) / 2}
 TILDES = {"wtilde_t": "weight", "btilde_t": "bias", "etilde_t^*": "minimum"}
 LEAST_OF_X = step("minimum", mu, sigma**2).subs(t, symbol("x"))
 # The sums on the page run over the transformed others.
-TRANSFORMED = ANY_LINE | {"that": W_T * t + B_T, "xhat_i": W_T * symbol("x_i") + B_T}
-TRANSFORMED |= {"energy": energy_in_sums(W_T, B_T, **LABELS).subs(lam, 0)}
+TRANSFORMED = {"that": w * t + b, "xhat_i": w * symbol("x_i") + b}
+TRANSFORMED |= {"energy": energy_in_sums(w, b, **LABELS).subs(lam, 0)}
 
 
 def printed_energy(weight: Any, bias: Any) -> Any:
@@ -77,7 +76,7 @@ def with_any_line(generator: np.random.Generator) -> dict[str, Any]:
     weight, bias = (float(value) for value in generator.normal(0, 2, 2))
     fitted = np.polyval([weight, bias], point["x"])
     without = point["etilde_t"](weight, bias) - point["lambda"] * weight**2
-    return point | {"w_t": weight, "b_t": bias, "that": fitted[-1], "xhat": fitted, "energy": without}
+    return point | {"w": weight, "b": bias, "that": fitted[-1], "xhat": fitted, "energy": without}
 
 
 def at_the_fewest_misses(generator: np.random.Generator) -> dict[str, Any]:
@@ -85,7 +84,7 @@ def at_the_fewest_misses(generator: np.random.Generator) -> dict[str, Any]:
     point = with_any_line(generator)
     k, k_t = int(generator.integers(1, point["M"])), int(generator.integers(2))
     fitted = np.append(np.where(np.arange(point["M"] - 1) < k, 0.0, -1.0), 1.0 - k_t)
-    x = (fitted - point["b_t"]) / point["w_t"]
+    x = (fitted - point["b"]) / point["w"]
     return point | {"k": k, "k_t": k_t, "e_t": energy_of({"x": x, "t": x[-1], "lambda": 0.0})}
 
 
@@ -130,7 +129,7 @@ EQUATIONS = {
         {"e_t": lambda *_: symbol("energy")},
         lambda g: (point := with_any_line(g)) | {"e_t": lambda *_: point["energy"]},
     ),
-    "eq-energy": of_channel(ANY_LINE, {"e_t": energy_in_sums}, with_any_line),
+    "eq-energy": of_channel({}, {"e_t": energy_in_sums}, with_any_line),
     # An inequality that is sharp: it is proven, and tested, where both sides meet.
     "eq-mistakes": of_channel({}, {"e_t": least_with_mistakes}, at_the_fewest_misses),
     "eq-labels": of_channel(
