@@ -51,9 +51,14 @@ def mathml(latex: str, *, display: bool) -> str:
 def _set_forms(row: list[ET.Element]) -> None:
     """Say what a browser cannot know of an operator from its place among its neighbors."""
     opens = False  # whether what stands before begins a new term
+    inside = False  # an absolute value
     for element in row:
         core = element[0] if element.tag in SCRIPTED else element
-        if core.get("fence"):  # as tall above the line as below
+        if core.text == "|":
+            inside = not inside
+            core.set("fence", "true")
+            core.set("form", "prefix" if inside else "postfix")
+        elif core.get("fence"):  # as tall above the line as below
             core.set("symmetric", "true")
             if core.text in OPENING or core.text in CLOSING:
                 core.set("form", "prefix" if core.text in OPENING else "postfix")

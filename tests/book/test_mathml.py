@@ -44,9 +44,10 @@ def test_the_font_has_every_character_of_every_formula_and_a_table_for_mathemati
         ("a, -b", [None, "prefix"]),
         (r"\bigl(-a\bigr)", ["prefix", "prefix", "postfix"]),
         (r"a(b) - c", [None, None, None]),
+        (r"|-a| < |b|^2", ["prefix", "prefix", "postfix", None, "prefix", "postfix"]),
     ],
 )
-def test_a_minus_that_opens_a_term_is_a_sign(latex, forms):
+def test_a_minus_that_opens_a_term_is_a_sign_and_bars_open_and_close(latex, forms):
     assert [mo.get("form") for mo in parsed(latex).iter(f"{M}mo")] == forms
 
 
