@@ -1,5 +1,7 @@
 """The gradient: every step of its derivation, and the numbers, against derivatives taken another way."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -136,12 +138,20 @@ def test_it_is_linear_in_grad_and_blind_to_scale_and_its_sum_to_offsets(maps, st
     np.testing.assert_array_equal(scaled, found)
 
 
+@pytest.mark.parametrize("statistics", ["shared", "population", "leave_one_out"])
 @pytest.mark.parametrize("scale", [5e-324, 1e-300, 1e-160, 1e160, 1e300])
-def test_no_scale_overflows(scale):
+def test_no_scale_overflows(scale, statistics):
     x, grad = np.arange(6.0).reshape(2, 3) * scale, np.ones((2, 3))
-    assert np.isfinite(simam_gradient(x, grad)).all()
-    found = simam_gradient(x, grad, lam=0.0)
-    np.testing.assert_allclose(found, simam_gradient(x / scale, grad, lam=0.0), rtol=1e-12)
+    gradient = partial(simam_gradient, grad=grad, statistics=statistics)
+    assert np.isfinite(gradient(x)).all()
+    np.testing.assert_allclose(gradient(x, lam=0.0), gradient(x / scale, lam=0.0), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("x", "lam"), [([0, 0, 0, 1e80], 1e-4), ([0, 1e-100, 2e-100, 1], 0.0)])
+def test_a_neuron_beyond_all_others_leaves_each_its_gain(x, lam):
+    x, exact = np.array([x]), {"lam": lam, "statistics": "leave_one_out"}
+    found = simam_gradient(x, np.ones_like(x), **exact)
+    np.testing.assert_allclose(found, energy.gain(x, **exact), rtol=1e-12)
 
 
 def test_a_large_mean_costs_no_digits():

@@ -6,7 +6,7 @@ r"""The gradient of SimAM in numpy and float64: the oracle for the gradients of 
 import numpy as np
 from jaxtyping import Float
 
-from simam_edu import energy
+from simam_edu import _exact, energy
 from simam_edu.derivation import LOSS, M, Step, a, a_bar, g, i, j, lam, tau, x, x_bar, y_bar, z
 from simam_edu.derivation import derive_gradient as derive
 from simam_edu.derivation import mean as mu
@@ -52,21 +52,19 @@ def simam_gradient(
         raise ValueError(f"grad must be finite and have the shape of x, {x.shape}, got shape {grad.shape}")
     neurons, ddof = x.shape[-2] * x.shape[-1], int(statistics != "population")
     # The gradient does not change if x is divided by a power of two and lam by its square.
-    exponent = np.frexp(np.max(np.abs(x), axis=(-2, -1), keepdims=True))[1]
-    x = np.ldexp(x, -exponent)
+    x, exponent, _, deviation = _exact.scaled(x)
     with np.errstate(over="ignore"):
         lam = np.minimum(np.ldexp(lam, -2 * exponent), 1e300)  # beyond it nothing but grad times gain is left
-    deviation = x - energy.channel_statistics(x, ddof=ddof)[0]
-    remainder, var = energy.channel_statistics(deviation, ddof=ddof)  # the mean was rounded
+    var = _exact.variance(deviation, ddof)
     tau = np.sqrt(var + lam)  # (*lead, 1, 1)
     tau[tau == 0] = np.inf  # a constant channel has no scores
-    score = (deviation - remainder) / tau
+    score = deviation / tau
     decay = np.exp(-importance)
     slope = decay / (1 + decay) ** 2  # g (1 - g), also where g is rounded to one
     if statistics == "leave_one_out":
         others = energy.leave_one_out_statistics(x)[1] + lam
         ratio = neurons / (neurons - 1) * (var + lam) / np.where(others == 0, np.inf, others)
-        slope = slope * ratio**2
+        slope = slope * np.minimum(ratio, 1e150) ** 2  # where it is as large, the slope is zero
     arriving = grad * (x / tau) * slope / 2  # a_bar / (2 tau)
     of_mean = np.mean(arriving * score, axis=(-2, -1), keepdims=True)
     of_variance = np.sum(arriving * score**2, axis=(-2, -1), keepdims=True) / (neurons - ddof)
