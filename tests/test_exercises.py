@@ -159,6 +159,8 @@ RIGHT = {
     "tensor with gradient": ("others_variance", lambda x: torch.tensor(in_place(x), requires_grad=True)),
     **{repr(half): ("half", half) for half in (0.5, Fraction(1, 2), Decimal("0.5"), sp.Rational(1, 2))},
     **{repr(half): ("half", half) for half in (np.float32(0.5), torch.tensor([0.5]), [0.5], "1/2", " 0.5 ")},
+    "as its page rounds it": ("half_precision_limit", 7.998),
+    "a fraction in decimals": ("least_energy_on_paper", 1.684),
     "bfloat16": ("largest_offset", torch.tensor(128.0, dtype=torch.bfloat16)),
     "text": (TEXT, " Lambda twice "),
     "tensor for a number": ("p_value", p_value_by_torch),

@@ -32,7 +32,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         on_paper(4): "Here the sum of squares is divided by the number of all neurons. The target is not among the others; see 'Sums become mean and variance'.",
         1 / on_paper(3): "This is one over the least energy, the importance; see the end of 'The least energy'.",
         on_paper(3, distance=3): "The distance of the target from the mean has become a sum. It is t minus the mean; see 'The least energy'.",
-    }),
+    }, rtol=1e-3),
     Exercise("best_line", "a function of (t, mu, var, lam) that returns the best weight and the best bias, in this order", best_line, {
         "w_t = 2 -> w_t = -2": "This is Eq. (3) as the paper prints it, with Eq. (4). The minus sign is a misprint: this line pulls the target towards minus one; see 'The sign in the paper'.",
         "return w_t -> return -w_t": "The bias is right, the weight has the sign that the paper prints in Eq. (3). With it the two do not even belong to one line through the midpoint; see 'The sign in the paper'.",

@@ -47,7 +47,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     }, lambda _: [(92.3, 0.2, 92.7, 0.1, 5), (70.0, 0.5, 69.8, 0.1, 3), (50.75, 0.25, 50.25, 0.75, 8)]),
     Exercise("seeds_needed", "a function of (delta, s) that returns the number of runs of each module, rounded up", seeds, {
         "ceil(2 * -> ceil(": "Only one of the two means varies here. Both modules have runs, so the difference has twice the variance of a mean.",
-        "ceil(2 -> ceil(4": "This is the number of runs of both modules together; asked for are those of each.",
+        "return np.ceil -> return 2 * np.ceil": "This is the number of runs of both modules together; asked for are those of each.",
         " + stats.norm.ppf(4 / 5) -> ": "The second quantile is missing. Without it the difference is found in one half of all studies only.",
         "39 / 40 -> 19 / 20": "This is the one-sided test. A two-sided one has one in forty on each side.",
     }, lambda g: [(0.3, 0.2), (0.1, 0.3), (g.uniform(0.05, 0.2), 0.25)]),

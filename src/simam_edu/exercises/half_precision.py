@@ -24,7 +24,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
         float(np.sqrt(LARGEST_HALF)): "This is where a single square overflows. The sum has one square for each position; see 'Where the sum overflows'.",
         LARGEST_HALF / 32**2: "This is the largest variance. Its root is asked for.",
         float(np.sqrt(LARGEST_HALF / 32)): "Here the sum runs over one side of the map only. It runs over all its positions; see 'Where the sum overflows'.",
-    }),
+    }, rtol=1e-4),
     Exercise("largest_offset", "the largest power of two that can be added to the values 0, 1, 2, 4 in bfloat16 so that no gain changes, as a number", 128, {
         256: "At 256 bfloat16 has only every second whole number, and 257 is none of them.",
         1024: "This is right for float16, which has eleven significant bits. A bfloat16 has eight.",

@@ -29,7 +29,7 @@ EXERCISES = (  # a mistake a line: what is changed in the solution, and the hint
     Exercise("grubbs_gain", "a function of (M, level) that returns the gain above which Grubbs' test rejects the largest neuron", grubbs_gain, {
         "(2 * M) -> 2": "This tests one neuron that was chosen before it was seen. The largest of M is larger than that by chance alone: divide the level by M; see 'The largest of a channel'.",
         "(2 * M) -> M": "This is one tail only. The largest |z| may lie on either side, so each tail gets half of the level.",
-        "t**2 / (M - 2 + t**2) -> t**2": "Here the residual stands for the score. The target inflates the variance in its own score; see 'The t of a two-sample test'.",
+        "(M - 1) ** 2 / M * t**2 / (M - 2 + t**2) -> t**2": "Here the residual stands for the score. The target inflates the variance in its own score; see 'The t of a two-sample test'.",
         "expit(1 / 2 + z2 / 4) -> np.sqrt(z2)": "This is the critical |z|. Asked for is the gain that belongs to it.",
     }, lambda _: [(4, 0.05), (16, 0.05), (16, 0.01), (64, 0.05), (64, 0.1)]),
     Exercise("two_outliers", "the smallest number of neurons, as a number", 17, {
