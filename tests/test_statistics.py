@@ -27,6 +27,7 @@ def test_the_interval_and_the_test_are_those_of_student_paired_and_of_welch(seed
         assert found.std == pytest.approx(std)
         intervals_agree(found, stats.ttest_1samp(values, 0.0), level)
     assert estimate(values).clear == (estimate(values).p < 0.05)
+    assert not estimate([values[0]] * 2).clear, "no spread says nothing"
     a, b = rng.normal(92.0, 0.1, 5), rng.normal(92.2, 0.4, 5)
     intervals_agree(estimate(a - b), stats.ttest_rel(a, b))
     found = welch(a.mean(), a.std(ddof=1), b.mean(), b.std(ddof=1), n=5)

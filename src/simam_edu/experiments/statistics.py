@@ -29,12 +29,14 @@ class Estimate:
 
     @property
     def clear(self) -> bool:
-        """Whether there is an interval and zero lies outside of it.
+        """Whether the values have a spread and zero lies outside of their interval.
 
         >>> estimate([0.25, 0.5, 0.75]).clear, estimate([0.25, 0.5, 0.75, 0.5]).clear
         (False, True)
         """
-        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+        if self.p is None or self.low is None or self.high is None:
+            return False
+        return not self.low <= 0 <= self.high
 
 
 def estimate(values: ArrayLike, *, level: float = 0.95) -> Estimate:
