@@ -117,6 +117,14 @@ def test_what_is_named_compiled_is_and_what_is_named_inference_does_not_train(ki
         assert (network[1].weight.grad is not None) == network.training
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "message"), [("infer", "none", "kind must"), ("step", "no", "names must")]
+)
+def test_an_unknown_kind_or_form_of_a_network_is_refused(kind, name, message):
+    with pytest.raises(ValueError, match=message):
+        benchmark.network_times(kind, [name])
+
+
 def test_the_command_prints_tables_and_writes_lines(monkeypatch, tmp_path, capsys):
     for name in ("SHAPES", "ELEMENTS", "CUTS"):
         monkeypatch.setattr(benchmark, name, (SMALL,))

@@ -238,6 +238,9 @@ OPTIONS = [
     *((SAMPLED, {"start": (0.0, bad)}, "start must be a finite number") for bad in (math.inf, math.nan)),
     *((call, {"steps": steps}, "steps must be a line of finite numbers of at least 0, got")
       for call in (EXCESS, SAMPLED) for steps in (np.array([0.1, -0.1]), np.array([math.nan]))),
+    *((partial(solvers.energy_gradient, *line), {}, f"{name} must be a finite number")
+      for line, name in (((math.nan, 0.2), "w"), ((0.1, math.inf), "b"))),
+    (SAMPLED, {"start": (0.5,)}, "start must be a weight and a bias"),
     (SAMPLED, {"runs": 0}, "runs must be a whole number of at least 1"),
     *((solvers.noise_floor, {"step": share * limit(*channel())}, "step must be positive and below")
       for share in (0.0, 1.0001, math.nan)),

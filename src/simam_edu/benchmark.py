@@ -113,9 +113,6 @@ class Row:
     #: The most bytes allocated at once during forward and backward, without input, upstream gradient and
     #: parameters, over the bytes of the input. The least is 2: output and gradient.
     peak: float
-    #: Bytes that any form must move, over the bytes of the input: forward reads and writes a map, backward
-    #: reads two and writes one.
-    must_move: float = 5.0
 
 
 def measure(
@@ -192,9 +189,17 @@ def network_times(
         batch: The number of images.
         seconds: For each form, roughly.
         device: ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        ValueError: If there is no such kind or form.
     """
+    if kind not in NETWORKS:
+        raise ValueError(f"kind must be one of {', '.join(NETWORKS)}, got {kind!r}")
+    chosen = list(names or NETWORKS[kind])
+    if unknown := set(chosen) - {"none", *FORMS}:
+        raise ValueError(f"names must be of none, {', '.join(FORMS)}, got {', '.join(unknown)}")
     images = _input((batch, 3, 32, 32), device, "channels_last", 0).detach()
-    jobs = {name: _network_job(kind, name, images) for name in names or NETWORKS[kind]}
+    jobs = {name: _network_job(kind, name, images) for name in chosen}
     return dict(zip(jobs, _in_turn(list(jobs.values()), seconds, device), strict=True))
 
 

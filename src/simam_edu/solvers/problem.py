@@ -117,6 +117,7 @@ def energy_gradient(w: float, b: float, t: float, others: Float[np.ndarray, "m"]
     >>> energy_gradient(0.0, 0.0, 4.0, np.array([0.0, 2.0]), lam=0.0)
     array([-6.,  0.])
     """
+    w, b = (check_number(name, value, why="it is that of a line") for name, value in (("w", w), ("b", b)))
     return as_given(t, others, lam).gradient(np.array([w, b]))
 
 

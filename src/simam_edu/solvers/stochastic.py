@@ -56,6 +56,8 @@ def descend_stochastically(
     channel, steps = as_given(t, others, lam), _checked_steps(steps)
     check_whole("runs", runs, least=1, why="a mean needs a few hundred")
     path = np.empty((runs, steps.size + 1, 2))
+    if len(start) != 2:
+        raise ValueError(f"start must be a weight and a bias, got {start!r}; (0.0, 0.0) is the default")
     path[:, 0] = [check_number("start", value, why="(0.0, 0.0) is the default") for value in start]
     for k, step in enumerate(steps):
         w, b = path[:, k].T  # (runs,)

@@ -45,7 +45,7 @@ _TEMPLATE = """\
 <div data-energy="{start}" style="background: #fff; color: #222; padding: 0.75rem; max-width: 44rem">
   <svg viewBox="0 0 640 300" role="group" aria-label="Neurons of one channel on their gain curve"
        style="width: 100%; height: auto; display: block"></svg>
-  <label>penalty &lambda; <input type="range" min="-6" max="1" step="0.1" value="{exponent}"
+  <label>penalty &lambda; <input type="range" min="-6" max="1" step="any" value="{exponent}"
     aria-label="penalty lambda, logarithm to base ten" style="width: 60%"></label>
   <output aria-live="polite" style="display: block; min-height: 3em"></output>
   <script>

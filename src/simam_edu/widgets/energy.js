@@ -71,7 +71,7 @@ function energyWidget(root) {
       `Filled neuron: value ${x.toFixed(2)}, energy ${(1 / importance).toFixed(3)}, ` +
       `importance ${importance.toFixed(3)}, gain ${gain(x).toFixed(3)}. ` +
       `Channel: mean ${mu.toFixed(2)}, standard deviation ${Math.sqrt(variance).toFixed(2)}; ` +
-      `penalty ${(10 ** slider.value).toPrecision(1)}.`;
+      `penalty ${(10 ** slider.value).toPrecision(2)}.`;
   }
 
   function move(index, value) {
