@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = common.options_of(__doc__, common.RESULTS / "compiled_traffic.jsonl")
     out = parser.parse_args(arguments).out
     layouts = ("contiguous", "channels last")
-    common.write(out, *(record(shape, layout) for layout in layouts for shape in SHAPES))
+    common.write(out, *(common.signed(record(shape, layout)) for layout in layouts for shape in SHAPES))
 
 
 if __name__ == "__main__":

@@ -145,6 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 seconds = after
                 after = moments.uniform(0, seconds)
                 left = kill_one(place, after, signal.Signals[f"SIG{name}"])
+            if name != "KILL" and after > seconds / 2 and "no checkpoint" in left:
+                raise RuntimeError(f"SIG{name} must leave a checkpoint, got {left}")
             to_the_end(place)
             found = outcome(place)
             agrees = equal(found, wanted)

@@ -97,7 +97,7 @@ def trained(folder: Path, classes: int) -> tuple[nn.Module, TrainConfig]:
     record, weights = common.finished_run(folder, FINGERPRINT_FILE)
     if record["attention"] != "simam":
         raise ValueError(f"folder must be of a network with SimAM, got {record['attention']}")
-    config = common.config_of(record, "recipe", "epochs")
+    config = common.config_of(record, "recipe", "epochs", "held_out")
     network = new_network(config, classes)
     network.load_state_dict(weights)
     return network, config
@@ -154,7 +154,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     for folder in options.cifar:
         test_set = load("cifar10", "test")
-        keep(of_cifar(folder, test_set), test_set)
+        found = of_cifar(folder, test_set)
+        if ("cifar", None, found["seed"]) not in done:
+            keep(found, test_set)
     if options.cifar:
         return
     sets = load("shapes", "train"), load("shapes", "test")

@@ -65,18 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lab = Lab(options.dataset, options.epochs, options.images, options.folder)
     there = [] if not options.out.exists() else list(read_records(options.out))
     for key, make in planned(options.parts):
-        if any(key.items() <= line.items() for line in there):
-            continue
-        if options.parts and key["part"] not in options.parts:
-            continue
-        print(json.dumps(key), flush=True)
         setting = {
             "network": NETWORK, "recipe": RECIPE, "epochs": options.epochs, "dataset": options.dataset,
             "source": lab.train_set.source, "training_images": len(lab.train_set.labels),
             "test_images": len(lab.test_set.labels),
         }  # fmt: skip
-        line = {"benchmark": "own network", **key, **make(lab)}
-        line |= {} if key["part"] in ("long maps", "cost", "counters") else setting
+        known = key if key["part"] in ("long maps", "cost", "counters") else key | setting
+        if any(known.items() <= line.items() for line in there):
+            continue
+        if options.parts and key["part"] not in options.parts:
+            continue
+        print(json.dumps(key), flush=True)
+        line = {"benchmark": "own network", **known, **make(lab)}
         there.append(common.signed(line))
         append_record(options.out, there[-1])
 

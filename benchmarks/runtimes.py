@@ -171,6 +171,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for job, measured in zip(missing, lines, strict=True):
             said = {key: value for key, value in job.items() if key not in ("sizes", "spare")}
             line = {"runtime": name} | said | measured
+            if job["kind"] == "recipe":  # also where the process ended without a word
+                line["recipe"] = "SimAM in float" if job["spare"] else "default"
             line |= {
                 "machine": environment_of_record()["processor"],
                 "threads": 1,

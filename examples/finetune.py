@@ -60,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     """Train, insert, train on; print and return the accuracy after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--epochs", type=int, default=6, help="before SimAM comes in; then there is one more")
-    parser.add_argument("--images", type=int, default=4000, help="to train on")
+    parser.add_argument(
+        "--images", type=int, default=4000, help="of each set at most, to train on and to test on"
+    )
     options = parser.parse_args(arguments)
     torch.manual_seed(0)
     train_set, test_set = (first("shapes", split, options.images) for split in ("train", "test"))
