@@ -9,7 +9,7 @@ import sys
 from notebooks import COLAB, repository, site
 from pages import ROOT
 
-FILES = ("_config.yml", "CITATION.cff", "README.md", "pyproject.toml")
+FILES = ("CITATION.cff", "README.md", "pyproject.toml", "_config.yml")  # the last says what is to be replaced
 URL = re.compile(r"https://github\.com/[\w-]+/[\w.-]+")
 
 
@@ -20,7 +20,7 @@ def main(url: str) -> int:
         print(f"URL must be like https://github.com/owner/name, got {url!r}")
         return 1
     old = repository()
-    for path in [*(ROOT / name for name in FILES), *COLAB.glob("*.ipynb")]:
+    for path in [*COLAB.glob("*.ipynb"), *(ROOT / name for name in FILES)]:
         text = path.read_text("utf-8")
         for before, after in ((old, new), (site(old)[:-1], site(new)[:-1])):
             text = re.sub(rf"{re.escape(before)}(?![\w-])", after, text)

@@ -82,7 +82,7 @@ def cache_key(root: Path, data: str) -> str:
     digest.update(str(find_spec("triton") is not None).encode())  # a page runs a kernel with it
     package = (root / "src" / "simam_edu").rglob("*")
     files = [path for path in package if path.is_file() and "__pycache__" not in path.parts]
-    records = (root / "book" / "results").glob("*.jsonl")
+    records = [path for path in (root / "book" / "results").iterdir() if path.suffix in (".csv", ".jsonl")]
     for path in sorted([root / "requirements.txt", *records, *files]):
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())
