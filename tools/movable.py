@@ -66,7 +66,7 @@ class FigureMove(SphinxDirective):
         if name not in figure_names():
             raise self.error(f"figure-move must name one of {figure_names()}, got {name}")
         picture = relative_uri(self.env.docname, f"_static/figures/{name}.svg")
-        image = f'<img src="{picture}" alt="{alt}" loading="lazy">'
+        image = f'<img class="dark-light" src="{picture}" alt="{alt}" loading="lazy">'
         place = html(f'<div class="sim-figure" data-figure="{name}">{image}</div>')
         figure = nodes.figure("", place)
         (caption,) = self.parse_content_to_nodes()

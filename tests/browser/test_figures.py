@@ -357,6 +357,17 @@ def test_numbers_follow_the_hand(page: Any, hand: str, name: str) -> None:
     assert page.evaluate("[scrollY, ended]") == [0, 0], "a drag neither scrolls nor ends early"
 
 
+@pytest.mark.parametrize("name", ["brick", "paint", "controls", "live"])
+def test_a_press_on_the_next_cell_takes_it(page: Any, name: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 1600})
+    place(page, name, width=688)
+    before = state(page)
+    box = page.locator(".sim-handle .sim-target").last.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2 - 22, box["y"] + box["height"] / 2)
+    assert state(page) != before
+    check_numbers(page, name)
+
+
 def test_predictions_open_after_the_choice(page: Any) -> None:
     place(page, *figure_names(), width=688)
     asked = page.locator(".sim-predict").all()
@@ -364,6 +375,10 @@ def test_predictions_open_after_the_choice(page: Any) -> None:
     assert len(asked) == len(figure_names()) - 2
     for prediction in asked:
         told = prediction.locator(".sim-why")
+        assert told.inner_text() == ""
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert re.match("“.+”. .+", told.inner_text()), "paper holds the answer"
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
         assert told.inner_text() == ""
         verdicts = set()
         for answer in prediction.locator("button").all():

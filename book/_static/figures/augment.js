@@ -2,7 +2,7 @@
 "use strict";
 
 Figure.define("augment", (f) => {
-  const { Plot, words, fixed } = Figure;
+  const { Plot, words } = Figure;
   const side = 32,
     pad = 4;
   f.question("How many images can one image be? Drag the frame over the padded picture.");

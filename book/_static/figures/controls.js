@@ -43,6 +43,7 @@ Figure.define("controls", (f) => {
     at: () => [f.state.column, -f.state.row],
     to: ({ x, y }) => Object.assign(f.state, { column: x, row: -y }),
     reach: 1e3,
+    grip: 0,
     text: () =>
       `row ${f.state.row + 1}, column ${f.state.column + 1}, gain ${fixed(gainsOf(f.state.which)[at(f.state)], 3)}`,
   });

@@ -101,7 +101,7 @@ const Figure = (() => {
       return this.path(points, look);
     }
     // A line through points; where one is no number the line is broken, outside of the box it is cut.
-    path(points, look = "blue thick", end = "") {
+    path(points, look = "blue thick") {
       let d = "",
         pen = "M";
       for (const [x, y] of points) {
@@ -115,7 +115,7 @@ const Figure = (() => {
       const id = `sim-clip-${(clips += 1)}`;
       return (
         `<clipPath id="${id}"><rect x="${left - 2}" y="${top - 2}" width="${right - left + 4}" height="${bottom - top + 4}"/></clipPath>` +
-        `<path d="${d}${end}" class="${look}" clip-path="url(#${id})"/>`
+        `<path d="${d}" class="${look}" clip-path="url(#${id})"/>`
       );
     }
     // Lines on which the energy is larger than the least one by each of `levels`: ellipses.
@@ -178,7 +178,7 @@ const Figure = (() => {
           size - 1,
           size - 1,
           `${value < 0 && low < 0 ? below : look} solid`,
-          clamp(strength, [0, 1]) * (text ? 0.6 : 0.85),
+          clamp(strength, [0, 1]) * (text ? 0.5 : 0.85),
         );
       return text
         ? cell + words(left + size / 2 - 0.5, top + size / 2 + 4, text(value, i), "middle inside")
@@ -325,8 +325,10 @@ const Figure = (() => {
     }
 
     // A point to drag. `at()` is its place on `plot()`; `x` and `y` are [low, high, step] of what moves;
-    // `to({x, y})` stores it. `reach` lets a press farther away take it.
-    handle({ label, plot, at, to, x = null, y = null, text, look = "orange", reach = REACH, radius = 9 }) {
+    // `to({x, y})` stores it. `reach` lets a press farther away take it; a press nearer than `grip` takes it
+    // where it is, any other calls it.
+    handle({ label, plot, at, to, text, x = null, y = null, ...other }) {
+      const { look, reach, grip, radius } = { look: "orange", reach: REACH, grip: REACH, radius: 9, ...other };
       const main = x ?? y;
       const node = element(this.front, "g", {
         class: `sim-handle ${look}`,
@@ -343,7 +345,7 @@ const Figure = (() => {
         to({ x: limited(vx, x), y: limited(vy, y) });
         this.update("");
       };
-      const handle = { node, move, reach, plot, place: () => [plot().x(at()[0]), plot().y(at()[1])] };
+      const handle = { node, move, reach, grip, plot, place: () => [plot().x(at()[0]), plot().y(at()[1])] };
       this.handles.push(handle);
       this.syncs.push(() => {
         const [vx, vy] = at();
@@ -383,6 +385,7 @@ const Figure = (() => {
         x: [0, C * W - 1, 1],
         y: [0, H - 1, 1],
         reach: 1e3,
+        grip: 0,
         radius: 8,
         at: () => [state.c * W + (state.i % W), H - 1 - Math.floor(state.i / W)],
         to: ({ x, y }) => {
@@ -426,7 +429,7 @@ const Figure = (() => {
         held.node.focus({ preventScroll: true });
         const [px, py] = point(event),
           [hx, hy] = held.place();
-        grip = Math.hypot(hx - px, hy - py) <= REACH ? [hx - px, hy - py] : [0, 0];
+        grip = Math.hypot(hx - px, hy - py) <= held.grip ? [hx - px, hy - py] : [0, 0];
         if (!grip[0] && !grip[1]) held.move(...held.plot().inverse(px, py));
       });
       this.svg.addEventListener("pointermove", (event) => {
@@ -458,6 +461,9 @@ const Figure = (() => {
     );
     rove(buttons);
     const told = element(parent, "div", { class: "sim-why", "aria-live": "polite" });
+    const onPaper = `<strong>“${answers[right]}”.</strong> ${why}`;
+    window.addEventListener("beforeprint", () => (told.innerHTML ||= onPaper));
+    window.addEventListener("afterprint", () => told.innerHTML === onPaper && told.replaceChildren());
     buttons.forEach((button, index) =>
       button.addEventListener("click", () => {
         buttons.forEach((other, i) => {
@@ -500,7 +506,6 @@ const Figure = (() => {
 
   return {
     define,
-    predict,
     element,
     Plot,
     planes,

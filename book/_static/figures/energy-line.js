@@ -80,6 +80,6 @@ Figure.define("energy-line", (f) => {
     "The target moves to 1, into the middle of the others. What becomes of its least energy?",
     ["it falls to 0", "it rises to 2"],
     1,
-    "No line can say +1 and −1 at the same place. The best one is flat, and misses the target by 2 and the others by nothing, or any mixture: never more than 2 in all. The gain is then at its floor, 0.622.",
+    "No line can say +1 and −1 at the same place. The best one is flat, at 0: it misses the target by 1 and each other by 1, and 1 + 1 = 2 is the most that a least energy can be. The gain is then at its floor, 0.622.",
   );
 });

@@ -81,7 +81,7 @@ Figure.define("float16", (f) => {
   });
   f.readout((s) => {
     const { naive: low, safe } = both(s.side, s.exponent);
-    return `Standard deviation <b>${powerText(s.exponent)}</b>: gain ${f.show("naive", low)} by the naive lines, ${f.show("safe", safe)} by the safe ones. The sum overflows from ${f.show("edge", 10 ** edge(s.side), 2)} on.`;
+    return `Standard deviation <b>${Figure.power(10 ** s.exponent)}</b>: gain ${f.show("naive", low)} by the naive lines, ${f.show("safe", safe)} by the safe ones. The sum overflows from ${f.show("edge", 10 ** edge(s.side), 2)} on.`;
   });
   f.predict(
     "float16 holds numbers up to 65,504. On a map of 32 × 32, does SimAM fail at a standard deviation of 10?",

@@ -47,8 +47,9 @@ Figure.define("interval", (f) => {
         s.effect > 0.6 ? -16 : 16,
         5,
       );
+    const within = (v) => v > -1.5 && v < 2; // else outside of the axis
     differences(s)
-      .filter((d) => d > -1.5 && d < 2)
+      .filter(within)
       .forEach((d) => (svg += plot.dot(d, 2, "soft", 4)));
     svg += plot.words(-1.5, 2, "seeds", "soft", 0, 4) + plot.words(-1.5, 1, "95 %", "soft", 0, 4);
     svg +=
@@ -59,10 +60,12 @@ Figure.define("interval", (f) => {
         ],
         `${look} thick`,
       ) +
-      plot.line(Math.max(low, -1.5), 0.75, Math.max(low, -1.5), 1.25, `${look} thick`) +
-      plot.line(Math.min(high, 2), 0.75, Math.min(high, 2), 1.25, `${look} thick`);
+      [low, high]
+        .filter(within)
+        .map((end) => plot.line(end, 0.75, end, 1.25, `${look} thick`))
+        .join("");
     svg +=
-      plot.dot(mu, 1, `${look} solid`, 5) +
+      (within(mu) ? plot.dot(mu, 1, `${look} solid`, 5) : "") +
       plot.words(
         Figure.clamp(mu, [-0.8, 1.2]),
         1,

@@ -17,6 +17,7 @@ Figure.define("jacobian", (f) => {
     x: [0, side - 1, 1],
     y: [0, side - 1, 1],
     reach: 1e3,
+    grip: 0,
     radius: 12,
     at: () => [f.state.j % side, side - 1 - Math.floor(f.state.j / side)],
     to: ({ x: column, y: row }) => (f.state.j = (side - 1 - row) * side + column),

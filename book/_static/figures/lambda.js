@@ -18,7 +18,7 @@ Figure.define("lambda", (f) => {
     text: () =>
       `ten to the ${fixed(f.state.lambda, 1)}, gain of a neuron two standard deviations away ${fixed(gainAt(2, share(f.state)), 3)}`,
   });
-  f.slider("variance", "variance σ²", { min: -6, max: 3, step: 0.1, text: powerText });
+  f.slider("variance", "variance σ²", { min: -6, max: 3, step: 0.1, text: (v) => Figure.power(10 ** v, 1) });
   f.draw((s, width) => {
     const narrow = width < 520,
       half = narrow ? width : width / 2 - 10,
@@ -57,7 +57,7 @@ Figure.define("lambda", (f) => {
   });
   f.readout(
     (s) =>
-      `λ = <b data-value="lambda">${powerText(s.lambda)}</b>, σ² = <b data-value="variance">${powerText(s.variance)}</b>. Of the squared distance ${f.show("percent", 100 * share(s), 1)} % are left; gain at z = 2: ${f.show("gain", gainAt(2, share(s)))}.`,
+      `λ = <b data-value="lambda">${Figure.power(10 ** s.lambda)}</b>, σ² = <b data-value="variance">${Figure.power(10 ** s.variance)}</b>. Of the squared distance ${f.show("percent", 100 * share(s), 1)} % are left; gain at z = 2: ${f.show("gain", gainAt(2, share(s)))}.`,
   );
   f.predict(
     "The paper's λ is 10⁻⁴. All values of a channel with variance 1 are divided by 1000. Is SimAM still at work?",

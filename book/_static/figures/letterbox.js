@@ -3,7 +3,7 @@
 
 Figure.define("letterbox", (f) => {
   const { Plot, fixed } = Figure;
-  const side = 12,
+  const side = 16,
     M = side * side;
   f.question("How do gray bars change the gain of a pixel that they do not touch? Drag it, widen the bars.");
   f.state = { z: 2.5, share: 0.25, bar: 0 };
@@ -29,9 +29,9 @@ Figure.define("letterbox", (f) => {
   });
   f.slider("share", "share of the bars", {
     min: 0,
-    max: 0.8,
-    step: 0.05,
-    text: (v) => `${fixed(100 * v, 0)} %`,
+    max: 0.75,
+    step: 0.125, // two rows of the maps
+    text: (v) => `${fixed(100 * v, 1)} %`,
   });
   f.slider("bar", "value of the bars", {
     min: -4,
@@ -42,7 +42,7 @@ Figure.define("letterbox", (f) => {
   });
   f.draw((s, width) => {
     const narrow = width < 520,
-      size = narrow ? 9 : 13,
+      size = narrow ? 6.75 : 9.75,
       high = Math.round((side * s.share) / 2);
     const colored = Array.from(values, (value, i) => {
       const row = Math.floor(i / side);

@@ -82,17 +82,17 @@
 
   // What paints from the last place of a stroke to the present one. The first stroke copies the picture.
   function brush(f, own, picture) {
-    let stroke = null;
-    f.svg.addEventListener("pointerdown", () => (stroke = null));
-    return (s) => {
+    let fresh = false; // a press begins a stroke, and each key paints from the place before
+    f.svg.addEventListener("pointerdown", () => (fresh = true));
+    return (s, before) => {
       if (s.picture !== "own") own.set(picture(s));
       const to = [s.row, s.column],
-        from = stroke ?? to,
+        from = fresh ? to : before,
         steps = Math.max(Math.abs(to[0] - from[0]), Math.abs(to[1] - from[1]), 1);
       for (let k = 0; k <= steps; k += 1)
         dab(own, ...from.map((v, axis) => Math.round(v + ((to[axis] - v) * k) / steps)), PENS[s.pen]);
       Object.assign(s, { picture: "own", edition: s.edition + 1 });
-      stroke = to;
+      fresh = false;
     };
   }
 
@@ -109,11 +109,13 @@
       x: span,
       y: span,
       reach: 1e3,
+      grip: 0,
       radius: 5,
       at: () => [f.state.column, SIDE - 1 - f.state.row],
       to: ({ x, y }) => {
+        const before = [f.state.row, f.state.column];
         Object.assign(f.state, { column: x, row: SIDE - 1 - y });
-        if (f.state.pen !== "none") paint(f.state);
+        if (f.state.pen !== "none") paint(f.state, before);
       },
       text: () => place(f.state),
     });
@@ -134,6 +136,7 @@
       x: neuron,
       y: neuron,
       reach: 1e3,
+      grip: 0,
       radius: 5,
       at: () => {
         Object.assign(neuron, { 1: SIDE - stepOf(), 2: stepOf() }); // a wider step on a smaller map
@@ -200,7 +203,7 @@
 
   // A picture of the reader's: chosen, dropped or pasted.
   function opener(f, parent, own) {
-    const label = element(parent, "label", { class: "live-file" }, "Your picture"),
+    const label = element(parent, "label", {}, "Your picture"),
       input = element(label, "input", { type: "file", accept: "image/*" }),
       told = element(parent, "span", { role: "status" });
     const say = (text) => (told.textContent = text);
@@ -215,7 +218,10 @@
       Object.assign(f.state, { picture: "own", edition: f.state.edition + 1 });
       f.update("Your picture: ");
     }
-    input.addEventListener("change", () => take(input.files[0]));
+    input.addEventListener("change", () => {
+      take(input.files[0]);
+      input.value = ""; // so that the same file can be chosen again
+    });
     f.root.addEventListener("dragover", (event) => event.preventDefault());
     f.root.addEventListener("drop", (event) => {
       event.preventDefault();
@@ -229,17 +235,22 @@
   // Until the reader asks for it, the picture of the start stays, with a button below.
   function wait(root) {
     root.classList.add("sim-live");
-    const row = element(root, "p", { class: "live-ask" }),
+    const row = element(root, "p"),
       button = element(row, "button", { type: "button" }, "Load the network (0.8 MB)"),
       told = element(row, "span", { role: "status" });
+    let asked = false;
     button.addEventListener("click", () => {
+      if (asked) return;
+      asked = true;
       told.textContent = " It is on its way.";
       const script = document.createElement("script");
       script.src = new URL("../live/network.js", here);
       script.onload = script.onerror = () => {
         script.remove();
-        if (!globalThis.liveNetwork)
+        if (!globalThis.liveNetwork) {
+          asked = false;
           return (told.textContent = " It did not arrive. Is there a connection? Then try again.");
+        }
         start(root);
         root.querySelector("input").focus({ preventScroll: true });
       };

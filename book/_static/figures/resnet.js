@@ -190,5 +190,5 @@ const ResNet = (() => {
     return { blocks, logits, shares: softmax(logits) };
   }
 
-  return { SIDE, BLOCKS, read, conv3x3, permutation, gainsOf, forward };
+  return { SIDE, BLOCKS, read, permutation, forward };
 })();

@@ -50,9 +50,6 @@ const SimAM = (() => {
     const middle = (ww + bb) / 2,
       half = Math.hypot((ww - bb) / 2, wb);
     return {
-      ww,
-      wb,
-      bb,
       largest: middle + half,
       smallest: middle - half,
       angle: Math.atan2(2 * wb, ww - bb) / 2,

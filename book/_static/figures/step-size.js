@@ -85,8 +85,8 @@ Figure.define("step-size", (f) => {
   });
   f.predict(
     "Which step arrives sooner?",
-    ["half of the bound", "just under the bound"],
+    ["half of the bound", "the green mark, a little below the bound"],
     1,
-    "The best step, 2/(L + ℓ), with ℓ the least curvature, stands close under the bound whenever the bowl is long and narrow: the steps along the valley are the slow ones.",
+    "The best step, 2/(L + ℓ), with ℓ the least curvature, stands close under the bound whenever the bowl is long and narrow: the steps along the valley are the slow ones. Still closer to the bound it swings across the valley for long.",
   );
 });

@@ -2,7 +2,7 @@
 "use strict";
 
 Figure.define("surround", (f) => {
-  const { Plot, words, fixed } = Figure;
+  const { Plot, fixed } = Figure;
   f.question(
     "The center stays as it is. What does its surround do to the response? Drag the contrast of the surround.",
   );

@@ -37,7 +37,7 @@ const WrongSimAMs = (() => {
       );
     if (kind === "quiet") return noise.map((v) => 0.01 * v);
     if (kind === "high") return noise.map((v) => 1e8 + v);
-    if (kind === "loud") return noise.map((v) => 85 * v);
+    if (kind === "loud") return noise.map((v) => 93 * v);
     if (kind === "levels") return noise.map((v, i) => v + (Math.floor(i / (H * W)) % (2 * C)));
     if (kind === "outlier") return noise.map((v, i) => (i % (H * W) === 6 ? 5 : v));
     return noise;
@@ -93,7 +93,7 @@ const WrongSimAMs = (() => {
 })();
 
 Figure.define("wrong", (f) => {
-  const { words, fixed } = Figure;
+  const { words } = Figure;
   f.question("One of the two sets of gains is SimAM. Which one?");
   f.state = { exhibit: 1, picked: "" };
   const rightOf = (s) => ((s.exhibit * 7) % 3 ? "A" : "B");
