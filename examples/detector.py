@@ -3,6 +3,7 @@
 A detector runs at sizes that it was not exported for, and often in float16, where the ten lines of the paper
 go wrong without a word. `simam_edu.SimAM` exports another form, and this is how to see that it is right.
 
+    pip install onnx onnxruntime onnxscript
     python examples/detector.py
 """
 
@@ -56,7 +57,7 @@ def export(network: nn.Module, channels: int, file: Path) -> onnxruntime.Inferen
 def main(arguments: Sequence[str] | None = None) -> tuple[float, str]:
     """Export and check; print and return the largest difference from torch, and the verdict on SimAM."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--sizes", nargs="+", default=["96x128", "160x96"], help="of images")
+    parser.add_argument("--sizes", nargs="+", default=["64x96", "160x96"], help="of images")
     sizes = parser.parse_args(arguments).sizes
     torch.manual_seed(0)
     network = Detector()

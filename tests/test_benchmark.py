@@ -88,7 +88,7 @@ def test_shapes_have_the_elements_that_they_say():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"names": ["silu", "fast"]}, "names must be among silu, .* got fast"),
+        ({"names": ["silu", "fast"]}, "names must be among 'silu', .* got 'fast'"),
         ({"layout": "channels first"}, "layout must be contiguous or channels_last"),
     ],
 )

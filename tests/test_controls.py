@@ -75,5 +75,5 @@ def test_every_control_has_lam_a_gradient_and_no_weights_and_is_refused_a_record
     with pytest.raises(ValueError, match="x must have maps of at least two positions"):
         module(X[..., :1, :1])
     assert module(X[:0]).shape == (0, 4, 5, 6)
-    with pytest.raises(ValueError, match="module must be one to be recorded, got the control"):
+    with pytest.raises(ValueError, match="module must not be a control to be recorded, got"):
         torch.jit.trace(module, X)

@@ -67,7 +67,7 @@ def test_every_run_of_a_grid_has_a_name_of_its_own_and_whole_seeds_come_first(na
         (lambda: grid("big"), "grid must be one of study, ablation, paper, smoke, got 'big'"),
         *((partial(grid, "study", seeds=seeds), r"seeds? must be") for seeds in ([], [0, 0], [-1], [2**64])),
         *(
-            (partial(shard, [], text), "shard must be K/N")
+            (partial(shard, [], text), "a part K/N must have K from 1 to N")
             for text in ("0/3", "4/3", "1", "a/b", "1/0", "-1/3", "1/3/5", "", "1.0/2", "²/3")
         ),
         (partial(Run, network="resnet21"), "depth of .* got 21"),

@@ -33,6 +33,11 @@ def test_an_old_name_works_and_names_the_new_one_and_an_unknown_one_is_none(modu
         importlib.import_module(module).Nothing  # noqa: B018
 
 
+def test_the_old_name_of_the_type_works_and_names_the_new_one() -> None:
+    with pytest.warns(DeprecationWarning, match=r"kernels.Path .* it is now Backend"):
+        assert kernels.Path == kernels.Backend
+
+
 def test_the_old_name_of_the_module_on_wrong_simams_works_and_names_the_new_one() -> None:
     with pytest.warns(DeprecationWarning, match=r"simam_edu\.gallery is now simam_edu\.wrong_simams"):
         old = importlib.import_module("simam_edu.gallery")

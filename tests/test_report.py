@@ -355,7 +355,7 @@ def test_sweep_tells_what_failed_what_is_elsewhere_and_how_to_go_on_when_it_was_
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--part", "3/2"], "shard must be K/N"), (["--seeds", "1", "1"], "seeds must")],
+    [(["--part", "3/2"], "a part K/N must have K from 1 to N"), (["--seeds", "1", "1"], "seeds must")],
 )
 def test_mistakes_in_a_sweep_are_told(arguments, message, swept, capsys):
     assert swept(None, *arguments)[0] == 2

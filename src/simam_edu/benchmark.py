@@ -1,4 +1,4 @@
-r"""What SimAM costs beside other modules: time, memory kept, memory at the peak, bytes that must move.
+r"""What SimAM costs beside other modules: time, memory kept, and memory at the peak.
 
 All forms run side by side in one process and in turns, so that what disturbs the machine disturbs all alike.
 The floor is ``torch.nn.functional.silu``, :math:`x \cdot \operatorname{sigmoid}(x)`: SimAM without its
@@ -133,10 +133,12 @@ def measure(
         seconds: Time to spend on each form and pass, roughly; at least fifteen calls are timed.
 
     Raises:
-        ValueError: If a name or the layout is unknown.
+        ValueError: If a name or the layout is unknown, or ``seconds`` is negative.
     """
     if unknown := sorted(set(names) - set(FORMS)):
-        raise ValueError(f"names must be among {', '.join(FORMS)}, got {', '.join(unknown)}")
+        raise ValueError(
+            f"names must be among {', '.join(map(repr, FORMS))}, got {', '.join(map(repr, unknown))}"
+        )
     _settle_memory()
     x, grad_output = (_input(shape, device, layout, seed) for seed in (0, 1))
     modules = {name: FORMS[name](shape[1]).to(device) for name in names}
@@ -191,13 +193,13 @@ def network_times(
         device: ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        ValueError: If there is no such kind or form.
+        ValueError: If there is no such kind or form, or ``seconds`` is negative.
     """
     if kind not in NETWORKS:
         raise ValueError(f"kind must be one of {', '.join(NETWORKS)}, got {kind!r}")
     chosen = list(names or NETWORKS[kind])
     if unknown := set(chosen) - {"none", *FORMS}:
-        raise ValueError(f"names must be of none, {', '.join(FORMS)}, got {', '.join(unknown)}")
+        raise ValueError(f"names must be of 'none', {', '.join(map(repr, FORMS))}, got {unknown}")
     images = _input((batch, 3, 32, 32), device, "channels_last", 0).detach()
     jobs = {name: _network_job(kind, name, images) for name in chosen}
     return dict(zip(jobs, _in_turn(list(jobs.values()), seconds, device), strict=True))

@@ -26,14 +26,19 @@ def add_options(name: str, command: argparse.ArgumentParser) -> None:
         command.set_defaults(run=_kernels)
         return
     command.set_defaults(run=_bench)
-    told = f"which forms: {', '.join(FORMS)} (default: all)"
+    told = f"which forms, each in quotes: {', '.join(map(repr, FORMS))} (default: all)"
     add = command.add_argument
     add("--forms", nargs="+", choices=FORMS, default=list(FORMS), metavar="FORM", help=told)
-    add("--device", choices=("cpu", "cuda"), default="cpu")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to measure (default cpu)")
     add("--seconds", type=float, default=2.0, help="for each form, shape and pass (default 2)")
     add("--sweeps", action="store_true", help="also growing sizes, map sizes and channels")
     add("--steps", action="store_true", help="also steps and inference of ResNet-20, eager and compiled")
-    add("--record", type=Path, metavar="FILE", help="file for the figures, as lines of JSON")
+    add(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="file for the numbers, as lines of JSON, in the place of what it has",
+    )
 
 
 def _kernels(_options: argparse.Namespace) -> None:

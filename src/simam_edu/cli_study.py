@@ -62,11 +62,13 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--runs": FOLDER | {"help": "folder of the runs (default runs/NAME)"},
         "--record": FILE | {"help": "file to which each finished record is appended once (default "
                             "runs/NAME/records.jsonl)"},
-        "--device": {"choices": get_args(Device), "default": "auto"},
+        "--device": {"choices": get_args(Device), "default": "auto",
+                     "help": "where to compute (default auto)"},
     },
     "report": {
         "files": FILE | {"nargs": "*", "help": "records (default: those of the book's study)"},
-        "--baseline": {"default": "none", "metavar": "COLUMN", "help": "what the others are compared with"},
+        "--baseline": {"default": "none", "metavar": "COLUMN", "help": "column that the others are compared "
+                       "with, as the tables name it, such as 'simam pre_norm' (default none)"},
         "--grid": {"choices": GRIDS, "help": "say which runs of this grid are missing"},
         "--json": FLAG | {"help": "print the tables as JSON"},
         "--plot": FILE | {"help": "draw them too, as .png, .pdf or .svg"},

@@ -151,7 +151,8 @@ def check(
             0.02, and attention that is off has an error of 0.37.
 
     Raises:
-        ValueError: If there is no shape or no input, or an output has not the shape of its input.
+        ValueError: If there is no shape or no input, a feed is unknown, ``lam`` or ``statistics`` is not
+            SimAM's, or an output has not the shape of its input.
 
     >>> report = check(lambda x: x * OFF, shapes=[(1, 2, 8, 8)], feeds=["std 1"])
     >>> print(report)  # doctest: +NORMALIZE_WHITESPACE

@@ -48,8 +48,11 @@ def simam_gradient(
     """
     importance = energy.importance(x, lam=lam, statistics=statistics)  # checks x, lam and statistics
     x, grad = (np.asarray(values, dtype=np.float64) for values in (x, grad))
-    if grad.shape != x.shape or not np.all(np.isfinite(grad)):
-        raise ValueError(f"grad must be finite and have the shape of x, {x.shape}, got shape {grad.shape}")
+    if grad.shape != x.shape:
+        raise ValueError(
+            f"grad must have the shape of x, {x.shape}, got {grad.shape}; it is that of the output"
+        )
+    _exact.check_finite(grad=grad)
     neurons, ddof = x.shape[-2] * x.shape[-1], int(statistics != "population")
     # The gradient does not change if x is divided by a power of two and lam by its square.
     x, exponent, _, deviation = _exact.scaled(x)

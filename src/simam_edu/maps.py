@@ -165,7 +165,10 @@ def occlusion(
     """
     height, width = images.shape[2:]
     if not 1 <= stride <= size <= min(height, width):
-        raise ValueError(f"size must be from 1 to the image's side and stride to size, got {size}, {stride}")
+        raise ValueError(
+            f"size must be from 1 to {min(height, width)}, the image's shorter side, and stride from 1 to "
+            f"size, got size={size} and stride={stride}; the defaults, 8 and 4, are for images of 32x32"
+        )
     tops, lefts = ([*range(0, side - size, stride), side - size] for side in (height, width))
     with _looking(network), torch.no_grad():
         logits = network(images.clone())  # the first layer may write into its input

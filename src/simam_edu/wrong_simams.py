@@ -73,6 +73,7 @@ _HUNG = (
     ("half precision", "loud", "The sum of squares in float16, which overflows: every gain is at the floor."),
 )
 GALLERY: dict[str, Exhibit] = {name: _exhibit(name, batch, says) for name, batch, says in _HUNG}
+"""Every exhibit by its name."""
 
 
 def batches(generator: np.random.Generator) -> dict[str, Float[np.ndarray, "_ _ _ _"]]:
@@ -110,7 +111,6 @@ def _in_range(found: Maps) -> bool:
     return bool(found.min() >= FLOOR - 1e-6 and found.max() <= 1)
 
 
-# Each check takes a candidate and a batch of noise, (8, 8, 8, 8); its docstring asks the question.
 FLOOR = expit(0.5)
 CHECKS: dict[str, Callable[[Candidate, Maps], bool]] = {
     "shape": lambda f, x: f(x, 1e-4).shape == x.shape,
@@ -126,6 +126,7 @@ CHECKS: dict[str, Callable[[Candidate, Maps], bool]] = {
     "high": lambda f, x: close(gains(f, x + 1e8, 0.0), gains(f, x, 0.0)),
     "values": lambda f, x: close(gains(f, x, 0.1), energy.gain(x, lam=0.1)),
 }
+"""Every check by its name: whether a candidate passes on a batch of noise (8, 8, 8, 8)."""
 _QUESTIONS = {
     "shape": "Has the output the shape of the input?",
     "finite": "Is every number of the output finite?",

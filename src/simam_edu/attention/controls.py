@@ -46,7 +46,10 @@ class Control(Attention, ABC):
         """Return ``x`` times the gain of the control."""
         check_maps(x)
         if is_traced():  # a recorded draw would be the same for ever
-            raise ValueError(f"module must be one to be recorded, got the control {type(self).__name__}")
+            name = type(self).__name__
+            raise ValueError(
+                f"module must not be a control to be recorded, got {name}; record SimAM() instead"
+            )
         positions = x.shape[2] * x.shape[3]
         if positions < 2:
             raise ValueError(f"x must have maps of at least two positions, got shape {tuple(x.shape)}")

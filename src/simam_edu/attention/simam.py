@@ -57,9 +57,11 @@ class SimAM(Attention):
     finite: nan or infinity spoils its channel. A single valid position has the gain sigmoid(1/2).
     Masked calls are computed in the form of the reference backend.
 
-    A program recorded by torch.export, torch.jit.trace or an ONNX exporter holds the formula in
-    the form of :mod:`simam_edu.kernels.exported`, and not the checks: where its sizes are dynamic,
-    a map of one position gets the gain sigmoid(1/2). torch.fx takes SimAM as one call.
+    A program recorded by torch.export, torch.jit.trace or an ONNX exporter holds a call without a
+    mask in the form of :mod:`simam_edu.kernels.exported`, one with a mask in that of the reference,
+    some of whose operations (log2, where, clamp) a runtime may lack. It does not hold the checks:
+    where its sizes are dynamic, a map of one position gets the gain sigmoid(1/2). torch.fx takes
+    SimAM as one call.
 
     Args:
         lam: The regularization coefficient :math:`\lambda \ge 0`, in units of the input squared.

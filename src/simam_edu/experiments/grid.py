@@ -192,5 +192,5 @@ def shard(runs: Sequence[Run], text: str) -> list[Run]:
     found = re.fullmatch("([0-9]+)/([0-9]+)", text)
     first, count = map(int, found.groups()) if found else (0, 0)
     if not 1 <= first <= count:
-        raise ValueError(f"shard must be K/N with K from 1 to N, such as 2/8, got {text!r}")
+        raise ValueError(f"a part K/N must have K from 1 to N, such as 2/8, got {text!r}")
     return list(runs[first - 1 :: count])

@@ -45,7 +45,7 @@ def paper_differences(module: str, baseline: str = "none") -> dict[Cell, Estimat
     """
     table = paper_table()
     names = list(next(iter(table.values())))
-    for name in (module, baseline):
+    for argument, name in (("module", module), ("baseline", baseline)):
         if name not in names:
-            raise ValueError(f"module must be one of {', '.join(names)}, got {name!r}")
+            raise ValueError(f"{argument} must be one of {', '.join(names)}, got {name!r}")
     return {cell: welch(*row[module], *row[baseline], n=TRIALS) for cell, row in table.items()}

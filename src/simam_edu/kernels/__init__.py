@@ -40,5 +40,6 @@ __getattr__ = renamed(
     __name__,
     {
         "path_for": ("backend_for", _path_for),
+        "Path": ("Backend", Backend),
     },
 )

@@ -118,9 +118,8 @@ def build(
         position: Where in a block the module stands, by default at the SimAM authors' place,
             ``"before_norm"``; see :data:`.Position`.
         slot: The position by its first name, in place of ``position``, as records have it.
-        first_weights: How the convolutions are drawn: ``"he"`` as in the residual networks' papers
-            and in all recorded runs, ``"authors"`` as in the SimAM authors' repository; see
-            :data:`FirstWeights`.
+        first_weights: How the convolutions are drawn: ``"he"`` as in the residual networks' papers,
+            ``"authors"`` as in the SimAM authors' repository; see :data:`.FirstWeights`.
 
     Raises:
         ValueError: If the name, the position or ``first_weights`` is unknown, there are fewer than

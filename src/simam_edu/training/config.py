@@ -23,7 +23,10 @@ CHOICES: dict[str, Iterable[str]] = {
 }
 ATTENTION_OPTIONS: dict[str, dict[str, Any]] = {
     "lam": {"type": float, "help": "lambda of SimAM (default 1e-4)"},
-    "statistics": {"choices": get_args(Statistics), "help": "of SimAM (default shared)"},
+    "statistics": {
+        "choices": get_args(Statistics),
+        "help": "what SimAM compares a neuron with (default shared)",
+    },
 }
 """The options of attention modules that the command line knows, as argparse takes them."""
 
@@ -45,7 +48,8 @@ class TrainConfig:
         device: Where to compute; auto takes CUDA where it is, then Apple's, then the CPU.
 
     Raises:
-        ValueError: If a value is out of its range or a recipe, slot or device is unknown.
+        ValueError: If a value is out of its range, or a recipe, slot, kind of first weights or device is
+            unknown.
 
     >>> TrainConfig(network="wrn28_10", recipe="paper").total_epochs
     164
