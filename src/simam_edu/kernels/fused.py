@@ -44,12 +44,18 @@ class Fused(torch.autograd.Function):
         """Return the gradient of the input."""
         x, *saved = ctx.saved_tensors
         differentiated = torch.is_grad_enabled()
-        # A batch of gradients, as by is_grads_batched, has no memory that a kernel could read.
-        if differentiated or is_batchedtensor(grad_output) or is_legacy_batchedtensor(grad_output):
+        if differentiated or _is_batch_of_gradients(grad_output):
             grad = reference.gradient(x, grad_output, ctx.options, create_graph=differentiated)
         else:
             grad = ctx.kernel.backward(x, grad_output, tuple(saved), ctx.options)
         return grad, None, None
+
+
+def _is_batch_of_gradients(x: Tensor) -> bool:
+    """Return whether a tensor is many, as by is_grads_batched, without memory that a kernel could read."""
+    if torch.compiler.is_compiling():  # under compiled autograd, which cannot trace the question
+        return False
+    return is_batchedtensor(x) or is_legacy_batchedtensor(x)
 
 
 def forward(x: Tensor, options: Options) -> tuple[Tensor, Saved]:
