@@ -110,6 +110,8 @@ def test_a_constant_channel_has_the_gain_and_gradient_sigmoid_of_one_half(
 ):
     info = torch.finfo(dtype)
     values = [-0.1, info.max] if size == (91, 93) else [0.0, 0.1, -3e4, 2 * info.tiny, info.max, -info.max]
+    if size != (91, 93) and info.max > 1e18:  # lam is subnormal beside them
+        values += [1e18, 1e155] if dtype == F64 else [1e18]
     module = SimAM(lam=lam, backend=backend, statistics=statistics)
     for x in layouts(torch.tensor(values, dtype=dtype).reshape(1, -1, 1, 1).expand(1, -1, *size)).values():
         y, grad = passes(module, x, torch.ones_like(x))
@@ -237,16 +239,53 @@ def test_backend_for_says_what_runs_and_refuses_what_cannot(monkeypatch):
 
 
 @needs_native
-def test_threads_change_no_bit_of_the_native_kernel():
-    x = draw(8, 64, 16, 16)
+@every_dtype
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "last"])
+def test_threads_change_no_bit_of_the_native_kernel(dtype, layout):
+    x = draw(8, 64, 16, 16, dtype=dtype).contiguous(memory_format=layout)
     before, results = torch.get_num_threads(), []
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            results.append(SimAM(backend="native")(x))
+            results.append(passes(SimAM(backend="native"), x, x))
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(*results)
+    assert all(map(torch.equal, *results))
+
+
+@needs_native
+def test_where_subnormal_numbers_are_taken_for_zero_those_of_float16_are_still_read():
+    x = torch.full((1, 1, 2, 2), 5e-5, dtype=torch.float16)
+    wanted = SimAM(backend="native")(x)
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot")
+    try:
+        found = SimAM(backend="native")(x)
+    finally:
+        torch.set_flush_denormal(False)
+    assert torch.equal(found, wanted)
+    assert found.all()
+
+
+@needs_native
+@pytest.mark.parametrize(
+    "x",
+    [torch.ones(()).expand(1, 2, 64, 64), torch.ones(1, 2, 8, 8)[..., ::2], torch.ones(1, 2, 4, 4).long(),
+     torch.ones(1, 2, 1, 1), torch.ones(2, 3)],
+    ids=["expanded", "cut", "integers", "one position", "no map"],
+)  # fmt: skip
+def test_the_operator_reads_no_memory_that_is_none_of_its_maps(x):
+    with pytest.raises(RuntimeError, match=r"x must be dense maps .*; call simam_edu.SimAM"):
+        torch.ops.simam_edu.native(x, 1e-4, 1, False)
+
+
+@pytest.mark.parametrize("backend", ["native", "torch", "triton"], indirect=True)
+def test_what_a_hook_lays_out_anew_has_the_same_gradient(backend):
+    x, module = draw(2, 3, 6, 6), SimAM(backend=backend)
+    wide = lambda t: torch.nn.functional.pad(t, (0, 1))  # noqa: E731
+    with torch.autograd.graph.saved_tensors_hooks(wide, lambda t: t[..., :-1]):
+        found = passes(module, x, x)
+    assert all(map(torch.equal, found, passes(module, x, x)))
 
 
 @needs_native

@@ -85,12 +85,13 @@ def forward(x: Tensor, options: Options) -> tuple[Tensor, tuple[Tensor]]:
 def backward(x: Tensor, grad_output: Tensor, saved: tuple[Tensor, ...], options: Options) -> Tensor:
     """Return the gradient of the input of :func:`forward` from that of its output and what it saved.
 
-    A gradient that does not lie in memory as ``x`` does is copied.
+    A gradient that does not lie in memory as ``x`` does is copied, and so is what a hook has laid out anew.
     """
+    x = x if x.is_contiguous() or x.movedim(1, -1).is_contiguous() else x.contiguous()
     grad_input = torch.empty_like(x)
     if grad_output.stride() != x.stride():
         grad_output = torch.empty_like(x).copy_(grad_output)
-    _launch("backward", (x, grad_output, grad_input), saved[0], options)
+    _launch("backward", (x, grad_output, grad_input), saved[0].contiguous(), options)
     return grad_input
 
 

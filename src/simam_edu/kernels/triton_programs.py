@@ -64,10 +64,13 @@ def centered(d, inside, count):
 
 @triton.jit
 def root(squares, lam, scale, freedom):
-    """Return r, the root of (M - c) / (4 T), on the scale of the channel; 0 where T is 0."""
+    """Return r, the root of (M - c) / (4 T), on the scale of the channel; 0 where T is nothing beside it.
+
+    Only a constant channel has so little. Its deviations are 0, and 0 times the inverse of a subnormal nan.
+    """
     scaled = lam * scale.to(tl.float64) * scale.to(tl.float64)
     total = squares + freedom * scaled.to(squares.dtype)  # T
-    positive = total > 0.0
+    positive = total > (1e-290 if squares.dtype == tl.float64 else 1e-28)
     return tl.where(positive, tl.sqrt(freedom / (4.0 * tl.where(positive, total, 1.0))), 0.0)
 
 

@@ -167,8 +167,10 @@ def _build(target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as folder:
         kernel, made = Path(folder) / "native.o", Path(folder) / target.name
         tries = [(*FAST, *tuning, *threads) for threads in THREADS for tuning in TUNING]
-        taken = _compile([compiler, "-c", str(KERNEL), "-o", str(kernel)], tries)
-        _compile([compiler, "-shared", str(OPERATOR), str(kernel), "-o", str(made), *_torch()], [taken])
+        first = [compiler, "-c", str(KERNEL), "-o", str(kernel)]
+        # Of some options, such as OpenMP without its library, only the linker says that it has them not.
+        second = [compiler, "-shared", str(OPERATOR), str(kernel), "-o", str(made), *_torch()]
+        _compile([first, second], tries)
         run = _run([sys.executable, "-c", CHECK, str(made)])
         if run.returncode:
             raise OSError(
@@ -181,12 +183,15 @@ def _build(target: Path) -> None:
         made.replace(target)
 
 
-def _compile(command: list[str], tries: Sequence[Sequence[str]]) -> Sequence[str]:
-    """Run a compiler with the first options that it takes, and return them."""
+def _compile(commands: Sequence[list[str]], tries: Sequence[Sequence[str]]) -> None:
+    """Run the commands of a compiler, all with the first options that they take."""
     for options in tries:
-        run = _run([*command, *BASIC, *options])
-        if run.returncode == 0:
-            return options
+        for command in commands:
+            run = _run([*command, *BASIC, *options])
+            if run.returncode:
+                break
+        else:
+            return
     words = run.stderr.strip()[-400:]
     raise OSError(f"{command[0]} must take {Path(command[2]).name}, a C++20 source, but says: {words}")
 
@@ -211,4 +216,5 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    told = ("flags", "features", "isa", "cpu\t")
+    return next((line for line in lines if line.lower().startswith(told)), "")

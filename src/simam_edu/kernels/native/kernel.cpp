@@ -17,6 +17,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <new>
 #include <type_traits>
 #include <vector>
 
@@ -99,9 +100,11 @@ inline float widen(BFloat16 value) { return std::bit_cast<float>(std::uint32_t(v
 
 inline float widen(Half value) {
     const std::uint32_t sign = std::uint32_t(value.bits & 0x8000u) << 16, rest = std::uint32_t(value.bits & 0x7fffu) << 13;
-    // As the bits of a float32 the value is too small by 2^112; inf and nan keep the largest exponent.
-    const float scaled = std::bit_cast<float>(rest) * 0x1p112f;
-    const std::uint32_t bits = rest >= 0x0f800000u ? (rest | 0x7f800000u) : std::bit_cast<std::uint32_t>(scaled);
+    // As the bits of a float32 the value is too small by 2^112; inf and nan keep the largest exponent. A subnormal half is a
+    // difference of two normal floats, as a thread may take subnormal ones for zero.
+    const float small = std::bit_cast<float>(rest + 0x38800000u) - 0x1p-14f;
+    const std::uint32_t finite = rest < 0x00800000u ? std::bit_cast<std::uint32_t>(small) : rest + 0x38000000u;
+    const std::uint32_t bits = rest >= 0x0f800000u ? (rest | 0x7f800000u) : finite;
     return std::bit_cast<float>(bits | sign);
 }
 
@@ -680,7 +683,9 @@ template <class T, bool L> void do_extreme(const Job<T>& job, Index row) {
     else extreme_backward<T, L>(job.x + at, job.g + at, job.out + at, stride, o);
 }
 
-template <class T, bool L> void run(const Job<T>& job) {
+// Returns false where there was no memory.
+template <class T, bool L> bool run(const Job<T>& job) {
+    int failed = 0;
     const Index rows = job.images * job.channels;
     const Index together = job.channels_last ? LANES : std::clamp(TOGETHER / job.options.positions, Index(1), GROUP);
     const Index of = job.channels_last ? job.channels : rows, groups = (of + together - 1) / together;
@@ -689,7 +694,7 @@ template <class T, bool L> void run(const Job<T>& job) {
     {
         Pages pages(job.out, rows * m * Index(sizeof(T)));
 #pragma omp for schedule(static)
-        for (Index task = 0; task < tasks; ++task) {
+        for (Index task = 0; task < tasks; ++task) try {
             const Index begin = task % groups * together, channels = std::min(together, of - begin), image = task / groups;
             const Index row = image * job.channels + begin;
             if (job.channels_last) {
@@ -701,25 +706,28 @@ template <class T, bool L> void run(const Job<T>& job) {
             }
             for (Index k = row; k < row + channels; ++k)
                 if (job.r[k] < 0) do_extreme<T, L>(job, k);
+        } catch (const std::bad_alloc&) {  // an exception may not leave a thread
+#pragma omp atomic write
+            failed = 1;
         }
     }
+    return !failed;
 }
 
-template <class T> void start(const void* x, const void* g, void* out, void* saved, Index images, Index channels, Index positions,
+template <class T> bool start(const void* x, const void* g, void* out, void* saved, Index images, Index channels, Index positions,
                               int channels_last, double lam, int correction, int leave_one_out) {
     auto* numbers = static_cast<Real<T>*>(saved);
     const Job<T> job{static_cast<const T*>(x), static_cast<const T*>(g), static_cast<T*>(out), numbers, numbers + images * channels,
                      images, channels, channels_last != 0, {lam, positions, correction}};
-    if (leave_one_out) run<T, true>(job);
-    else run<T, false>(job);
+    return leave_one_out ? run<T, true>(job) : run<T, false>(job);
 }
 
 }  // namespace
 
 // The forward pass where g is null: out = y, and saved is written, 2 x images x channels numbers. The backward pass otherwise:
-// out = the gradient of x, and saved is read. format: 0 float32, 1 float64, 2 float16, 3 bfloat16.
-extern "C" void simam(int format, const void* x, const void* g, void* out, void* saved, std::int64_t images, std::int64_t channels,
-                      std::int64_t positions, int channels_last, double lam, int correction, int leave_one_out) {
+// out = the gradient of x, and saved is read. Returns 0 where there was no memory. format: 0 float32, 1 float64, 2 float16, 3 bfloat16.
+extern "C" int simam(int format, const void* x, const void* g, void* out, void* saved, std::int64_t images, std::int64_t channels,
+                     std::int64_t positions, int channels_last, double lam, int correction, int leave_one_out) {
     const auto begin = format == 0 ? start<float> : format == 1 ? start<double> : format == 2 ? start<Half> : start<BFloat16>;
-    begin(x, g, out, saved, images, channels, positions, channels_last, lam, correction, leave_one_out);
+    return begin(x, g, out, saved, images, channels, positions, channels_last, lam, correction, leave_one_out);
 }

@@ -10,6 +10,7 @@
 // forward pass twice, would find other tensors the second time.
 
 #include <ATen/EmptyTensor.h>
+#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/grad_mode.h>
@@ -20,8 +21,8 @@
 #include <optional>
 #include <tuple>
 
-extern "C" void simam(int format, const void* x, const void* g, void* out, void* saved, std::int64_t images, std::int64_t channels,
-                      std::int64_t positions, int channels_last, double lam, int correction, int leave_one_out);
+extern "C" int simam(int format, const void* x, const void* g, void* out, void* saved, std::int64_t images, std::int64_t channels,
+                     std::int64_t positions, int channels_last, double lam, int correction, int leave_one_out);
 
 namespace {
 
@@ -64,29 +65,42 @@ std::int64_t positions(const Tensor& x) {
 
 void run(const Tensor& x, const void* g, const Tensor& out, const Tensor& statistics, double lam, std::int64_t correction,
          bool leave_one_out) {
-    simam(format(x.scalar_type()), x.const_data_ptr(), g, out.mutable_data_ptr(), statistics.mutable_data_ptr(), x.size(0),
-          x.size(1), positions(x), !x.is_contiguous(), lam, int(correction), leave_one_out);
+    at::internal::lazy_init_num_threads();  // OpenMP has a number for each thread, and torch tells a new one late
+    const bool whole = simam(format(x.scalar_type()), x.const_data_ptr(), g, out.mutable_data_ptr(), statistics.mutable_data_ptr(),
+                             x.size(0), x.size(1), positions(x), !x.is_contiguous(), lam, int(correction), leave_one_out);
+    TORCH_CHECK(whole, "there must be memory for SimAM of shape ", x.sizes(), ", and the system gave none; take a smaller batch");
 }
 
 // ---- the two passes ----
+
+// Whether the kernel can read a tensor as it lies in memory.
+bool is_taken(const Tensor& x) {
+    const bool maps = format(x.scalar_type()) >= 0 && x.dim() >= 3 && x.dim() <= 5 && positions(x) >= 2 && x.size(1) >= 1;
+    return maps && (x.is_contiguous() || is_channels_last(x));
+}
 
 // A tensor as x, made without a call through torch's dispatcher, which a small map feels.
 Tensor new_like(const Tensor& x) { return at::detail::empty_strided_cpu(x.sizes(), x.strides(), x.options()); }
 
 // The output and two numbers per channel.
 std::tuple<Tensor, Tensor> forward(const Tensor& x, double lam, std::int64_t correction, bool leave_one_out) {
+    TORCH_CHECK(is_taken(x), "x must be dense maps (n, c, ...) of two positions or more, contiguous or channels-last, in float16, ",
+                "bfloat16, float32 or float64, got ", x.toString(), " of shape ", x.sizes(), " and strides ", x.strides(),
+                "; call simam_edu.SimAM, which takes any");
     const auto accumulation_dtype = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
     const Tensor y = new_like(x), statistics = at::detail::empty_cpu({2, x.size(0), x.size(1)}, x.options().dtype(accumulation_dtype));
     run(x, nullptr, y, statistics, lam, correction, leave_one_out);
     return {y, statistics};
 }
 
-Tensor backward(const Tensor& x, const Tensor& grad_output, const Tensor& statistics, double lam, std::int64_t correction,
+Tensor backward(const Tensor& saved_x, const Tensor& grad_output, const Tensor& statistics, double lam, std::int64_t correction,
                 bool leave_one_out) {
+    // A hook may have laid out anew what was saved.
+    const Tensor x = is_taken(saved_x) ? saved_x : saved_x.contiguous();
     Tensor g = grad_output;
     if (g.strides() != x.strides() || g.scalar_type() != x.scalar_type()) g = new_like(x).copy_(g);
     const Tensor out = new_like(x);
-    run(x, g.const_data_ptr(), out, statistics, lam, correction, leave_one_out);
+    run(x, g.const_data_ptr(), out, statistics.contiguous(), lam, correction, leave_one_out);
     return out;
 }
 
@@ -138,8 +152,7 @@ struct SimAM : torch::autograd::Function<SimAM> {
 };
 
 std::optional<Tensor> simam_of(const Tensor& x, double lam, std::int64_t correction, bool leave_one_out) {
-    if (!is_plain(x) || format(x.scalar_type()) < 0 || x.dim() < 3 || x.dim() > 5) return std::nullopt;
-    if (positions(x) < 2 || x.size(1) < 1 || !(x.is_contiguous() || is_channels_last(x))) return std::nullopt;
+    if (!is_plain(x) || !is_taken(x)) return std::nullopt;
     if (at::GradMode::is_enabled() && x.requires_grad()) return SimAM::apply(x, lam, correction, leave_one_out);
     return std::get<0>(watched_forward(x, lam, correction, leave_one_out));
 }
