@@ -26,6 +26,7 @@ def test_a_rehearsal_killed_in_the_middle_goes_on_and_answers_each_case_once(tmp
     command = [sys.executable, "-m", "benchmarks.card", *options]
     process, file = subprocess.Popen(command, cwd=ROOT), tmp_path / "card.jsonl"
     while not file.exists() or file.read_bytes().count(b"\n") < 8:
+        assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.05)
     process.kill()
     process.wait()

@@ -63,6 +63,13 @@ def test_one_sided_keeps_the_gain_above_the_mean_and_the_least_elsewhere() -> No
     torch.testing.assert_close(gains("one_sided"), torch.where(above, OWN, least))
 
 
+@pytest.mark.parametrize("name", CONTROLS)
+def test_half_precision_is_computed_in_float32(name: str) -> None:
+    x = draw(2, 4, 32, 32, std=20.0, dtype=torch.float16)  # the sum of squares overflows in float16
+    module = attention_factory(name)(4).eval()
+    assert torch.equal(module(x), module(x.float()).half())
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("name", CONTROLS)
 def test_every_control_has_lam_a_gradient_and_no_weights_and_is_refused_a_recording(name: str) -> None:

@@ -9,6 +9,7 @@ from simam_edu import SimAM
 from simam_edu.energy import gain
 from simam_edu.export import FEEDS, OFF, VERDICTS, check, feed, simam_nodes
 from test_exported_form import write
+from toolchains import TenLines
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch's older exporter
 
@@ -94,6 +95,8 @@ def test_lam_statistics_and_tolerance_are_those_of_the_module():
     assert check(run, feeds=["std 1"]).verdict == "wrong"
     half = check(lambda x: SimAM()(torch.from_numpy(x).bfloat16()), feeds=["std 1"], tolerance=0.02)
     assert half.verdict == "right"
+    run = lambda x: SimAM()(torch.from_numpy(x).bfloat16())  # noqa: E731
+    assert check(run, feeds=["std 1"], tolerance=1e-4).verdict == "rounded"
 
 
 @pytest.mark.parametrize("name", FEEDS)
@@ -128,11 +131,17 @@ class Gate(nn.Module):
         return x * self.conv(x.mean((2, 3), keepdim=True)).sigmoid()
 
 
-class TenLines(nn.Module):
-    def forward(self, x):
-        square = (x - x.mean(dim=[2, 3], keepdim=True)).pow(2)
-        v = square.sum(dim=[2, 3], keepdim=True) / (x.shape[2] * x.shape[3] - 1)
-        return x * (square / (4 * (v + 1e-4)) + 0.5).sigmoid()
+def test_the_nodes_of_the_form_by_a_built_in_norm_are_named_too():
+    parser = pytest.importorskip("onnx.parser", reason="onnx is not installed")
+    model = parser.parse_model("""<ir_version: 10, opset_import: ["" : 18]>
+        net (float[n, 2, h, w] x) => (float[n, 2, h, w] y)
+        <float[2] s = {1.0, 1.0}, float[2] b = {0.0, 0.0}> {
+            [norm] z = InstanceNormalization (x, s, b)
+            [square] w = Mul (z, z)
+            [gain] g = Sigmoid (w)
+            [out] y = Mul (x, g)
+        }""")
+    assert simam_nodes(model) == (("norm", "square", "gain", "out"),)
 
 
 @pytest.mark.parametrize(("dynamo", "dynamic"), [(False, False), (False, True), (True, True)])

@@ -76,6 +76,7 @@ def test_in_it_changes_the_output_and_no_key_and_out_it_is_the_network_that_it_w
     inserted = insert(model, **{argument: where})
     assert len(inserted.names) == count
     assert all(isinstance(model.get_submodule(name), SimAM) for name in inserted.names)
+    assert not any(module.training for module in model.modules()), "in evaluation, as the network is"
     assert not torch.equal(model(X), before)
     assert list(model.state_dict()) == keys
     kept = [module for name, module in model.named_modules() if "inserted" not in name]

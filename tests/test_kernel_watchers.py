@@ -4,6 +4,7 @@ What is computed and what is saved is the same whoever watches, in either pass.
 """
 
 import contextlib
+from itertools import product
 
 import pytest
 import torch
@@ -81,8 +82,9 @@ def recomputed(module, **how):
 
 
 @pytest.mark.filterwarnings("ignore:Anomaly Detection")
-@pytest.mark.parametrize("side", ["forward", "backward"])
-@pytest.mark.parametrize("watcher", WATCHERS)
+@pytest.mark.parametrize(
+    ("watcher", "side"), [("nobody", "forward"), *product([*WATCHERS][1:], ("forward", "backward"))]
+)
 @pytest.mark.parametrize("reentrant", [None, False, True], ids=["kept", "recomputed", "reentrant"])
 def test_a_watcher_of_one_pass_changes_no_bit(backend, watcher, side, reentrant):
     module = SimAM(backend=backend, statistics="leave_one_out")
@@ -129,7 +131,8 @@ def test_tracing_takes_the_reference(backend, tracing, pre_dispatch):
     x = draw(2, 3, 8, 8)
     traced = make_fx(SimAM(backend=backend), tracing_mode=tracing, pre_dispatch=pre_dispatch)(x)
     assert not any("simam_edu" in str(node.target) for node in traced.graph.nodes)
-    torch.testing.assert_close(traced(2 * x), SimAM(backend=backend)(2 * x))
+    other = draw(2, 3, 8, 8, seed=1)
+    torch.testing.assert_close(traced(other), SimAM(backend=backend)(other))
 
 
 # Torch's own compiler looks at .grad of what the reference saves.

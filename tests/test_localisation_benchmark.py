@@ -47,6 +47,15 @@ def test_the_object_itself_is_the_best_map_and_a_constant_one_says_nothing():
     assert nothing == {"auc": 0.5, "mass": 1.0, "pointing": 0.0, "iou": 0.0, "threshold": 0.5}
 
 
+def test_the_threshold_of_a_map_is_chosen_on_the_other_images():
+    shown = torch.from_numpy(MASKS).float()  # 0.05 would be the best for these
+    chosen = torch.where(shown > 0, 1.0, 0.52)
+    background = torch.from_numpy((~MASKS).reshape(5, 64).argmax(axis=1))
+    chosen.flatten(1)[torch.arange(5), background] = 0.0
+    found = measures.measured({"map": shown}, MASKS, {"map": chosen}, MASKS)
+    assert found["map"]["threshold"] == pytest.approx(0.55)
+
+
 def test_replaced_gains_keep_what_they_say():
     gain = torch.rand(3, 2, 4, 4)
     assert torch.equal(measures.replaced_gain(gain, "own"), gain)

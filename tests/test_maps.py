@@ -81,6 +81,9 @@ def test_gains_of_a_masked_module_that_runs_twice():
     first = energy.gain(x[:, :, None, :5].double().numpy())[:, :, 0]
     np.testing.assert_allclose(found["simam"][..., :5], first, rtol=1e-9)
     assert (found["simam"][..., 5:] == 1).all(), "the module leaves what is masked as it is"
+    again = (x * found["simam"])[:, :, None, :5].double().numpy()
+    np.testing.assert_allclose(found["simam, call 2"][..., :5], energy.gain(again)[:, :, 0], rtol=1e-5)
+    assert (found["simam, call 2"][..., 5:] == 1).all(), "a mask by its name counts, too"
 
 
 class TenLines(nn.Module):
@@ -132,6 +135,15 @@ def test_occlusion_of_a_linear_network_is_what_the_square_takes_away():
     parts = (weights * x).sum(dim=1).detach()
     whole = occlusion(model, x, torch.tensor([2, 0]), size=8, stride=8)
     torch.testing.assert_close(whole, parts.sum(dim=(1, 2), keepdim=True).expand_as(whole))
+
+
+def test_occlusion_is_the_mean_over_all_squares_that_cover_a_pixel():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 2, bias=False))
+    nn.init.ones_(model[1].weight)  # the score is the sum of all pixels
+    x = torch.zeros(1, 3, 4, 4)
+    x[..., 0] = 1.0
+    wanted = torch.tensor([9.0, 4.5, 4.5, 0.0]).expand(1, 4, 4)
+    assert torch.equal(occlusion(model, x, 0, size=3, stride=2), wanted)
 
 
 def test_occlusion_covers_every_pixel_for_the_class_that_the_network_answers():

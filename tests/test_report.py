@@ -201,9 +201,10 @@ def test_the_text_of_a_table_has_its_numbers(study):
     )
     accuracy, difference = column.accuracy, column.difference
     assert whole[:5] == left
-    assert [cell.strip() for cell in whole[1:7]] == [
+    assert [cell.strip() for cell in whole[1:9]] == [
         "3", f"{accuracy.mean:.2f}", f"{accuracy.std:.2f}", f"{accuracy.low:.2f} to {accuracy.high:.2f}",
         f"{difference.mean:+.2f}", f"{difference.low:+.2f} to {difference.high:+.2f}",
+        p_value(difference.p), p_value(column.corrected_p),
     ]  # fmt: skip
     assert whole[9].strip() == "41"
 

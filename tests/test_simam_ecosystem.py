@@ -8,7 +8,6 @@ import sys
 import pytest
 import torch
 from torch import nn
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from simam_cases import draw, gradient
 from simam_edu import SimAM
@@ -113,14 +112,6 @@ def test_gradients_in_a_batch_are_those_one_by_one(backend):
     (together,) = torch.autograd.grad(y, x, several, is_grads_batched=True, retain_graph=True)
     one_by_one = [torch.autograd.grad(y, x, grad, retain_graph=True)[0] for grad in several]
     torch.testing.assert_close(together, torch.stack(one_by_one))
-
-
-@pytest.mark.filterwarnings("ignore")  # torch.jit.trace is deprecated, and still in use
-@pytest.mark.parametrize("record", [torch.jit.trace, lambda module, x: make_fx(module)(x)], ids=["jit", "fx"])
-def test_what_is_recorded_on_one_input_holds_for_another(record):
-    recorded = record(SimAM(), draw(2, 3, 4, 5))
-    x = draw(2, 3, 4, 5, seed=1)
-    torch.testing.assert_close(recorded(x), SimAM()(x))
 
 
 def test_a_negative_view_a_meta_tensor_and_a_subclass_are_taken_as_what_they_are():

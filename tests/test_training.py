@@ -71,7 +71,7 @@ def test_augmentation_uses_every_offset_and_both_sides():
     assert len({tuple(cut) for cut in draw[1:].T.tolist()}) == 2 * (2 * PADDING + 1) ** 2
 
 
-def test_plain_batches_are_the_images_in_order_and_evaluation_counts_each_once():
+def test_plain_batches_are_the_images_in_order_and_evaluation_counts_each_once(monkeypatch):
     images = toy(7)
     batches = DeviceImages.put(images, CPU)
     x = torch.cat([batch for batch, _ in batches.plain_batches(3)])
@@ -82,6 +82,7 @@ def test_plain_batches_are_the_images_in_order_and_evaluation_counts_each_once()
         def forward(self, x):
             return torch.tensor([[1.0, 0.0]]).repeat(len(x), 1)
 
+    monkeypatch.setattr("simam_edu.training.metrics.EVALUATION_BATCH", 3)  # so that there are several
     found, ones = evaluate(SayUpper(), batches), int(images.labels.sum())
     assert (found.images, found.accuracy) == (7, (7 - ones) / 7)
     wrong, right = math.log1p(math.e), math.log1p(math.exp(-1))

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simam_cases import DTYPES
@@ -83,6 +83,7 @@ def test_older_and_newer_cards_and_bfloat16_are_compiled_for(dtype, capability):
     assert maps[0].size == code.plan.block_c * code.plan.block_m * 2
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 300), st.integers(2, 40000), st.booleans(), st.sampled_from(DTYPES))
 def test_the_tiles_cover_the_tensor_and_fit(n, c, positions, last, dtype):
     x = torch.empty(n, positions, c, dtype=dtype, device="meta").movedim(-1, 1)
@@ -90,8 +91,7 @@ def test_the_tiles_cover_the_tensor_and_fit(n, c, positions, last, dtype):
     cut = tiling.plan(x)
     assert cut.images * cut.channels == n * c
     assert cut.programs * cut.block_c >= n * c
-    strides = (1, c) if cut.last else (positions, 1)
-    assert strides in {(x.stride(1), x.stride(2)), (positions, 1)}
+    assert (x.stride(1), x.stride(2)) == (1, c) if cut.last else x.is_contiguous()
     assert cut.looped or cut.block_m >= positions
     size = cut.block_c * cut.block_m * (8 if dtype == torch.float64 else 4)
     assert size <= tiling.TILE_BYTES

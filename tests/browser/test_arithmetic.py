@@ -108,3 +108,7 @@ def test_wrong_simams_are_those_of_the_gallery(js: Any) -> None:
         atol = {"naive variance": 1.0, "half precision": 1e-3}.get(name, 1e-9)
         np.testing.assert_allclose(found, wanted, atol=atol, rtol=0, err_msg=name)
         assert np.abs(found - energy.gain(x)).max() > 1e-4, f"{name} is off on {kind}"
+    calm = np.random.default_rng(0).normal(size=(2, 3, 4, 4))  # where it is no noise
+    flat = js("WrongSimAMs.gains(v[0], v[1], v[2])", "naive variance", calm.ravel().tolist(), [2, 3, 4, 4])
+    wanted = GALLERY["naive variance"](calm, 1e-4) / calm
+    np.testing.assert_allclose(np.reshape(flat, calm.shape), wanted, atol=1e-9, rtol=0)
