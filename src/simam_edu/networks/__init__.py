@@ -12,6 +12,7 @@ from simam_edu._renamed import renamed
 from simam_edu.attention import AttentionFactory, SimAM, attention_factory
 from simam_edu.networks.blocks import (
     BasicBlock,
+    Block,
     BottleneckBlock,
     InvertedResidual,
     Position,
@@ -23,8 +24,9 @@ from simam_edu.networks.blocks import (
 from simam_edu.networks.resnet import FirstWeights, MobileNetV2, ResNet
 
 __all__ = [
-    "NETWORKS", "BasicBlock", "BottleneckBlock", "FirstWeights", "InvertedResidual", "MobileNetV2",
-    "Position", "PreBasicBlock", "PreBottleneckBlock", "ResNet", "Slot", "WideBlock", "build", "find",
+    "NETWORKS", "BasicBlock", "Block", "BottleneckBlock", "FirstWeights", "InvertedResidual",
+    "MobileNetV2", "Position", "PreBasicBlock", "PreBottleneckBlock", "ResNet", "Slot", "WideBlock",
+    "build", "find",
 ]  # fmt: skip
 
 __getattr__ = renamed(
