@@ -154,8 +154,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     for folder in options.cifar:
         test_set = load("cifar10", "test")
-        found = of_cifar(folder, test_set)
-        if ("cifar", None, found["seed"]) not in done:
+        found = json.loads(json.dumps(of_cifar(folder, test_set)))
+        # The held_out of the first such line is a mistake; see book/results/README.md.
+        settings = [{**r["config"], "held_out": None} for r in [*records, found] if r["kind"] == "cifar"]
+        if settings[-1] in settings[:-1]:
+            print(f"{folder} has its line already")
+        else:
             keep(found, test_set)
     if options.cifar:
         return

@@ -49,8 +49,8 @@ def in_place(x):
     [
         (lambda x: SimAM()(torch.from_numpy(x)), "right", None),
         (in_place, "right", None),
-        (lambda x: x, "saturated", "every input"),
-        (lambda x: x * OFF, "off", "every input"),
+        (lambda x: x, "saturated", "every size"),
+        (lambda x: x * OFF, "off", "every size"),
         (lambda x: to_steps(to_steps(x) * gain(to_steps(x))), "rounded", "16 bits"),
     ],
 )
@@ -78,6 +78,8 @@ def test_each_fault_shows_at_its_inputs_and_names_its_cure():
     half, advice = verdicts(lambda x: ten_lines(x, np.float16))
     assert (half["std 1"], half["std 30"], half["std 300"]) == ("right", "off", "NaN")
     assert "float16" in advice
+    loud = check(lambda x: ten_lines(x, np.float16), feeds=["std 30", "std 300"])
+    assert ["at every size" in line for line in loud.advice] == [True], "no cause without std 1"
     int8, advice = verdicts(variance_in_int8)
     assert int8["std 1"] in ("right", "rounded")
     assert VERDICTS.index(int8["mixed"]) >= VERDICTS.index("wrong")

@@ -25,7 +25,7 @@ ALLOWED = {
     "energy": {"_exact", "arguments"},
     "export": {"energy"},
     "derivation": set(),
-    "gradient": {"energy", "derivation"},
+    "gradient": {"_exact", "energy", "derivation"},
     "solvers": {"_exact", "arguments", "energy"},
     "mistakes": {"energy"},
     "wrong_simams": {"energy", "mistakes"},

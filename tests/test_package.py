@@ -28,6 +28,7 @@ WITHOUT_EXAMPLE = {
     "export.Report": "in the example of check",
     "kernels.native.build": "needs a C++ compiler",
     "kernels.select.simam_native": "an output where the kernel is built, else None",
+    "networks.blocks.Block": "the blocks that are made of it have examples",
     "solvers.problem.Fit": "in the example of solve_linear",
     "training.loop.finish": "trains a network",
     "training.loop.train": "trains a network",

@@ -320,12 +320,18 @@ def test_a_record_is_in_the_file_once_whatever_its_last_line(tmp_path, before, a
     assert [run_id(record) for record in recorded(tmp_path)] == IDS[:2]
 
 
+NAMELESS = json.dumps(record_of(RUNS[0]) | {"network": None})
+
+
 @pytest.mark.parametrize(
     ("before", "message"),
     [
         (json.dumps(record_of(RUNS[0])) + "\n", f"another record of {IDS[0]}, finished today and tomorrow"),
         *((text, "must have one JSON record on each line") for text in ("not a record\nnor this\n", "notes")),
-        ('{"part": "fast"}\n', "must hold records of runs, got one without 'network'"),
+        *(
+            (line + "\n", f"must hold records of runs, got a line that is none .{error}")
+            for line, error in (('{"part": "fast"}', "KeyError"), (NAMELESS, "TypeError"))
+        ),
     ],
 )
 def test_another_record_of_a_run_and_a_file_of_no_records_are_refused_and_left_alone(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from simam_edu.training import append_record, read_records
-from simam_edu.training.record import cut_torn_line
+from simam_edu.training.record import cut_torn_line, lock_of
 
 
 class Log:
@@ -19,9 +19,9 @@ class Log:
 
     def __init__(self, file: Path, minutes: float) -> None:
         self.file, self._end = file, time.monotonic() + 60 * minutes
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-        cut_torn_line(file)
+        with lock_of(file):  # which makes the folder
+            file.touch()
+            cut_torn_line(file)
         self._known = {(line["part"], line["case"]) for line in read_records(file)}
 
     @property

@@ -82,7 +82,7 @@ CURES = {
     "keep the nodes that simam_nodes names in float32",
     "mixed": "wrong where channels differ in scale: they share the steps of int8 inside SimAM; exclude "
     "the nodes that simam_nodes names from quantization",
-    "everywhere": "wrong for every input that was fed: check was told another lam or other statistics, or "
+    "everywhere": "wrong at every size that was fed: check was told another lam or other statistics, or "
     'SimAM was quantized (exclude the nodes that simam_nodes names), or, where "std 1" was not fed, '
     "float16 overflows",
     "rounded": "the attention is right, and input and output are rounded to few steps; take 16 bits for "
@@ -158,7 +158,7 @@ def check(
     >>> print(report)  # doctest: +NORMALIZE_WHITESPACE
     input           map verdict      error   kept
     std 1           8x8 off        2.8e-01   0.00
-    wrong for every input that was fed: check was told another lam or other statistics, or
+    wrong at every size that was fed: check was told another lam or other statistics, or
     SimAM was quantized (exclude the nodes that simam_nodes names), or, where "std 1" was
     not fed, float16 overflows
     """

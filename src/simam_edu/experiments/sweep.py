@@ -212,7 +212,9 @@ def add_records(path: Path, records: Sequence[Record]) -> None:
         try:
             known = {run_id(record): record for record in read_records(path)}
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{path} must hold records of runs, got one without {error}") from error
+            raise ValueError(
+                f"{path} must hold records of runs, got a line that is none ({error!r}); take another file"
+            ) from error
         for record in records:
             name = run_id(record)
             if name not in known:

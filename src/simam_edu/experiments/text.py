@@ -70,7 +70,7 @@ def accuracy_table(table: Table) -> str:
 
 
 def difference_table(table: Table) -> str:
-    """Return the differences to the baseline: over how many seeds, mean, interval and p-values."""
+    """Return the differences from the baseline: over how many seeds, mean, interval and p-values."""
     seeds: Cells = (ACCURACY[0], ("seeds", lambda c: str(c.difference.n if c.difference else 0)))
     others = tuple(column for column in table.columns if column.name != table.baseline)
     return _markdown(replace(table, columns=others), seeds + DIFFERENCE[:-1])

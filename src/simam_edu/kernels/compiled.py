@@ -1,4 +1,4 @@
-"""SimAM for torch.compile without a kernel or a gradient: three passes forward, as in the ten lines.
+"""SimAM for torch.compile where no kernel runs or no gradient is asked for: three passes forward.
 
 A compiler computes what belongs to a channel anew at each position, so the scale of the reference would cost
 a power at each. Here the statistics are taken in float32 as they come; an operator, which no compiler looks

@@ -13,7 +13,7 @@ from simam_edu.plots.style import BLUE, GREY, ORANGE
 
 
 def report_figure(tables: Sequence[Table]) -> Figure:
-    """Draw the accuracy of every run, and the differences to the baseline.
+    """Draw the accuracy of every run, and the differences from the baseline.
 
     Each table has a row of two panels; a ``ValueError`` says that there is none.
     """
