@@ -21,6 +21,9 @@
 #include <type_traits>
 #include <vector>
 
+#ifdef __SSE2__
+#include <xmmintrin.h>
+#endif
 #ifdef __linux__
 #include <sys/mman.h>
 #include <unistd.h>
@@ -100,11 +103,9 @@ inline float widen(BFloat16 value) { return std::bit_cast<float>(std::uint32_t(v
 
 inline float widen(Half value) {
     const std::uint32_t sign = std::uint32_t(value.bits & 0x8000u) << 16, rest = std::uint32_t(value.bits & 0x7fffu) << 13;
-    // As the bits of a float32 the value is too small by 2^112; inf and nan keep the largest exponent. A subnormal half is a
-    // difference of two normal floats, as a thread may take subnormal ones for zero.
-    const float small = std::bit_cast<float>(rest + 0x38800000u) - 0x1p-14f;
-    const std::uint32_t finite = rest < 0x00800000u ? std::bit_cast<std::uint32_t>(small) : rest + 0x38000000u;
-    const std::uint32_t bits = rest >= 0x0f800000u ? (rest | 0x7f800000u) : finite;
+    // As the bits of a float32 the value is too small by 2^112; inf and nan keep the largest exponent.
+    const float scaled = std::bit_cast<float>(rest) * 0x1p112f;
+    const std::uint32_t bits = rest >= 0x0f800000u ? (rest | 0x7f800000u) : std::bit_cast<std::uint32_t>(scaled);
     return std::bit_cast<float>(bits | sign);
 }
 
@@ -683,6 +684,16 @@ template <class T, bool L> void do_extreme(const Job<T>& job, Index row) {
     else extreme_backward<T, L>(job.x + at, job.g + at, job.out + at, stride, o);
 }
 
+// A thread may take subnormal numbers for zero, as torch.set_flush_denormal tells it, and small halves are widened from such ones.
+template <class T> struct Subnormals {};
+#ifdef __SSE2__
+template <> struct Subnormals<Half> {
+    const unsigned before = _mm_getcsr();
+    Subnormals() { _mm_setcsr(before & ~0x40u); }
+    ~Subnormals() { _mm_setcsr(before); }
+};
+#endif
+
 // Returns false where there was no memory.
 template <class T, bool L> bool run(const Job<T>& job) {
     int failed = 0;
@@ -692,6 +703,7 @@ template <class T, bool L> bool run(const Job<T>& job) {
     const Index tasks = job.channels_last ? job.images * groups : groups, m = job.options.positions;
 #pragma omp parallel if (rows * m >= SHARE)
     {
+        [[maybe_unused]] const Subnormals<T> read;
         Pages pages(job.out, rows * m * Index(sizeof(T)));
 #pragma omp for schedule(static)
         for (Index task = 0; task < tasks; ++task) try {
