@@ -30,7 +30,7 @@ def test_first_result_is_what_the_report_makes_of_the_records():
 def test_five_seeds_and_the_shuffled_gains_are_those_of_the_ablation():
     for baseline, name, words in (
         ("none", "simam pre_norm", "seen, it is {}, {} (corrected for the ablation's comparisons, p = {})"),
-        ("simam pre_norm", "shuffled pre_norm", "ends below SimAM: {} points, {}."),
+        ("simam pre_norm", "shuffled pre_norm", "ends below SimAM: {} points, {} (corrected, p = {})."),
     ):
         (table,) = make_tables(recorded("ablation"), baseline=baseline)
         column = table.column(name)
