@@ -79,7 +79,7 @@ def test_the_help_tells_each_recipe_and_the_line_of_each_field(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--lam", "-1"], "lam must be a finite number of at least 0"),
+        (["--lam", "-1", "--folder", "here"], "lam must be a finite number of at least 0"),
         (["--epochs", "0"], "epochs must be a whole number of at least 1"),
         (["--attention", "none", "--lam", "1"], "does not take these options"),
         (["--network", "resnet18"], "resnet20"),
@@ -97,6 +97,7 @@ def test_a_mistake_is_told_in_one_line_before_the_training(arguments, message, t
     printed = capsys.readouterr()
     assert (printed.out, "Traceback" in printed.err) == ("", False)
     assert message in printed.err.splitlines()[-1]
+    assert not (tmp_path / "here").exists(), "nothing is left of it"
 
 
 def test_the_help_of_the_command_line_loads_nothing_heavy():

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
 
-from simam_edu.attention import attention_factory
 from simam_edu.datasets import NAMES
 from simam_edu.networks import Slot, find
 from simam_edu.training import RECIPES, TrainConfig
@@ -60,7 +59,6 @@ class Run(TrainConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         find(self.network)
-        attention_factory(self.attention, **dict(self.attention_options))
         if self.dataset not in NAMES:
             raise ValueError(f"dataset must be one of {', '.join(NAMES)}, got {self.dataset!r}")
 

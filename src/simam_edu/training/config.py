@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
-from simam_edu.attention import ATTENTION
+from simam_edu.attention import ATTENTION, attention_factory
 from simam_edu.datasets import ImageSet
 from simam_edu.kernels import Statistics
 from simam_edu.networks import FirstWeights, Slot, find
@@ -48,8 +48,8 @@ class TrainConfig:
         device: Where to compute; auto takes CUDA where it is, then Apple's, then the CPU.
 
     Raises:
-        ValueError: If a value is out of its range, or a recipe, slot, kind of first weights or device is
-            unknown.
+        ValueError: If a value is out of its range, or an attention, an option of it, a recipe, slot, kind of
+            first weights or device is unknown.
 
     >>> TrainConfig(network="wrn28_10", recipe="paper").total_epochs
     164
@@ -67,7 +67,8 @@ class TrainConfig:
     device: Device = "auto"
 
     def __post_init__(self) -> None:
-        for name in CHOICES.keys() - {"attention"}:  # attention_factory knows more about it
+        attention_factory(self.attention, **dict(self.attention_options))  # which knows more than a list
+        for name in CHOICES.keys() - {"attention"}:
             if getattr(self, name) not in CHOICES[name]:
                 known = ", ".join(CHOICES[name])
                 raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
