@@ -64,12 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     lab = Lab(options.dataset, options.epochs, options.images, options.folder)
     there = [] if not options.out.exists() else list(read_records(options.out))
+    setting = {
+        "network": NETWORK, "recipe": RECIPE, "epochs": options.epochs, "dataset": options.dataset,
+        "source": lab.train_set.source, "training_images": len(lab.train_set.labels),
+        "test_images": len(lab.test_set.labels),
+    }  # fmt: skip
     for key, make in planned(options.parts):
-        setting = {
-            "network": NETWORK, "recipe": RECIPE, "epochs": options.epochs, "dataset": options.dataset,
-            "source": lab.train_set.source, "training_images": len(lab.train_set.labels),
-            "test_images": len(lab.test_set.labels),
-        }  # fmt: skip
         known = key if key["part"] in ("long maps", "cost", "counters") else key | setting
         if any(known.items() <= line.items() for line in there):
             continue
